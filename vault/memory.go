@@ -29,6 +29,13 @@ func NewMemory(limit int64) *Memory {
 	return &Memory{files: map[string]*memoryData{}, limit: limit}
 }
 
+// SetLimit changes the limit, as a grown disk does.
+func (m *Memory) SetLimit(limit int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limit = limit
+}
+
 func (m *Memory) List() ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

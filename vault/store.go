@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -91,28 +89,32 @@ type active struct {
 // index has not seen, builds the index anew if it is lost or does not fit the segments, and completes a Drop. With an
 // empty dir the index lives in memory and Options.Backend must be set. Errors: ErrLocked, or the backend's.
 func Open(dir string, o Options) (*Store, error) {
-	s := &Store{o: o, be: o.Backend, dir: dir, fs: vfs.Default, turn: make(chan struct{}, 1)}
+	if dir != "" {
+		return open(vfs.Default, dir, o)
+	}
+	if o.Backend == nil {
+		return nil, errors.New("vault: neither a folder nor a backend given")
+	}
+	return open(vfs.NewMem(), "vault", o)
+}
+
+// open keeps the index in fs.
+func open(fs vfs.FS, dir string, o Options) (*Store, error) {
+	s := &Store{o: o, be: o.Backend, dir: dir, fs: fs, turn: make(chan struct{}, 1)}
 	s.o.defaults()
 	s.log = s.o.Logger
 	s.imports = semaphore.NewWeighted(s.o.ImportBytes)
-	if dir == "" {
-		if s.be == nil {
-			return nil, errors.New("vault: neither a folder nor a backend given")
-		}
-		s.fs = vfs.NewMem()
-	} else {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("vault: %w", err)
+	}
+	var err error
+	if s.unlock, err = fs.Lock(fs.PathJoin(dir, "LOCK")); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
+	}
+	if s.be == nil {
+		if s.be, err = NewDisk(fs.PathJoin(dir, "segments")); err != nil {
+			s.unlock.Close()
 			return nil, fmt.Errorf("vault: %w", err)
-		}
-		var err error
-		if s.unlock, err = vfs.Default.Lock(filepath.Join(dir, "LOCK")); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrLocked, err)
-		}
-		if s.be == nil {
-			if s.be, err = NewDisk(filepath.Join(dir, "segments")); err != nil {
-				s.unlock.Close()
-				return nil, fmt.Errorf("vault: %w", err)
-			}
 		}
 	}
 	s.files = newFiles(s.be, s.o.OpenFiles)
@@ -164,10 +166,7 @@ func (s *Store) Close() error {
 func (s *Store) release() error {
 	s.retire()
 	s.files.close()
-	if s.unlock != nil {
-		return s.unlock.Close()
-	}
-	return nil
+	return s.unlock.Close()
 }
 
 // take takes the writer's turn.
