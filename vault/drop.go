@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"slices"
 )
 
@@ -71,7 +72,12 @@ func (s *Store) rewritePending(ctx context.Context) error {
 			return err
 		}
 		var nums []uint32
-		err := s.retry(func() (err error) {
+		err := s.removeStale()
+		if err != nil {
+			<-s.turn
+			return err
+		}
+		err = s.retry(func() (err error) {
 			nums, err = s.ix.rewrites()
 			return err
 		})
@@ -105,6 +111,9 @@ func (s *Store) rewrite(num uint32) error {
 	defer src.release()
 	next := segment{gen: seg.gen + 1, salt: seg.salt}
 	tmp := unfinishedName(num, next.gen)
+	if err := s.be.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an attempt that failed
+		return fmt.Errorf("vault: rewrite: %w", err)
+	}
 	dst, err := s.be.Create(tmp)
 	if err != nil {
 		return fmt.Errorf("vault: rewrite: %w", err)
@@ -135,13 +144,22 @@ func (s *Store) rewrite(num uint32) error {
 	s.segs[num] = next
 	s.files.forget(num)
 	s.mu.Unlock()
-	if err2 := s.be.Remove(segmentName(num, seg.gen)); err2 != nil {
-		return errors.Join(err, fmt.Errorf("vault: rewrite: %w", err2))
-	}
+	s.stale = append(s.stale, segmentName(num, seg.gen))
 	if errors.Is(err, errIndex) {
-		return s.rebuild(err)
+		err = s.rebuild(err)
 	}
-	return err
+	return errors.Join(err, s.removeStale())
+}
+
+// removeStale removes the files that rewritten segments have left. The caller holds the turn.
+func (s *Store) removeStale() error {
+	for len(s.stale) > 0 {
+		if err := s.be.Remove(s.stale[0]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("vault: rewrite: %w", err)
+		}
+		s.stale = s.stale[1:]
+	}
+	return nil
 }
 
 // movedFrame is a frame's place before and after.

@@ -74,7 +74,7 @@ func openIndex(fs vfs.FS, dir string, cache int64, log *slog.Logger) (*index, er
 	for range 7 {
 		o.Levels = append(o.Levels, pebble.LevelOptions{FilterPolicy: bloom.FilterPolicy(10)})
 	}
-	db, err := pebble.Open(dir, o)
+	db, err := openPebble(dir, o)
 	if err != nil {
 		ix.cache.Unref()
 		return nil, fmt.Errorf("%w: %w", errIndex, err)
@@ -96,6 +96,16 @@ func openIndex(fs vfs.FS, dir string, cache int64, log *slog.Logger) (*index, er
 	n := ix.n
 	ix.shown.Store(&n)
 	return ix, nil
+}
+
+// openPebble turns a panic into an error: Pebble's Open panics on some damaged manifests.
+func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			db, err = nil, fmt.Errorf("vault: index: %v", r)
+		}
+	}()
+	return pebble.Open(dir, o)
 }
 
 // close gives the file handles back. What was not flushed is forgotten, as in a crash.

@@ -65,6 +65,7 @@ type Store struct {
 	turn   chan struct{} // capacity 1: whoever holds it writes segments and index. Taken before mu.
 	active *active       // owner: turn; nil: the next put begins a segment
 	next   uint32        // owner: turn; the next segment's number
+	stale  []string      // owner: turn; earlier generations that could not be removed yet
 
 	mu     sync.RWMutex // readers hold it from looking a place up until they have its file open
 	ix     *index       // replaced under turn and mu
