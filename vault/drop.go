@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"slices"
 )
@@ -59,7 +58,7 @@ func (s *Store) tombstone(addrs []Address) error {
 
 // writeDrop appends the addresses behind an empty frame header.
 func (s *Store) writeDrop(body []byte) error {
-	w := &write{id: IDOf(body[frameHeader:]), kind: frameDrop, frame: body, sum: crc32.Checksum(body[frameHeader:], castagnoli)}
+	w := &write{id: IDOf(body[frameHeader:]), kind: frameDrop, frame: body, sum: checksum(body[frameHeader:])}
 	_, err := s.writeSome([]*write{w})
 	s.drops.Add(1) // after the rows are there: a put that looked before looks again
 	return err
@@ -235,7 +234,7 @@ func (s *Store) reduce(b []byte, num uint32, sl salt, m *movedFrame) ([]byte, er
 	}
 	out := reduceFrame(b, l, func(a Address) bool { return !gone[a] })
 	m.kind = frameReduced
-	putFrameHeader(out, sl, m.kind, m.id, crc32.Checksum(out[frameHeader:], castagnoli))
+	putFrameHeader(out, sl, m.kind, m.id, checksum(out[frameHeader:]))
 	var err error
 	m.lay, err = layoutOf(m.kind, out[frameHeader:])
 	return out, err

@@ -23,6 +23,9 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// checksum is CRC-32C.
+func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
 // Address is the SHA-256 of one blob (one ciphertext).
 type Address [32]byte
 
@@ -154,7 +157,7 @@ func decodeHead(b []byte) (*head, error) {
 	if len(b) < n {
 		return nil, fmt.Errorf("%w: cut short in its table", ErrInvalid)
 	}
-	if crc32.Checksum(b[:n-4], castagnoli) != binary.BigEndian.Uint32(b[n-4:]) {
+	if checksum(b[:n-4]) != binary.BigEndian.Uint32(b[n-4:]) {
 		return nil, fmt.Errorf("%w: table checksum", ErrInvalid)
 	}
 	count := (n - 4 - packFixed) / packRow
@@ -181,7 +184,7 @@ func appendPack(dst []byte, addrs []Address, blobs [][]byte) []byte {
 		dst = append(dst, addrs[i][:]...)
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(b)))
 	}
-	dst = binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+	dst = binary.BigEndian.AppendUint32(dst, checksum(dst[start:]))
 	for _, b := range blobs {
 		dst = append(dst, b...)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 )
 
@@ -147,7 +146,7 @@ func (s *Store) prepare(w *write, ix *index) error {
 			}
 		}
 	}
-	w.sum = crc32.Checksum(w.frame[frameHeader:], castagnoli)
+	w.sum = checksum(w.frame[frameHeader:])
 	return nil
 }
 

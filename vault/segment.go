@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 )
 
@@ -38,7 +37,7 @@ func encodeSegmentHeader(num, gen uint32, s salt) []byte {
 		b = binary.BigEndian.AppendUint32(b, num)
 		b = binary.BigEndian.AppendUint32(b, gen)
 		b = append(b, s[:]...)
-		b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b[at:], castagnoli))
+		b = binary.BigEndian.AppendUint32(b, checksum(b[at:]))
 	}
 	return b
 }
@@ -50,7 +49,7 @@ func readSalt(r io.ReaderAt, size int64) (s salt, ok bool) {
 	b = b[:n]
 	for at := 0; at+segCopy <= len(b) && at < segHeader; at += segCopy {
 		c := b[at : at+segCopy]
-		if bytes.HasPrefix(c, []byte(segMagic)) && crc32.Checksum(c[:32], castagnoli) == binary.BigEndian.Uint32(c[32:]) {
+		if bytes.HasPrefix(c, []byte(segMagic)) && checksum(c[:32]) == binary.BigEndian.Uint32(c[32:]) {
 			copy(s[:], c[16:32])
 			return s, true
 		}
@@ -82,12 +81,12 @@ func putFrameHeader(b []byte, s salt, kind byte, id PackID, sum uint32) {
 	binary.BigEndian.PutUint32(b[20:], uint32(len(b)-frameHeader))
 	copy(b[24:56], id[:])
 	binary.BigEndian.PutUint32(b[56:], sum)
-	binary.BigEndian.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
+	binary.BigEndian.PutUint32(b[60:], checksum(b[:60]))
 }
 
 func decodeFrameHeader(b []byte, s salt) (f frame, ok bool) {
 	if len(b) < frameHeader || !bytes.Equal(b[:16], s[:]) ||
-		crc32.Checksum(b[:60], castagnoli) != binary.BigEndian.Uint32(b[60:]) {
+		checksum(b[:60]) != binary.BigEndian.Uint32(b[60:]) {
 		return f, false
 	}
 	f.kind = b[16]
@@ -205,7 +204,7 @@ func layoutOf(kind byte, payload []byte) (*layout, error) {
 			return nil, fmt.Errorf("%w: cut short in its bitmap", ErrInvalid)
 		}
 		bits := payload[at : at+n]
-		if crc32.Checksum(bits, castagnoli) != binary.BigEndian.Uint32(payload[at+n:]) {
+		if checksum(bits) != binary.BigEndian.Uint32(payload[at+n:]) {
 			return nil, fmt.Errorf("%w: bitmap checksum", ErrInvalid)
 		}
 		gone = func(i int) bool { return bits[i/8]&(1<<(i%8)) == 0 }
@@ -277,7 +276,7 @@ func reduceFrame(src []byte, l *layout, keep func(Address) bool) []byte {
 			parts = append(parts, src[b.off:b.off+b.size])
 		}
 	}
-	out = binary.BigEndian.AppendUint32(out, crc32.Checksum(out[at:], castagnoli))
+	out = binary.BigEndian.AppendUint32(out, checksum(out[at:]))
 	for _, p := range parts {
 		out = append(out, p...)
 	}
@@ -291,7 +290,7 @@ func verifyFrame(b []byte, s salt) (frame, *layout, error) {
 		return f, nil, fmt.Errorf("%w: frame header", ErrCorrupt)
 	}
 	p := b[frameHeader:]
-	if len(p) != int(f.size) || crc32.Checksum(p, castagnoli) != f.sum {
+	if len(p) != int(f.size) || checksum(p) != f.sum {
 		return f, nil, fmt.Errorf("%w: frame checksum", ErrCorrupt)
 	}
 	switch f.kind {
