@@ -2,6 +2,8 @@ package tx
 
 import (
 	"crypto/ed25519"
+	"fmt"
+	"io"
 	"slices"
 )
 
@@ -47,11 +49,8 @@ func (s *Ed25519Signer) Sign(digest Hash) (Signature, error) {
 	}, nil
 }
 
-// String prints no key.
-func (s *Ed25519Signer) String() string { return "[sealed]" }
-
-// GoString prints no key.
-func (s *Ed25519Signer) GoString() string { return "[sealed]" }
+// Format prints no key, with any verb.
+func (s Ed25519Signer) Format(f fmt.State, _ rune) { io.WriteString(f, "[sealed]") }
 
 // Prepare encodes the body of a transaction and returns it with its digest, for
 // a signer that is elsewhere, such as a browser. It validates msg and the body.
