@@ -4,14 +4,15 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 
 	"salus/threshold"
 )
 
-// maxSubsets bounds the search for t sound shares among more, per record. It covers
-// every case up to 16 custodians; above, share proofs find the liar.
+// maxSubsets bounds the search for t sound shares among more, per record. It covers every
+// case up to 16 custodians, and one liar among any number; beyond, share proofs find them.
 const maxSubsets = 10000
 
 // BadShare names custodians whose shares were wrong.
@@ -95,7 +96,7 @@ type subset struct {
 func (c *combination) record(k int, e *Entry) (Key, error) {
 	t := int(c.header.T)
 	tried := 0
-	for members := range subsets(c.usable, t) {
+	for members := range candidates(c.usable, t) {
 		if tried++; tried > maxSubsets {
 			break
 		}
@@ -198,9 +199,27 @@ func (c *combination) fail(kind error) error {
 	return kind
 }
 
+// candidates yields sets of t members to try: the first t, then the other runs of t around
+// the circle, which find a single liar, or neighbouring ones, in a few tries, then all.
+func candidates(members []int, t int) iter.Seq[[]int] {
+	return func(yield func([]int) bool) {
+		for start := range members {
+			run := slices.Concat(members[start:], members[:start])[:t]
+			slices.Sort(run)
+			if !yield(run) {
+				return
+			}
+			if t == len(members) {
+				return
+			}
+		}
+		subsets(members, t)(yield)
+	}
+}
+
 // subsets yields the t-subsets of members in lexicographic order of position, so that the
 // first ones come first.
-func subsets(members []int, t int) func(yield func([]int) bool) {
+func subsets(members []int, t int) iter.Seq[[]int] {
 	return func(yield func([]int) bool) {
 		pos := make([]int, t)
 		for j := range pos {

@@ -322,6 +322,21 @@ func TestSubsetsComeOnceEach(t *testing.T) {
 	}
 }
 
+func TestOneLiarAmongManyIsFoundWithoutASearch(t *testing.T) {
+	members := upTo(31)
+	for _, liar := range members {
+		tries := 0
+		for s := range candidates(members, 21) {
+			if tries++; !slices.Contains(s, liar) {
+				break
+			}
+		}
+		if tries > 31 {
+			t.Errorf("liar %d of 31: got %d tries, want at most 31", liar, tries)
+		}
+	}
+}
+
 func bytesOf(s []int) []byte {
 	b := make([]byte, len(s))
 	for i, v := range s {
