@@ -1,0 +1,34 @@
+// Package module is the map of the state machine's rooms; it holds no code.
+//
+// A module is one noun of the network. It owns the state keys that begin with
+// its prefix, the message kinds "<module>.<verb>", the refusal codes
+// prefix<<8|n and the log entry kinds prefix<<8|n. The prefix therefore names
+// one module in keys, codes, log entries and documents alike.
+//
+//	prefix  module      what it keeps                                            may read
+//	0x02    governance  members, equal-power validators, parameters, proposals   nothing
+//	0x03    identity    practitioners, devices, patients, their keys by height   governance
+//	0x04    committee   custody epochs, custody keys                             governance, identity
+//	0x05    anchor      batch headers, custody receipts, ACTIVE                  identity, committee
+//	0x06    consent     grants as slot masks, proxies, their evaluation          identity
+//	0x07    access      sessions, committed record lists, release receipts       governance, identity, committee, anchor, consent
+//	0x08    audit       the gap-free hash chain of every pseudonym               nothing
+//
+// Blocks run the modules in this order; the order is part of consensus.
+//
+// A module reads another through that module's exported pure functions over a
+// state.Reader and never writes another's keys. There is one exception:
+// identity, consent and access extend a patient's chain with audit.Append.
+// There are no keepers; the import graph above is the whole wiring and has no
+// cycles.
+//
+// Every module has the same files: <noun>.go (package doc, types, Module),
+// messages.go (what may be sent, stateless checks), handlers.go (read, rule,
+// write, entry), rules.go (pure decisions), store.go (tables and keys),
+// queries.go (what may be asked), errors.go (refusal codes), genesis.go.
+//
+// A module must never read a clock, the network or randomness, start a
+// goroutine, log, use floats or range over a map: every replica has to reach
+// the same bytes. It must never keep personal data, ciphertext, key material
+// or a hash of anything guessable.
+package module
