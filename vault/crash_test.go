@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/cockroachdb/pebble/vfs"
@@ -195,8 +196,9 @@ func crashAt(n int, keep vaulttest.Keep, indexLost bool, segment int64) error {
 		return vaulttest.None
 	})
 	disk := vfs.NewMem()
+	log := slog.New(slog.DiscardHandler)
 	open := func() (*vault.Store, error) {
-		return vault.OpenIn(disk, "v", vault.Options{Backend: sim, SegmentSize: segment})
+		return vault.OpenIn(disk, "v", vault.Options{Backend: sim, SegmentSize: segment, Logger: log})
 	}
 	var l life
 	s, err := open()
@@ -228,10 +230,15 @@ func crashAt(n int, keep vaulttest.Keep, indexLost bool, segment int64) error {
 	if indexLost {
 		disk = vfs.NewMem()
 	}
+	var said bytes.Buffer
+	log = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelError}))
 	if s, err = open(); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	defer s.Close()
+	if said.Len() > 0 { // a crash leaves no segment that cannot be read
+		return errors.New(said.String())
+	}
 	return l.check(sim, s)
 }
 

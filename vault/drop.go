@@ -92,7 +92,8 @@ func (s *Store) rewritePending(ctx context.Context) error {
 	}
 }
 
-// rewrite makes the next generation of a segment out of its live frames without the dropped blobs.
+// rewrite makes the next generation of a segment out of its live frames without the dropped blobs. The old file is then
+// stale, and removeStale is the caller's next step.
 func (s *Store) rewrite(num uint32) error {
 	if s.active != nil && s.active.num == num {
 		s.retire()
@@ -147,7 +148,7 @@ func (s *Store) rewrite(num uint32) error {
 	if errors.Is(err, errIndex) {
 		err = s.rebuild(err)
 	}
-	return errors.Join(err, s.removeStale())
+	return err
 }
 
 // removeStale removes the files that rewritten segments have left. The caller holds the turn.

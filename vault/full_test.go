@@ -229,6 +229,52 @@ func TestConcurrentPutsShareOneFsync(t *testing.T) {
 	}
 }
 
+// TestDropBeatsThePutThatWaits: whichever of the two goes first, the dropped bytes are nowhere in the end.
+func TestDropBeatsThePutThatWaits(t *testing.T) {
+	ctx := context.Background()
+	for i := range uint64(40) {
+		g := &gate{Backend: vault.NewMemory(0), in: make(chan struct{}, 1)}
+		s := openMemory(t, g, vault.Options{SegmentSize: 2000})
+		if _, err := s.PutPack(ctx, [][]byte{{1}}); err != nil {
+			t.Fatal(err)
+		}
+		open := make(chan struct{})
+		g.mu.Lock()
+		g.wait = open
+		g.mu.Unlock()
+		blobs := vaulttest.Blobs(i, 2, 100)
+		var eg errgroup.Group
+		eg.Go(func() error {
+			_, err := s.PutPack(ctx, [][]byte{{2}})
+			return err
+		})
+		<-g.in
+		eg.Go(func() error {
+			if _, err := s.PutPack(ctx, blobs); err != nil && !errors.Is(err, vault.ErrDropped) {
+				return err
+			}
+			return nil
+		})
+		for s.Queued() < 1 {
+			runtime.Gosched()
+		}
+		eg.Go(func() error { return s.Drop(ctx, []vault.Address{vault.AddressOf(blobs[0])}) })
+		for range 100 {
+			runtime.Gosched() // let it reach the turn
+		}
+		g.mu.Lock()
+		g.wait = nil
+		g.mu.Unlock()
+		close(open)
+		if err := eg.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Get(ctx, vault.AddressOf(blobs[0])); !errors.Is(err, vault.ErrDropped) || holdsBytes(t, g, blobs[0]) {
+			t.Fatalf("got %v; bytes on disk: %v", err, holdsBytes(t, g, blobs[0]))
+		}
+	}
+}
+
 func TestSecondProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	s, err := vault.Open(dir, vault.Options{})

@@ -117,6 +117,7 @@ func FuzzSegment(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := bytes.NewReader(b)
 		size := int64(len(b))
+		sl := sl
 		if s, ok := readSalt(r, size); ok {
 			sl = s
 		}
@@ -192,5 +193,36 @@ func TestScannerFindsTheFramesBehindDamage(t *testing.T) {
 	}
 	if d := cmp.Diff([]int64{segHeader, int64(second)}, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestDropBetweenLookupAndCommitRefusesThePut: the tombstones a put saw may be older than its turn.
+func TestDropBetweenLookupAndCommitRefusesThePut(t *testing.T) {
+	s, err := Open("", Options{Backend: NewMemory(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, pack := EncodePack([][]byte{[]byte("first"), []byte("second")})
+	full := append(make([]byte, frameHeader), pack...)
+	l, _ := layoutOf(framePack, pack)
+	for _, put := range []bool{true, false} {
+		w := &write{id: IDOf(pack), kind: framePack, full: full, lay: l, put: put, done: make(chan struct{})}
+		if err := s.prepare(w, s.ix); put && err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Drop(t.Context(), l.all[:1]); err != nil {
+			t.Fatal(err)
+		}
+		s.queue = append(s.queue, w)
+		s.turn <- struct{}{}
+		s.commitQueue()
+		<-s.turn
+		if put != errors.Is(w.err, ErrDropped) || !put && w.err != nil {
+			t.Errorf("put %v: got %v", put, w.err)
+		}
+		if s.HasPack(w.id) == put {
+			t.Errorf("put %v: held %v", put, s.HasPack(w.id))
+		}
 	}
 }

@@ -314,12 +314,11 @@ func (s *Store) writeSome(ws []*write) (n int, err error) {
 	s.syncs.Add(1)
 	from := a.end
 	a.end = at
-	s.mu.Lock()
+	s.mu.RLock()
 	seg := s.segs[a.num]
+	s.mu.RUnlock()
 	seg.end, seg.size = at, at
-	s.segs[a.num] = seg
-	s.mu.Unlock()
-	return n, s.apply(func(c *change) {
+	if err := s.apply(func(c *change) {
 		for _, w := range ws[:n] {
 			f := frame{off: from, kind: w.kind, size: uint32(len(w.frame) - frameHeader), id: w.id, sum: w.sum}
 			from = f.end()
@@ -332,7 +331,13 @@ func (s *Store) writeSome(ws []*write) (n int, err error) {
 			s.puts.Add(1)
 		}
 		c.segment(a.num, seg)
-	})
+	}); err != nil {
+		return n, err
+	}
+	s.mu.Lock() // after the rows: up to segment.end, what is not in the index is not known
+	s.segs[a.num] = seg
+	s.mu.Unlock()
+	return n, nil
 }
 
 // append writes the frames behind the end of the segment: small ones together, large ones from where they are.

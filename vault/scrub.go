@@ -108,6 +108,10 @@ func (s *Store) scrubSegment(ctx context.Context, num uint32, r *Report) (stale 
 	}
 	defer f.release()
 	r.Segments++
+	size := seg.size
+	if n := len(frames); n > 0 { // a put may have come between the two
+		size = max(size, frames[n-1].end())
+	}
 	live := map[int64]bool{}
 	for _, x := range frames {
 		if err := ctx.Err(); err != nil {
@@ -115,7 +119,7 @@ func (s *Store) scrubSegment(ctx context.Context, num uint32, r *Report) (stale 
 		}
 		live[x.off] = true
 		b := make([]byte, frameHeader+int(x.size))
-		readSoft(f, b, x.off, seg.size)
+		readSoft(f, b, x.off, size)
 		got, l, bad := verifyFrame(b, seg.salt)
 		if bad == nil && (got.id != x.id || got.kind != x.kind || got.size != x.size) {
 			return true, nil

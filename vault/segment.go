@@ -136,7 +136,7 @@ func scanFrames(r io.ReaderAt, s salt, from, size int64, fn func(scanned) error)
 // findFrame returns the offset of the first good frame header at or after from.
 func findFrame(r io.ReaderAt, s salt, from, size int64) (int64, bool) {
 	const window = 1 << 18
-	buf := make([]byte, window)
+	buf := make([]byte, max(0, min(window, size-from)))
 	for at := from; at+frameHeader <= size; at += window - frameHeader + 1 {
 		b := buf[:readSoft(r, buf, at, size)]
 		for i := 0; ; i++ {
