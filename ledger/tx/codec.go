@@ -12,7 +12,7 @@ import (
 const (
 	maxDepth       = 16
 	maxElements    = 4096    // of one array in a transaction
-	maxAnyElements = 1 << 20 // of one array elsewhere
+	maxAnyElements = 1 << 17 // of one array elsewhere
 	maxPairs       = 4096
 )
 

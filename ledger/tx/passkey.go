@@ -74,10 +74,26 @@ func checkAuthData(ad, rpidHash []byte, requireUV bool) error {
 		return errUserVerification
 	case f&flagED == 0 && len(ad) != minAuthData:
 		return errPasskey
-	case f&flagED != 0 && (len(ad) == minAuthData || ad[minAuthData]>>5 != 5):
-		return errPasskey // extensions are a CBOR map
+	case f&flagED != 0 && !prfOutput(ad[minAuthData:]):
+		return errPasskey
 	}
 	return nil
+}
+
+// prfOutput reports whether ext is the one extension that a wallet may ask for
+// while signing: the encrypted output of hmac-secret, which is the PRF
+// extension on the wire (CTAP 2.1 section 12.5), {"hmac-secret": bytes}, of one
+// or two outputs under PIN protocol one (32, 64) or two (48, 80).
+func prfOutput(ext []byte) bool {
+	rest, ok := bytes.CutPrefix(ext, []byte("\xa1\x6bhmac-secret\x58"))
+	if !ok || len(rest) == 0 || int(rest[0]) != len(rest)-1 {
+		return false
+	}
+	switch rest[0] {
+	case 32, 48, 64, 80:
+		return true
+	}
+	return false
 }
 
 // checkClientData takes the prefix that every conforming client writes, byte
@@ -129,7 +145,7 @@ func allowedOrigin(origin []byte, origins []string) bool {
 }
 
 // harmlessMembers reports whether b is `}` after any number of members
-// `,"name":value` that no reader could take for one that matters. Clients may
+// `,"name":"text"` that no reader could take for one that matters. Clients may
 // add such members at any time (WebAuthn Level 3 section 5.8.1.1), and Chrome
 // does so at random.
 func harmlessMembers(b []byte) bool {
@@ -148,7 +164,7 @@ func harmlessMembers(b []byte) bool {
 		if rest, ok = bytes.CutPrefix(rest[end:], []byte(`":`)); !ok {
 			return false
 		}
-		if b, ok = cutValue(rest); !ok {
+		if b, ok = cutString(rest); !ok {
 			return false
 		}
 	}
@@ -170,13 +186,9 @@ func harmlessName(name []byte) bool {
 	return true
 }
 
-// cutValue cuts true, false, or a string of printable ASCII without escapes.
-func cutValue(b []byte) (rest []byte, ok bool) {
-	for _, word := range [...]string{"true", "false"} {
-		if rest, ok = bytes.CutPrefix(b, []byte(word)); ok {
-			return rest, true
-		}
-	}
+// cutString cuts a string of printable ASCII without escapes. Only strings: a
+// reader that knows the member's name may not take another type.
+func cutString(b []byte) (rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '"' {
 		return nil, false
 	}
