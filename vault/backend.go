@@ -14,7 +14,7 @@ type Backend interface {
 }
 
 // File is one segment file. ReadAt may run concurrently with everything else. A write that finds no space fails with an
-// error that is ErrNoSpace; how much of it is in the file is then undefined below the old size's end, never before it.
+// error that is ErrNoSpace; part of it may be in the file then.
 type File interface {
 	io.ReaderAt
 	io.WriterAt

@@ -140,7 +140,7 @@ func put(b, p []byte, off int64) []byte {
 	return b
 }
 
-// Bytes is a copy of a file as a reader sees it; Flip inverts bits of one of its bytes, durably; Cut shortens it.
+// Bytes is a copy of a file as a reader sees it.
 func (s *Sim) Bytes(name string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

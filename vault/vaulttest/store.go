@@ -226,8 +226,8 @@ func TestStore(t *testing.T, open func(t *testing.T, again bool) *vault.Store) {
 		for i := range 10 {
 			mustPut(t, s, Blobs(uint64(i), 20, 900))
 		}
-		var last Progress
-		r, err := s.Scrub(ctx, func(p vault.Progress) { last = Progress(p) })
+		var last vault.Progress
+		r, err := s.Scrub(ctx, func(p vault.Progress) { last = p })
 		must(t, err)
 		if r.Packs != 10 || r.Blobs != 200 || len(r.Corrupt)+len(r.Suspect) > 0 || r.Rebuilt || last.Segment != last.Segments {
 			t.Errorf("got %+v, progress %+v", r, last)
@@ -294,8 +294,5 @@ func TestStore(t *testing.T, open func(t *testing.T, again bool) *vault.Store) {
 		wants(t, err, vault.ErrClosed)
 	})
 }
-
-// Progress is a comparable copy.
-type Progress vault.Progress
 
 func first[A, B any](a A, _ B) A { return a }
