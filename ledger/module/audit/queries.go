@@ -1,0 +1,31 @@
+package audit
+
+import (
+	"salus/ledger"
+	"salus/ledger/state"
+	"salus/ledger/tx"
+)
+
+// ByPatient asks for one pseudonym's chain.
+type ByPatient struct {
+	Patient tx.Account `cbor:"1,keyasint" json:"patient"`
+}
+
+// queries lists what may be asked; arguments and answers are canonical CBOR.
+func queries() []ledger.Query {
+	return []ledger.Query{
+		// audit/position {patient} -> Position. The entries are fetched from the
+		// log, newest first: each names the index of the one before.
+		{Path: "audit/position", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+			var q ByPatient
+			if tx.Decode(arg, &q) != nil {
+				return nil, ErrQuery
+			}
+			at, ok := At(r, q.Patient)
+			if !ok {
+				return nil, ErrNoChain
+			}
+			return tx.Encode(at)
+		}},
+	}
+}
