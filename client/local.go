@@ -1,0 +1,115 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/mempool"
+	cmttypes "github.com/cometbft/cometbft/types"
+
+	"salus/ledger"
+	"salus/ledger/tx"
+)
+
+// Pool is the part of CometBFT's mempool that a local transport needs.
+type Pool interface {
+	CheckTx(raw cmttypes.Tx, done func(*abci.ResponseCheckTx), info mempool.TxInfo) error
+}
+
+// Local is a Transport to the node in the same process.
+type Local struct {
+	app  *ledger.App
+	pool func() Pool
+	hub  *Hub
+}
+
+// NewLocal makes a transport over a running node. pool may return nil while the node is not started.
+func NewLocal(app *ledger.App, pool func() Pool, hub *Hub) *Local { return &Local{app, pool, hub} }
+
+// Broadcast implements Transport.
+func (l *Local) Broadcast(ctx context.Context, raw []byte) error {
+	pool := l.pool()
+	if pool == nil {
+		return ErrUnreachable
+	}
+	verdict := make(chan *abci.ResponseCheckTx, 1)
+	err := pool.CheckTx(raw, func(r *abci.ResponseCheckTx) { verdict <- r }, mempool.TxInfo{})
+	var full mempool.ErrMempoolIsFull
+	switch {
+	case errors.Is(err, mempool.ErrTxInCache):
+		return nil // sent before: committed, waiting, or dropped from the pool and soon out of the cache
+	case errors.As(err, &full):
+		return ErrBusy
+	case err != nil:
+		return errors.Join(ErrBusy, err)
+	}
+	select {
+	case r := <-verdict:
+		if r.Code != tx.CodeOK {
+			return tx.Refuse(r.Code, r.Log)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Result implements Transport.
+func (l *Local) Result(_ context.Context, id tx.Hash) (Committed, bool, error) {
+	r, ok := l.app.Result(id)
+	if !ok {
+		return Committed{}, false, nil
+	}
+	return Committed{ID: id, Height: r.Height, Code: r.Code, Text: r.Text}, true, nil
+}
+
+// Head implements Transport.
+func (l *Local) Head(context.Context) (ledger.Head, error) { return l.app.Head(), nil }
+
+// NextNonce implements Transport.
+func (l *Local) NextNonce(_ context.Context, account tx.Account) (uint64, error) {
+	v := l.app.View()
+	defer v.Close()
+	return ledger.NextNonce(v, account), nil
+}
+
+// WaitChange implements Transport.
+func (l *Local) WaitChange(ctx context.Context, height int64) error {
+	for {
+		changed := l.hub.Changed()
+		if l.app.Head().Height > height {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Hub tells any number of waiters that a block is committed. The zero value is not usable; see NewHub.
+type Hub struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// NewHub makes a hub; give Notify to ledger.Config.Committed.
+func NewHub() *Hub { return &Hub{ch: make(chan struct{})} }
+
+// Notify wakes everybody who waits. It never blocks.
+func (h *Hub) Notify(ledger.Head) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	close(h.ch)
+	h.ch = make(chan struct{})
+}
+
+// Changed returns a channel that is closed at the next commit.
+func (h *Hub) Changed() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ch
+}

@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"salus/client"
+	"salus/internal/peer"
+	"salus/ledger/tx"
+	"salus/record"
+	"salus/vault"
+)
+
+// maxBody bounds every request: an import of one patient's whole history.
+const maxBody = 256 << 20
+
+// A Problem is an error on the wire. Code is stable: "0x0601" for a refusal of the
+// ledger, a word for everything else.
+type Problem struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+	// Status is the HTTP status; it is not in the body.
+	Status int `json:"-"`
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Text }
+
+var (
+	errToken    = &Problem{"token", "gateway: the bearer token in the node's home is needed", http.StatusUnauthorized}
+	errArgument = &Problem{"argument", "gateway: an argument of the request is missing or malformed", http.StatusBadRequest}
+	errUnknown  = &Problem{"unknown", "gateway: there is no such thing here", http.StatusNotFound}
+	errTooLarge = &Problem{"too-large", "gateway: the request is larger than allowed", http.StatusRequestEntityTooLarge}
+	errInternal = &Problem{"internal", "gateway: the node failed; its log says why", http.StatusInternalServerError}
+	errAway     = &Problem{"unreachable", "gateway: too few members can be reached for this at the moment", http.StatusServiceUnavailable}
+	errBusy     = &Problem{"busy", "gateway: the ledger takes no transactions at the moment; try again", http.StatusServiceUnavailable}
+)
+
+// problemOf is the one place where an error becomes an answer. What it does not know is
+// "internal": logged here, and without a word of it sent.
+func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
+	var p *Problem
+	var refusal *tx.Refusal
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &refusal):
+		return &Problem{fmt.Sprintf("%#04x", refusal.Code), refusal.Text, http.StatusUnprocessableEntity}
+	case errors.As(err, &large):
+		return errTooLarge
+	case errors.Is(err, record.ErrUnknownPatient):
+		return &Problem{"patient", err.Error(), http.StatusNotFound}
+	case errors.Is(err, record.ErrUnknownRecord), errors.Is(err, vault.ErrNotFound):
+		return errUnknown
+	case errors.Is(err, record.ErrTooFew), errors.Is(err, peer.ErrUnreachable), errors.Is(err, client.ErrUnreachable):
+		g.Log.WarnContext(ctx, "members_unreachable", "err", err)
+		return errAway
+	case errors.Is(err, client.ErrBusy):
+		return errBusy
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return errAway
+	}
+	g.Log.ErrorContext(ctx, "request_failed", "err", err)
+	return errInternal
+}
+
+func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := g.problemOf(r.Context(), err)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the caller sees a short body
+}
+
+func answer(w http.ResponseWriter, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(v)
+}
+
+// body decodes a JSON request strictly.
+func body(r *http.Request, v any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return err
+		}
+		return errArgument
+	}
+	return nil
+}
+
+func accountOf(r *http.Request, name string) (tx.Account, error) {
+	a, err := tx.ParseAccount(r.PathValue(name))
+	if err != nil {
+		return a, errArgument
+	}
+	return a, nil
+}
+
+func hashOf(r *http.Request, name string) (tx.Hash, error) {
+	h, err := tx.ParseHash(r.PathValue(name))
+	if err != nil {
+		return h, errArgument
+	}
+	return h, nil
+}

@@ -1,0 +1,117 @@
+// Package gateway is one organisation's own API on its loopback: what its staff's
+// command line and its patients' wallets talk to. Later the FHIR server stands here.
+//
+//	routes.go    every route on one page
+//	errors.go    the only place where an error becomes an HTTP answer
+//	ledger.go    transactions, queries, receipts
+//	records.go   import, list, status, plaintext of the own store
+//	sessions.go  reading through the ledger with a practitioner's key
+//	relay.go     the custodians' answers for a wallet, which alone can open them
+//	operate.go   custody, vault, health, metrics
+//
+// Contract: everything but health and metrics needs the bearer token of the node's
+// home; bodies are bounded; an error carries a stable code and a sentence, and
+// nothing of a record. The gateway sees plaintext of its own organisation's records
+// and of what a session of its own staff opened, never what it relays for a wallet.
+package gateway
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"salus/client"
+	"salus/custody"
+	"salus/ledger"
+	"salus/ledger/tx"
+	"salus/record"
+	"salus/vault"
+)
+
+// Config is what the gateway serves; every field is required.
+type Config struct {
+	Self     tx.Account
+	Name     string
+	Token    string
+	App      *ledger.App
+	Calls    []ledger.Call // of every module
+	Client   *client.Client
+	Member   *client.Submitter // signs as the organisation
+	Prover   *client.Prover
+	Record   *record.Service
+	Custody  *custody.Custodian
+	Vault    *vault.Store
+	Repair   func(context.Context) (vault.Report, error)
+	Staff    Staff
+	Ready    func() error // nil when the node takes part in consensus
+	Registry *prometheus.Registry
+	Log      *slog.Logger
+}
+
+// Staff finds the keys of this organisation's practitioners and devices.
+type Staff interface {
+	// Signer returns the signer of a practitioner or device by its name in the key directory.
+	Signer(name string) (tx.Signer, error)
+	// Add draws a key for a new one and keeps it.
+	Add(name string) (tx.Signer, error)
+	// Names lists them.
+	Names() ([]string, error)
+}
+
+// Gateway serves the API.
+type Gateway struct {
+	Config
+	http     *http.Server
+	sessions sessions
+}
+
+// New makes the gateway; Serve starts it.
+func New(c Config) *Gateway {
+	g := &Gateway{Config: c}
+	g.sessions.open = map[tx.Hash]*record.Session{}
+	g.http = &http.Server{
+		Handler: g.routes(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
+	}
+	return g
+}
+
+// Serve answers on ln until Shutdown.
+func (g *Gateway) Serve(ln net.Listener) error {
+	if err := g.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown stops accepting and waits for running requests until ctx ends.
+func (g *Gateway) Shutdown(ctx context.Context) error { return g.http.Shutdown(ctx) }
+
+// authorised wraps a handler with the bearer token.
+func (g *Gateway) authorised(h func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(g.Token)) != 1 {
+			g.fail(w, r, errToken)
+			return
+		}
+		g.open(h).ServeHTTP(w, r)
+	})
+}
+
+// open serves a handler without the token.
+func (g *Gateway) open(h func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if err := h(w, r); err != nil {
+			g.fail(w, r, err)
+		}
+	})
+}

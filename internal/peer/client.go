@@ -1,0 +1,147 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"salus/ledger/tx"
+)
+
+// ErrUnreachable wraps every failure to reach a member; errors.Is finds it.
+var ErrUnreachable = errors.New("peer: member unreachable")
+
+// Client calls other members.
+type Client struct {
+	id  *Identity
+	dir Directory
+
+	mu    sync.Mutex // guards links
+	links map[tx.Account]*link
+}
+
+// A link is the connection pool to one member at one address under one key.
+type link struct {
+	address string
+	key     string
+	http    *http.Client
+	pool    *http.Transport
+}
+
+// NewClient makes a client; connections open on first use and stay open.
+func NewClient(id *Identity, dir Directory) *Client {
+	return &Client{id: id, dir: dir, links: map[tx.Account]*link{}}
+}
+
+// Close drops idle connections.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.links {
+		l.pool.CloseIdleConnections()
+	}
+}
+
+// link returns the pool for a member, a new one when its address or key changed on the ledger.
+func (c *Client) link(to tx.Account) (*link, error) {
+	address, key, ok := c.dir.Member(to)
+	if !ok {
+		return nil, errNotMember
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.links[to]
+	if l != nil && l.address == address && l.key == string(key) {
+		return l, nil
+	}
+	if l != nil {
+		l.pool.CloseIdleConnections()
+	}
+	pool := &http.Transport{
+		TLSClientConfig: c.id.clientTLS(key), ForceAttemptHTTP2: true, TLSHandshakeTimeout: 5 * time.Second,
+		MaxIdleConnsPerHost: 4, IdleConnTimeout: 5 * time.Minute, ResponseHeaderTimeout: 30 * time.Second,
+	}
+	l = &link{address: address, key: string(key), http: &http.Client{Transport: pool}, pool: pool}
+	c.links[to] = l
+	return l, nil
+}
+
+// Call sends req to a member and decodes its answer into resp (nil to ignore it).
+// Errors: *tx.Refusal from the other side, ErrUnreachable, or a context error.
+func (c *Client) Call(ctx context.Context, to tx.Account, path string, req, resp any) error {
+	b, err := tx.Encode(req)
+	if err != nil {
+		return fmt.Errorf("peer: %w", err)
+	}
+	r, err := c.do(ctx, to, http.MethodPost, path, bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(r.Body, DefaultLimits.Body+1))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if int64(len(answer)) > DefaultLimits.Body {
+		return errTooLarge
+	}
+	if resp == nil {
+		return nil
+	}
+	return decode(answer, resp)
+}
+
+// Upload streams size bytes to a member's path/arg.
+func (c *Client) Upload(ctx context.Context, to tx.Account, path, arg string, body io.Reader, size int64) error {
+	r, err := c.do(ctx, to, http.MethodPut, path+"/"+arg, body, size)
+	if err != nil {
+		return err
+	}
+	return r.Body.Close()
+}
+
+// Download opens a member's path/arg; the caller closes it and must verify what it reads.
+func (c *Client) Download(ctx context.Context, to tx.Account, path, arg string) (io.ReadCloser, int64, error) {
+	r, err := c.do(ctx, to, http.MethodGet, path+"/"+arg, nil, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	return r.Body, r.ContentLength, nil
+}
+
+func (c *Client) do(ctx context.Context, to tx.Account, method, path string, body io.Reader, size int64) (*http.Response, error) {
+	l, err := c.link(to)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "https://"+l.address+"/"+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("peer: %w", err)
+	}
+	req.ContentLength = size
+	r, err := l.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, ctx.Err())
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if r.StatusCode/100 == 2 {
+		return r, nil
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	var f fault
+	if r.StatusCode == http.StatusNotFound || decode(b, &f) != nil || f.Code == 0 {
+		return nil, fmt.Errorf("peer: %s answered status %d", path, r.StatusCode)
+	}
+	return nil, tx.Refuse(f.Code, f.Text)
+}

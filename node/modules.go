@@ -1,0 +1,29 @@
+package node
+
+import (
+	"salus/ledger"
+	"salus/ledger/module/access"
+	"salus/ledger/module/anchor"
+	"salus/ledger/module/audit"
+	"salus/ledger/module/committee"
+	"salus/ledger/module/consent"
+	"salus/ledger/module/governance"
+	"salus/ledger/module/identity"
+)
+
+// Modules lists every module in the order in which blocks run them. The order is part of
+// consensus: adding at the end needs a new state-machine version, reordering a good reason.
+func Modules() []ledger.Module {
+	return []ledger.Module{
+		governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(),
+	}
+}
+
+// Calls lists what may be sent, in the order of the modules.
+func Calls() []ledger.Call {
+	var out []ledger.Call
+	for _, m := range Modules() {
+		out = append(out, m.Calls...)
+	}
+	return out
+}

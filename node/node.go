@@ -1,0 +1,352 @@
+// Package node puts one organisation's node together: ledger, custody, vault, record
+// and gateway, in this order and nowhere else. Read New from top to bottom.
+//
+// Contract: New opens everything or nothing; Run returns when ctx ends or a part
+// fails, after every part has stopped; what was acknowledged before survives a kill
+// at any point. It holds no rule of its own: no decision about a record, a consent
+// or a transaction is made here.
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	cmtnode "github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/rpc/client/local"
+	cmttypes "github.com/cometbft/cometbft/types"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"salus/client"
+	"salus/config"
+	"salus/custody"
+	"salus/exchange"
+	"salus/gateway"
+	"salus/internal/peer"
+	"salus/ledger"
+	"salus/ledger/module/governance"
+	"salus/ledger/module/identity"
+	"salus/ledger/state"
+	"salus/ledger/tx"
+	"salus/record"
+	"salus/vault"
+)
+
+// Node is one organisation's node.
+type Node struct {
+	cfg *config.Config
+	log *slog.Logger
+
+	app      *ledger.App
+	hub      *client.Hub
+	client   *client.Client
+	vault    *vault.Store
+	custody  *custody.Custodian
+	record   *record.Service
+	links    *peer.Client
+	peers    *peer.Server
+	gateway  *gateway.Gateway
+	comet    atomic.Pointer[running] // nil until consensus has started
+	cometNew func(context.Context) (*cmtnode.Node, error)
+
+	peerLn, apiLn net.Listener
+	close         []func() error // in reverse order of opening
+}
+
+// running is consensus after its start.
+type running struct {
+	node *cmtnode.Node
+	rpc  *local.Local
+}
+
+// New opens a node's stores and listeners. Nothing runs before Run.
+func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, err error) {
+	log = log.With("node", cfg.Name)
+	n = &Node{cfg: cfg, log: log, hub: client.NewHub()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.closeAll())
+		}
+	}()
+	if err := cfg.MakeDirs(); err != nil {
+		return nil, fmt.Errorf("node: home: %w", err)
+	}
+	genesis, err := cmttypes.GenesisDocFromFile(cfg.GenesisFile())
+	if err != nil {
+		return nil, fmt.Errorf("node: genesis: %w", err)
+	}
+	keys, err := loadKeys(cfg)
+	if err != nil {
+		return nil, err
+	}
+	registry := newRegistry()
+
+	// The replicated state machine comes first: everything else decides from it.
+	if err := n.openLedger(genesis.ChainID); err != nil {
+		return nil, err
+	}
+	transport := client.NewLocal(n.app, n.pool, n.hub)
+	n.client = client.New(transport, genesis.ChainID)
+	member := n.client.As(tx.NewEd25519Signer(cfg.Member, keys.member))
+
+	// The members' links need only the keys that the ledger registers.
+	id, err := peer.NewIdentity(keys.peer)
+	if err != nil {
+		return nil, err
+	}
+	directory := members{n.app}
+	n.links = peer.NewClient(id, directory)
+	n.onClose(func() error { n.links.Close(); return nil })
+	n.peers = peer.NewServer(id, directory, log, peer.DefaultLimits)
+
+	if n.vault, err = vault.Open(cfg.Data("vault"), vault.Options{}); err != nil {
+		return nil, err
+	}
+	n.onClose(n.vault.Close)
+
+	n.custody, err = custody.Open(custody.Config{
+		Self: cfg.Member, Chain: genesis.ChainID, Dir: cfg.Data("custody"), Ledger: n.app, Changed: n.hub.Changed,
+		Submit: member, Links: n.links, Sign: keys.member, HasPack: n.vault.HasPack,
+		CompactEvery: cfg.Custody.CompactEvery.Duration, Now: time.Now, Log: log, Metrics: registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.onClose(n.custody.Close)
+
+	n.record, err = record.Open(ctx, record.Config{
+		Self: cfg.Member, Chain: genesis.ChainID, Dir: cfg.Data("record"), StoreKey: keys.store, Sign: keys.member,
+		Ledger: n.app, Changed: n.hub.Changed, Submit: member, Links: n.links, Vault: n.vault,
+		Fold: cfg.Record.Fold.Duration, Log: log, Metrics: registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.onClose(n.record.Close)
+	n.routes()
+
+	n.gateway = gateway.New(gateway.Config{
+		Self: cfg.Member, Name: cfg.Name, Token: keys.token, App: n.app, Calls: Calls(), Client: n.client, Member: member,
+		Prover: client.NewProver(n.app, transport, n.blocks, genesis), Record: n.record, Custody: n.custody, Vault: n.vault,
+		Repair: n.repair, Staff: staff{cfg}, Ready: n.ready, Registry: registry, Log: log,
+	})
+	n.gauges(registry)
+
+	if n.peerLn, err = net.Listen("tcp", cfg.Peer.Listen); err != nil {
+		return nil, fmt.Errorf("node: peer.listen: %w", err)
+	}
+	n.onClose(closeListener(n.peerLn))
+	if n.apiLn, err = net.Listen("tcp", cfg.Gateway.Listen); err != nil {
+		return nil, fmt.Errorf("node: gateway.listen: %w", err)
+	}
+	n.onClose(closeListener(n.apiLn))
+	n.cometNew = func(ctx context.Context) (*cmtnode.Node, error) {
+		return newComet(ctx, cfg, n.app, noMetrics, log)
+	}
+	return n, nil
+}
+
+func (n *Node) openLedger(chain string) error {
+	dir := n.cfg.Data("ledger")
+	store, err := state.Open(dir, state.Options{})
+	if err != nil {
+		return fmt.Errorf("node: ledger: %w", err)
+	}
+	n.app, err = ledger.New(ledger.Config{
+		Chain: chain, Modules: Modules(), Store: store, Params: governance.LedgerParams, Authenticate: identity.Authenticate,
+		Import:    func() (*state.Importer, error) { return state.Import(dir, state.Options{}) },
+		Committed: n.hub.Notify,
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("node: ledger: %w", err), store.Close())
+	}
+	n.onClose(n.app.Close)
+	return nil
+}
+
+// Run starts consensus and serves until ctx ends or a part fails.
+func (n *Node) Run(ctx context.Context) error {
+	comet, err := n.cometNew(ctx)
+	if err != nil {
+		return errors.Join(err, n.closeAll())
+	}
+	if err := comet.Start(); err != nil {
+		return errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeAll())
+	}
+	n.comet.Store(&running{comet, local.New(comet)})
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.peers.Serve(n.peerLn) })
+	g.Go(func() error { return n.gateway.Serve(n.apiLn) })
+	g.Go(func() error { return n.custody.Run(ctx) })
+	g.Go(func() error { return n.snapshots(ctx) })
+	g.Go(func() error { return n.scrub(ctx) })
+	g.Go(func() error {
+		select {
+		case <-comet.Quit():
+			return errors.New("node: consensus stopped by itself; its log says why")
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		return n.shutdown(comet)
+	})
+	return errors.Join(g.Wait(), n.closeAll())
+}
+
+// stopTime bounds how long running requests may take to end.
+const stopTime = 5 * time.Second
+
+// shutdown stops intake first, then consensus: what is under way may still commit.
+func (n *Node) shutdown(comet *cmtnode.Node) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	err := errors.Join(ignoreLate(n.gateway.Shutdown(ctx)), ignoreLate(n.peers.Shutdown(ctx)))
+	if comet.IsRunning() {
+		if serr := comet.Stop(); serr != nil {
+			err = errors.Join(err, fmt.Errorf("node: consensus: %w", serr))
+		}
+	}
+	comet.Wait()
+	return err
+}
+
+// ignoreLate: a request that did not end in time is cut off; that is no failure.
+func ignoreLate(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+func closeListener(ln net.Listener) func() error {
+	return func() error {
+		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func (n *Node) onClose(f func() error) { n.close = append(n.close, f) }
+
+func (n *Node) closeAll() error {
+	var err error
+	for i := len(n.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, n.close[i]())
+	}
+	n.close = nil
+	return err
+}
+
+// pool is the mempool once consensus runs.
+func (n *Node) pool() client.Pool {
+	if r := n.comet.Load(); r != nil {
+		return r.node.Mempool()
+	}
+	return nil
+}
+
+// blocks serves receipts once consensus runs.
+func (n *Node) blocks() client.Blocks {
+	if r := n.comet.Load(); r != nil {
+		return r.rpc
+	}
+	return nil
+}
+
+// staleAfter is when a node no longer calls itself ready: three heartbeats without a block.
+const staleAfter = 3
+
+// ready says why this node should not be sent requests.
+func (n *Node) ready() error {
+	r := n.comet.Load()
+	if r == nil {
+		return errors.New("node: consensus has not started")
+	}
+	h := n.app.Head()
+	if h.Height == 0 {
+		return errors.New("node: no block yet")
+	}
+	if age := time.Since(time.Unix(int64(h.Time), 0)); age > staleAfter*n.cfg.Ledger.Heartbeat.Duration {
+		return fmt.Errorf("node: the last block is %s old: too few members can be reached", age.Round(time.Second))
+	}
+	return nil
+}
+
+// routes serves the vault's and the record store's part of the members' links.
+func (n *Node) routes() {
+	n.custody.Routes(n.peers)
+	n.peers.HandleUpload(exchange.PathPack, func(ctx context.Context, r *peer.Request) error {
+		id, err := vault.ParsePackID(r.Arg)
+		if err != nil {
+			return errArg
+		}
+		if err := n.vault.ImportPack(ctx, id, r.Upload, r.Size); err != nil {
+			return err
+		}
+		return n.custody.PackArrived(id)
+	})
+	n.peers.HandleDownload(exchange.PathPack, func(ctx context.Context, r *peer.Request) (io.ReadCloser, int64, error) {
+		id, err := vault.ParsePackID(r.Arg)
+		if err != nil {
+			return nil, 0, errArg
+		}
+		return stream(n.vault.ReadPack(ctx, id))
+	})
+	n.peers.HandleDownload(exchange.PathBlob, func(ctx context.Context, r *peer.Request) (io.ReadCloser, int64, error) {
+		a, err := vault.ParseAddress(r.Arg)
+		if err != nil {
+			return nil, 0, errArg
+		}
+		return stream(n.vault.Get(ctx, a))
+	})
+	n.peers.Handle(exchange.PathSlots, func(ctx context.Context, r *peer.Request) (any, error) {
+		var q exchange.SlotsRequest
+		if err := r.Decode(&q); err != nil {
+			return nil, err
+		}
+		return n.record.Slots(ctx, r.From, &q)
+	})
+}
+
+// members is the ledger's view of who is who.
+type members struct{ app *ledger.App }
+
+// Member implements peer.Directory.
+func (m members) Member(account tx.Account) (string, ed25519.PublicKey, bool) {
+	v := m.app.View()
+	defer v.Close()
+	x, ok := governance.LookupMember(v, account)
+	return x.Address, x.Peer, ok && x.Active
+}
+
+// ByKey implements peer.Directory.
+func (m members) ByKey(key ed25519.PublicKey) (tx.Account, bool) {
+	v := m.app.View()
+	defer v.Close()
+	for _, x := range governance.Active(v) {
+		if key.Equal(ed25519.PublicKey(x.Peer)) {
+			return x.Account, true
+		}
+	}
+	return tx.Account{}, false
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// newRegistry is this node's own: two nodes in one process must not share collectors.
+func newRegistry() *prometheus.Registry { return prometheus.NewRegistry() }

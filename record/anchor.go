@@ -1,0 +1,209 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"salus/exchange"
+	"salus/ledger/module/anchor"
+	"salus/ledger/module/committee"
+	"salus/ledger/tx"
+	"salus/seal"
+	"salus/vault"
+)
+
+// deliver brings one parcel to ACTIVE in the background: header to the ledger, parcel to
+// every custodian, pack to the replicas. Each step may be repeated any number of times:
+// the ledger knows the header by its hash, custodians and vaults know what they have.
+func (s *Service) deliver(p *parcelRow) {
+	s.metrics.outbox.Inc()
+	s.work.Go(func() {
+		defer s.metrics.outbox.Dec()
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.ctx.Done():
+			return
+		}
+		defer func() { <-s.slots }()
+		start := time.Now()
+		for {
+			err := s.deliverOnce(s.ctx, p)
+			if err == nil {
+				s.metrics.active.Observe(time.Since(start).Seconds())
+				s.metrics.records.Add(float64(len(p.Records)))
+				s.wake(p.Records)
+				return
+			}
+			if s.ctx.Err() != nil {
+				return
+			}
+			s.metrics.retries.WithLabelValues("deliver").Inc()
+			s.Log.WarnContext(s.ctx, "delivery_waits", "sequence", p.Seq, "err", err)
+			if !pause(s.ctx, retryPause) {
+				return
+			}
+		}
+	})
+}
+
+// attemptTime bounds one round of a delivery; what is missing then is sent again.
+const attemptTime = 15 * time.Second
+
+func (s *Service) deliverOnce(ctx context.Context, p *parcelRow) error {
+	hh := p.Parcel.Header.Hash()
+	if b, ok := s.anchored(hh); ok && b.Active > 0 {
+		return s.finish(p)
+	}
+	round, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	g, gctx := errgroup.WithContext(round)
+	g.Go(func() error { return s.put(gctx, p) })
+	// A custodian or replica that is down must not hold up the others, nor the ACTIVE
+	// that 2f+1 of them can give: their errors only end up in the retry count.
+	var links errgroup.Group
+	for _, to := range s.custodiansWithout(hh, &p.Parcel.Header) {
+		links.Go(func() error { return s.count("parcel", s.Links.Call(gctx, to, exchange.PathParcel, &p.Parcel, nil)) })
+	}
+	links.Go(func() error { return s.replicate(gctx, hh, &p.Parcel.Header, p.Parcel.Pack) })
+	g.Go(func() error { return s.awaitActive(gctx, hh) })
+	err := g.Wait()
+	cancel()
+	_ = links.Wait() // counted above; ACTIVE is what decides
+	if err != nil {
+		return err
+	}
+	return s.finish(p)
+}
+
+func (s *Service) count(step string, err error) error {
+	if err != nil {
+		s.metrics.retries.WithLabelValues(step).Inc()
+	}
+	return err
+}
+
+// put commits the header; that it is there already is success.
+func (s *Service) put(ctx context.Context, p *parcelRow) error {
+	hh := p.Parcel.Header.Hash()
+	if _, ok := s.anchored(hh); ok {
+		return nil
+	}
+	_, err := s.Submit.Submit(ctx, anchor.KindPut, &anchor.Put{Header: p.Parcel.Header, Envelopes: seal.EnvelopesHash(p.Parcel.Envelopes), Pack: tx.Hash(p.Parcel.Pack)})
+	if errors.Is(err, anchor.ErrKnown) {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) anchored(hh [32]byte) (anchor.Batch, bool) {
+	v := s.Ledger.View()
+	defer v.Close()
+	return anchor.Lookup(v, hh)
+}
+
+func (s *Service) awaitActive(ctx context.Context, hh [32]byte) error {
+	for {
+		changed := s.Changed()
+		if b, ok := s.anchored(hh); ok && b.Active > 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("record: not active yet: %w", ctx.Err())
+		}
+	}
+}
+
+// custodiansWithout lists the custodians of the batch's epoch that have no receipt on the ledger.
+func (s *Service) custodiansWithout(hh [32]byte, h *seal.Header) []tx.Account {
+	v := s.Ledger.View()
+	defer v.Close()
+	epoch, err := committee.At(v, h.Epoch)
+	if err != nil {
+		return nil
+	}
+	b, _ := anchor.Lookup(v, hh)
+	var out []tx.Account
+	for i, m := range epoch.Members {
+		if b.Receipts&(1<<i) == 0 {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// replicate puts the ciphertext on as many other members as make f+1 copies with the
+// author's own. Members are chosen by rendezvous hashing, so that load spreads and every
+// member computes the same order; one that does not take the pack is passed over.
+func (s *Service) replicate(ctx context.Context, hh [32]byte, h *seal.Header, pack vault.PackID) error {
+	v := s.Ledger.View()
+	epoch, err := committee.At(v, h.Epoch)
+	b, _ := anchor.Lookup(v, hh)
+	v.Close()
+	if err != nil {
+		return err
+	}
+	missing := epoch.F() // f copies besides the author's
+	for _, m := range ReplicaOrder(epoch.Members, s.Self, hh) {
+		if missing == 0 {
+			break
+		}
+		if b.Holds&(1<<slices.Index(epoch.Members, m)) != 0 || s.count("pack", s.sendPack(ctx, m, pack)) == nil {
+			missing--
+		}
+	}
+	return nil
+}
+
+// ReplicaOrder ranks the members other than the author for the ciphertext of one batch.
+func ReplicaOrder(members []tx.Account, author tx.Account, hh [32]byte) []tx.Account {
+	type ranked struct {
+		m tx.Account
+		h [32]byte
+	}
+	var all []ranked
+	for _, m := range members {
+		if m != author {
+			all = append(all, ranked{m, seal.Sum("replica", hh[:], m[:])})
+		}
+	}
+	slices.SortFunc(all, func(a, b ranked) int { return bytes.Compare(a.h[:], b.h[:]) })
+	out := make([]tx.Account, len(all))
+	for i, r := range all {
+		out[i] = r.m
+	}
+	return out
+}
+
+func (s *Service) sendPack(ctx context.Context, to tx.Account, pack vault.PackID) error {
+	b, err := s.Vault.ReadPack(ctx, pack)
+	if err != nil {
+		return err
+	}
+	return s.Links.Upload(ctx, to, exchange.PathPack, hex.EncodeToString(pack[:]), bytes.NewReader(b), int64(len(b)))
+}
+
+// finish marks the batch's records active and takes the parcel out of the outbox.
+func (s *Service) finish(p *parcelRow) error {
+	b := s.store.db.NewBatch()
+	defer b.Close()
+	for _, id := range p.Records {
+		r, err := s.store.record(id)
+		if err != nil {
+			return err
+		}
+		r.Status = Active
+		if err := s.store.put(b, key(prefixRecord, id[:]), r); err != nil {
+			return err
+		}
+	}
+	return s.outbox.done(b, p)
+}

@@ -1,0 +1,166 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"salus/exchange"
+	"salus/ledger/tx"
+	"salus/seal"
+	"salus/seal/compress"
+)
+
+// maxPlain bounds a decompressed record; the FHIR parser refuses larger ones on the way in.
+const maxPlain = 16 << 20
+
+// An Opened record is a plaintext with what proves it.
+type Opened struct {
+	Located
+	Body []byte // the author's exact bytes
+}
+
+// A Reading result: the records, and every custodian that was found out on the way.
+type Result struct {
+	Records []Opened
+	Fetch   uint32
+	Bad     []BadCustodian
+}
+
+// Read commits to the records, collects their shares, opens them and compares each with its
+// anchor. A custodian whose share is wrong is named in the result and its share left out.
+// Errors: ErrTooFew when fewer than t custodians released, or what the ciphertext failed on.
+func (s *Session) Read(ctx context.Context, records []Located) (*Result, error) {
+	fetch, list, err := s.Commit(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	return s.ReadFetch(ctx, fetch, list, records)
+}
+
+// ReadFetch does what Read does for a list that is committed already.
+func (s *Session) ReadFetch(ctx context.Context, fetch uint32, list *exchange.List, records []Located) (*Result, error) {
+	got, err := s.release(ctx, fetch, list, false)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Fetch: fetch, Bad: got.bad}
+	keys, err := s.keys(ctx, res, fetch, list, records, got)
+	if err != nil {
+		return res, err
+	}
+	res.Records = make([]Opened, len(records))
+	errs := make([]error, len(records))
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, 8)
+	for i, l := range records {
+		wg.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			res.Records[i].Located = l
+			res.Records[i].Body, errs[i] = s.decrypt(ctx, l, keys[l.Item])
+		})
+	}
+	wg.Wait()
+	return res, errors.Join(errs...)
+}
+
+// keys combines the shares of every batch of the fetch. When a key commitment does not fit,
+// it asks all custodians again for share proofs and goes on with the shares that prove true.
+func (s *Session) keys(ctx context.Context, res *Result, fetch uint32, list *exchange.List, records []Located, got *released) (map[exchange.Item]seal.Key, error) {
+	byItem := map[exchange.Item]Located{}
+	for _, l := range records {
+		byItem[l.Item] = l
+	}
+	keys := map[exchange.Item]seal.Key{}
+	proven := false
+	for header, indices := range list.Groups() {
+		first := byItem[exchange.Item{Header: header, Index: uint16(indices[0])}]
+		entries := make([]seal.Entry, len(indices))
+		for i, x := range indices {
+			entries[i] = byItem[exchange.Item{Header: header, Index: uint16(x)}].Entry
+		}
+		found, err := seal.Combine(first.header, entries, indices, got.shares[header])
+		if found == nil && !proven && (errors.Is(err, seal.ErrMismatch) || errors.Is(err, seal.ErrTooFew)) {
+			if got, err = s.release(ctx, fetch, list, true); err != nil {
+				return nil, err
+			}
+			proven = true
+			s.blame(res, got.bad...)
+			found, err = seal.Combine(first.header, entries, indices, got.shares[header])
+		}
+		if found == nil && proven {
+			found, err = s.combineProven(first, entries, indices, got, header)
+		}
+		var liars *seal.BadShare
+		if errors.As(err, &liars) {
+			if err := s.blameShares(ctx, res, liars.Custodians); err != nil {
+				return nil, err
+			}
+		}
+		if found == nil {
+			return nil, fmt.Errorf("record: combine: %w", err)
+		}
+		for i, x := range indices {
+			keys[exchange.Item{Header: header, Index: uint16(x)}] = found[i]
+		}
+	}
+	return keys, nil
+}
+
+// combineProven keeps the custodians whose shares prove against the share roots that the
+// author committed to on the ledger, and names the others.
+func (s *Session) combineProven(l Located, entries []seal.Entry, indices []int, got *released, header tx.Hash) ([]seal.Key, error) {
+	proofs := map[int]seal.Proofs{}
+	for index, sealed := range got.proofs[header] {
+		// Proofs that do not open count as none: their custodian is named.
+		if p, err := seal.OpenReleaseProofs(s.key, s.ID, index, l.header, indices, sealed); err == nil {
+			proofs[index] = p
+		}
+	}
+	return seal.CombineProven(l.header, entries, l.roots, indices, got.shares[header], proofs)
+}
+
+func (s *Session) blameShares(ctx context.Context, res *Result, custodians []int) error {
+	c, err := s.reading.Chain.Committee(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range custodians {
+		if i >= 1 && i <= len(c.Epoch.Members) {
+			s.blame(res, BadCustodian{Index: i, Account: c.Epoch.Members[i-1], Why: "its share is not the one that the author dealt to it"})
+		}
+	}
+	return nil
+}
+
+// blame adds custodians to the result, each once.
+func (s *Session) blame(res *Result, bad ...BadCustodian) {
+	for _, b := range bad {
+		if slices.ContainsFunc(res.Bad, func(o BadCustodian) bool { return o.Index == b.Index }) {
+			continue
+		}
+		res.Bad = append(res.Bad, b)
+	}
+	slices.SortFunc(res.Bad, func(a, b BadCustodian) int { return a.Index - b.Index })
+}
+
+// decrypt opens one record: ciphertext by its address, key by its commitment, plaintext
+// by the authentication tag, all of them bound to the header in the ledger.
+func (s *Session) decrypt(ctx context.Context, l Located, key seal.Key) ([]byte, error) {
+	ct, err := s.reading.Custodians.Ciphertext(ctx, l.holders, l.Entry.Ciphertext)
+	if err != nil {
+		return nil, fmt.Errorf("record: ciphertext: %w", err)
+	}
+	packed, err := seal.Decrypt(l.header, &l.Entry, key, ct)
+	if err != nil {
+		return nil, fmt.Errorf("record: decrypt: %w", err)
+	}
+	body, err := compress.Decompress(packed, maxPlain)
+	if err != nil {
+		return nil, fmt.Errorf("record: decompress: %w", err)
+	}
+	return body, nil
+}

@@ -1,0 +1,198 @@
+// Package record is the life of a record, a file per step: ingest, encrypt,
+// anchor, consent, access, release, decrypt, audit. `ls record` is that list.
+//
+//	ingest   validate, label, store durably ("stored")          ingest.go
+//	encrypt  compress, pad, deal shares, seal the batch          encrypt.go, fold.go
+//	anchor   header to the ledger, parcel to the custodians,
+//	         ciphertext to the vaults, until "active"            anchor.go, outbox.go
+//	consent  the patient's words as masks on the ledger          consent.go, slots.go
+//	access   a session and its committed record list             access.go
+//	release  shares from the custodians                          release.go
+//	decrypt  combine, open, compare with the anchor              decrypt.go
+//	audit    who looked, complete and with proofs                audit.go
+//
+// Contract: what Put has acknowledged survives a crash of this node; what Wait has
+// reported active survives the loss of any f members. A record's exact bytes come
+// back, or an error. The room does no cryptography of its own (seal and threshold
+// do). It must never log, name or return in an error anything a record says.
+package record
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"salus/client"
+	"salus/ledger"
+	"salus/ledger/state"
+	"salus/ledger/tx"
+	"salus/vault"
+)
+
+// Ledger is this node's replica.
+type Ledger interface {
+	View() *state.View
+	Head() ledger.Head
+}
+
+// Submitter signs as this member and waits for the commit.
+type Submitter interface {
+	Submit(ctx context.Context, kind tx.Kind, msg tx.Message) (client.Committed, error)
+}
+
+// Links reaches the other members.
+type Links interface {
+	Call(ctx context.Context, to tx.Account, path string, req, resp any) error
+	Upload(ctx context.Context, to tx.Account, path, arg string, body io.Reader, size int64) error
+	Download(ctx context.Context, to tx.Account, path, arg string) (io.ReadCloser, int64, error)
+}
+
+// Config is what the room needs; every field is required but Metrics.
+type Config struct {
+	Self     tx.Account
+	Chain    string
+	Dir      string   // of the organisation's own store
+	StoreKey [32]byte // AES-256 key of that store
+	Sign     ed25519.PrivateKey
+	Ledger   Ledger
+	Changed  func() <-chan struct{} // closed at the next commit
+	Submit   Submitter
+	Links    Links
+	Vault    *vault.Store
+	Fold     time.Duration
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+}
+
+// Service runs the life of records for one organisation.
+type Service struct {
+	Config
+	store   *store
+	outbox  *outbox
+	keys    *custodyKeys
+	metrics *metrics
+
+	ctx    context.Context //nolint:containedctx // the service's life; requests have their own
+	cancel context.CancelFunc
+	fold   *folder
+	work   sync.WaitGroup // deliveries
+	slots  chan struct{}  // bounds deliveries under way
+
+	enrolling sync.Mutex // one enrolment at a time: a reference gets one pseudonym
+
+	mu      sync.Mutex             // guards waiting
+	waiting map[ID][]chan struct{} // closed when a record becomes active
+}
+
+// Open opens the store and takes up every delivery that a stop or a crash interrupted.
+func Open(ctx context.Context, c Config) (*Service, error) {
+	if c.Ledger == nil || c.Submit == nil || c.Links == nil || c.Vault == nil || c.Log == nil || c.Changed == nil {
+		return nil, errors.New("record: configuration is incomplete")
+	}
+	st, err := openStore(c.Dir, c.StoreKey)
+	if err != nil {
+		return nil, err
+	}
+	out, err := openOutbox(st, c.Sign)
+	if err != nil {
+		return nil, errors.Join(err, st.close())
+	}
+	s := &Service{Config: c, store: st, outbox: out, metrics: newMetrics(c.Metrics), waiting: map[ID][]chan struct{}{}, slots: make(chan struct{}, 64)}
+	s.keys = newCustodyKeys(c.Ledger, c.Links)
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.fold = newFolder(s.ctx, c.Fold, s.deal)
+	if err := s.resume(); err != nil {
+		s.cancel()
+		return nil, errors.Join(err, st.close())
+	}
+	return s, nil
+}
+
+// Close stops deliveries where they are; the next Open takes them up again.
+func (s *Service) Close() error {
+	s.cancel()
+	s.fold.stop()
+	s.work.Wait()
+	return s.store.close()
+}
+
+// resume puts interrupted deliveries back to work and deals what was only stored.
+func (s *Service) resume() error {
+	parcels, err := s.outbox.pending()
+	if err != nil {
+		return err
+	}
+	for _, p := range parcels {
+		s.deliver(p)
+	}
+	return s.store.scan([]byte{prefixStored}, func(rest, _ []byte) error {
+		r, err := s.store.record(ID(rest))
+		if err != nil {
+			return fmt.Errorf("%w (a stored record)", err)
+		}
+		s.fold.add(r.Patient, r.ID)
+		return nil
+	})
+}
+
+// Wait returns when all the records are active, or with ctx's error.
+func (s *Service) Wait(ctx context.Context, ids ...ID) error {
+	for _, id := range ids {
+		done, err := s.watch(id)
+		if err != nil {
+			return err
+		}
+		if done == nil {
+			continue
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// watch returns a channel that closes when the record is active, nil if it is.
+func (s *Service) watch(id ID) (<-chan struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.store.record(id)
+	if err != nil {
+		return nil, err
+	}
+	if r.Status == Active {
+		return nil, nil
+	}
+	ch := make(chan struct{})
+	s.waiting[id] = append(s.waiting[id], ch)
+	return ch, nil
+}
+
+func (s *Service) wake(ids []ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		for _, ch := range s.waiting[id] {
+			close(ch)
+		}
+		delete(s.waiting, id)
+	}
+}
+
+// Status of one record in this organisation's store.
+func (s *Service) Status(id ID) (Status, error) {
+	r, err := s.store.record(id)
+	if err != nil {
+		return 0, err
+	}
+	return r.Status, nil
+}
