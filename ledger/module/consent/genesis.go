@@ -1,0 +1,16 @@
+package consent
+
+import (
+	"bytes"
+	"errors"
+
+	"salus/ledger"
+)
+
+// genesis begins with nothing: nobody consents by a file.
+func genesis(_ *ledger.Context, raw []byte) error {
+	if raw = bytes.TrimSpace(raw); len(raw) != 0 && string(raw) != "{}" && string(raw) != "null" {
+		return errors.New("consent: genesis: there is nothing to set")
+	}
+	return nil
+}

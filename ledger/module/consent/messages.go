@@ -1,0 +1,142 @@
+package consent
+
+import (
+	"math/bits"
+
+	"salus/ledger/tx"
+)
+
+// Kinds of this module.
+const (
+	KindGrant  tx.Kind = "consent.grant"
+	KindRevoke tx.Kind = "consent.revoke"
+	KindProxy  tx.Kind = "consent.proxy"
+)
+
+// Give puts a grant on the ledger, or replaces the one of the same id. Signed
+// by the patient, by a proxy of hers, or by her steward with Recorded set.
+type Give struct {
+	Patient tx.Account `cbor:"1,keyasint" json:"patient"`
+	Grant   Grant      `cbor:"2,keyasint" json:"grant"`
+}
+
+// Revoke takes one grant away, or with the zero id every grant that this signer
+// may revoke. It holds from its block on, also for sessions opened earlier.
+type Revoke struct {
+	Patient tx.Account `cbor:"1,keyasint" json:"patient"`
+	ID      GrantID    `cbor:"2,keyasint" json:"id"`
+}
+
+// SetProxy names, replaces or (with Active false) ends a proxy. Signed by the
+// patient, or by her steward with Recorded set; a proxy cannot delegate. To end
+// one, only Account counts.
+type SetProxy struct {
+	Patient tx.Account `cbor:"1,keyasint" json:"patient"`
+	Proxy   Proxy      `cbor:"2,keyasint" json:"proxy"`
+	Active  bool       `cbor:"3,keyasint" json:"active"`
+}
+
+// Validate implements tx.Message. The sentence of the refusal says what to mend.
+func (m *Give) Validate() error {
+	if m.Patient == (tx.Account{}) {
+		return ErrPatient
+	}
+	return m.Grant.Validate()
+}
+
+// Validate checks the grant by itself, before anything on the ledger is known.
+func (g *Grant) Validate() error {
+	switch {
+	case g.ID == (GrantID{}):
+		return ErrGrantID
+	case g.Version == 0:
+		return ErrVersion
+	case g.Recorded && g.Document == (tx.Hash{}):
+		return ErrDocument
+	}
+	if err := g.Grantee.Validate(); err != nil {
+		return err
+	}
+	return ValidateTerms(g.Mask, g.Except, g.Purposes, g.NotBefore, g.NotAfter)
+}
+
+// Validate checks that the fields fit the kind.
+func (g *Grantee) Validate() error {
+	none := g.Account == (tx.Account{})
+	switch g.Kind {
+	case AnyClinical:
+		if !none || g.Role != "" {
+			return ErrGrantee
+		}
+	case OfRole:
+		if !validRole(g.Role) {
+			return ErrRole
+		}
+	case OfMember, OnePractitioner:
+		if none || g.Role != "" {
+			return ErrGrantee
+		}
+	default:
+		return ErrGrantee
+	}
+	return nil
+}
+
+// ValidateTerms checks what grants and proxies have in common: the constant
+// number of bits of both masks, the purposes and the period.
+func ValidateTerms(mask, except uint64, purposes Purposes, notBefore, notAfter uint64) error {
+	switch {
+	case bits.OnesCount64(mask) != MaskBits:
+		return ErrMask
+	case bits.OnesCount64(except) != ExceptBits:
+		return ErrExcept
+	case !purposes.Known():
+		return ErrPurposes
+	case notAfter != 0 && notAfter <= notBefore:
+		return ErrPeriod
+	}
+	return nil
+}
+
+// Validate implements tx.Message.
+func (m *Revoke) Validate() error {
+	if m.Patient == (tx.Account{}) {
+		return ErrPatient
+	}
+	return nil
+}
+
+// Validate implements tx.Message.
+func (m *SetProxy) Validate() error {
+	p := &m.Proxy
+	switch {
+	case m.Patient == (tx.Account{}):
+		return ErrPatient
+	case p.Account == (tx.Account{}), p.Account == m.Patient:
+		return ErrProxyAccount
+	case p.Recorded && p.Document == (tx.Hash{}):
+		return ErrDocument
+	case !m.Active:
+		return nil
+	case p.Version == 0:
+		return ErrVersion
+	}
+	return ValidateTerms(p.Mask, p.Except, p.Purposes, p.NotBefore, p.NotAfter)
+}
+
+// validRole accepts what identity accepts as a role code (NUCC, SNOMED CT, local
+// systems, optionally a system before a '|'), never free text.
+func validRole(s string) bool {
+	if s == "" || len(s) > MaxRole {
+		return false
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '-' || c == '.' || c == '_' || c == '|' || c == ':' || c == '/':
+		default:
+			return false
+		}
+	}
+	return true
+}
