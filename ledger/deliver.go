@@ -1,0 +1,259 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+
+	"salus/ledger/state"
+	"salus/ledger/tx"
+)
+
+// EntryMisbehavior is the log entry for a validator that CometBFT caught; its
+// payload is a Misbehavior.
+const EntryMisbehavior EntryKind = Prefix<<8 | 1
+
+// Misbehavior is the payload of an EntryMisbehavior. The evidence itself is in
+// the block.
+type Misbehavior struct {
+	Kind      uint8  `cbor:"1,keyasint" json:"kind"`      // as ABCI numbers it: 1 duplicate vote, 2 light client attack
+	Validator []byte `cbor:"2,keyasint" json:"validator"` // address, 20 bytes
+	Height    uint64 `cbor:"3,keyasint" json:"height"`    // at which it misbehaved
+}
+
+// An execution is one block being run on a scratch copy of the committed state.
+type execution struct {
+	app   *App
+	base  *base
+	hash  string // of the block; empty while it has none
+	head  Head   // of the block that is run
+	cache *state.Cache
+	quota *quota
+
+	events     []abci.Event
+	results    []*abci.ExecTxResult
+	validators [][32]byte // whose power was set
+	side       []state.Row
+	seen       map[tx.Hash]bool // ids delivered in this block
+}
+
+// A verdict is what running one transaction came to.
+type verdict struct {
+	id       tx.Hash
+	named    bool // the bytes decode far enough to have an id
+	admitted bool // decoded, in time, fresh, signed, within its quota; only then may it be in a block
+	signer   Signer
+	events   []abci.Event
+	refusal  *tx.Refusal // nil if it succeeded
+}
+
+// on prepares to run a block on the committed state b.
+func (a *App) on(b *base, height int64, time uint64) *execution {
+	return &execution{
+		app:   a,
+		base:  b,
+		head:  Head{Height: height, Time: time, AppHash: b.head.AppHash, Chain: b.chain.ID},
+		cache: state.NewCache(b.view),
+		quota: newQuota(),
+		seen:  map[tx.Hash]bool{},
+	}
+}
+
+// context makes the Context in which something of the block writes to w.
+func (e *execution) context(w state.Writer) *Context {
+	return &Context{Height: e.head.Height, Time: e.head.Time, Chain: e.head.Chain, Version: e.base.chain.Version, State: w}
+}
+
+// run runs one transaction: decode, authenticate, replay window, handler. What
+// it writes is kept only if it succeeds.
+func (e *execution) run(raw []byte) (v verdict) {
+	scratch := state.NewCache(e.cache)
+	c := e.context(scratch)
+	call, payload, w, err := e.admit(c, raw, &v)
+	if err == nil {
+		v.admitted, v.signer = true, c.Signer
+		err = call.run(c, payload)
+	}
+	if err != nil {
+		scratch.Discard()
+		v.refusal = refused(err)
+		return v
+	}
+	windows.Put(scratch, c.Signer.Account[:], w)
+	scratch.Flush()
+	e.validators = append(e.validators, c.validators...)
+	v.events = c.events
+	return v
+}
+
+// admit decides whether the bytes may be in this block at all, the cheapest
+// reasons against it first, and returns what is to be called. It writes
+// nothing.
+func (e *execution) admit(c *Context, raw []byte, v *verdict) (call *Call, payload []byte, w window, err error) {
+	p := &e.base.params
+	if uint64(len(raw)) > p.MaxTxBytes {
+		return nil, nil, w, errTooLarge
+	}
+	env, body, err := tx.DecodeEnvelope(raw)
+	if err != nil {
+		return nil, nil, w, err
+	}
+	v.id, v.named = tx.Digest(env.Body, c.Chain), true
+	c.Tx = v.id
+	call, known := e.app.calls[body.Kind]
+	height := uint64(e.head.Height)
+	switch {
+	case body.Chain != c.Chain:
+		return nil, nil, w, errWrongChain
+	case e.seen[v.id]:
+		return nil, nil, w, errDuplicate
+	case !known:
+		return nil, nil, w, errUnknownKind
+	case body.Expiry < height:
+		return nil, nil, w, errExpired
+	case body.Expiry-height > p.MaxExpiry:
+		return nil, nil, w, errExpiryTooFar
+	}
+	w, _ = windows.Get(e.cache, body.Signer[:])
+	if err := w.check(body.Nonce); err != nil {
+		return nil, nil, w, err
+	}
+	w.use(body.Nonce)
+	c.Signer, err = e.app.cfg.Authenticate(e.cache, e.head, *p, body, env, v.id, e.app.memo.verify)
+	if err != nil {
+		return nil, nil, w, err
+	}
+	if c.Signer.Account != body.Signer || !c.Signer.Class.Known() {
+		panic("ledger: internal error: authenticated somebody else than the signer")
+	}
+	return call, body.Payload, w, e.quota.fits(p, c.Signer, len(raw))
+}
+
+// begin runs what comes before the transactions of a block.
+func (e *execution) begin(misbehavior []abci.Misbehavior) {
+	c := e.context(e.cache)
+	for i := range misbehavior {
+		m := &misbehavior[i]
+		c.Append(EntryMisbehavior, Misbehavior{
+			Kind:      uint8(m.Type),
+			Validator: m.Validator.Address,
+			Height:    uint64(m.Height),
+		})
+	}
+	for _, m := range e.app.cfg.Modules {
+		e.hook(c, m.Name, m.BeginBlock)
+	}
+	e.keep(c)
+}
+
+// deliver runs one transaction of the block and records its result.
+func (e *execution) deliver(raw []byte) verdict {
+	v := e.run(raw)
+	if v.admitted {
+		e.quota.take(v.signer, len(raw))
+	}
+	r := &abci.ExecTxResult{Events: v.events}
+	if v.refusal != nil {
+		r.Code, r.Log = v.refusal.Code, v.refusal.Text
+	}
+	if v.named && !e.seen[v.id] {
+		e.seen[v.id] = true
+		e.record(v.id, Result{Height: e.head.Height, Index: uint32(len(e.results)), Code: r.Code, Text: r.Log})
+	}
+	e.results = append(e.results, r)
+	return v
+}
+
+// end runs what comes after the transactions of a block.
+func (e *execution) end() {
+	c := e.context(e.cache)
+	for _, m := range e.app.cfg.Modules {
+		e.hook(c, m.Name, m.EndBlock)
+	}
+	e.keep(c)
+	if len(e.validators) > 0 && len(voters(e.cache)) == 0 {
+		panic("ledger: internal error: no validator is left")
+	}
+}
+
+// hook runs a module's block hook, if it has one.
+func (e *execution) hook(c *Context, module string, f func(*Context) error) {
+	if f == nil {
+		return
+	}
+	if err := f(c); err != nil {
+		panic(fmt.Sprintf("ledger: internal error: %s: %v", module, err))
+	}
+}
+
+// keep takes over what a hook's context collected.
+func (e *execution) keep(c *Context) {
+	e.events, c.events = append(e.events, c.events...), nil
+	e.validators, c.validators = append(e.validators, c.validators...), nil
+}
+
+// FinalizeBlock implements abci.Application: it runs a decided block. From here
+// to the end of Commit no Hold runs. Nothing is durable or visible before
+// Commit, so a crash in between runs the block again.
+func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (_ *abci.ResponseFinalizeBlock, err error) {
+	a.consensus.Lock()
+	defer a.consensus.Unlock()
+	if err := a.base.follows(req.Height); err != nil {
+		return nil, err
+	}
+	if a.final == nil {
+		a.decided.Lock()
+	}
+	defer func() {
+		if a.final == nil { // an error or a panic: there will be no Commit
+			a.decided.Unlock()
+		}
+	}()
+	defer a.halting()
+	a.final = nil
+	e := a.proposed
+	if e == nil || e.hash == "" || e.hash != string(req.Hash) {
+		e = a.execute(req.Hash, req.Height, req.Time.Unix(), req.Txs, req.Misbehavior)
+	}
+	a.proposed = nil
+	hash, err := a.store.Load().Stage(state.Block{Height: req.Height, Time: e.head.Time, Changes: e.cache, Side: e.side})
+	if err != nil {
+		panic(fmt.Sprintf("ledger: cannot stage block %d: %v", req.Height, err))
+	}
+	a.final = e
+	res := &abci.ResponseFinalizeBlock{
+		Events:           e.events,
+		TxResults:        e.results,
+		ValidatorUpdates: validatorUpdates(e.cache, changedValidators(e.base.view, e.cache, e.validators)),
+		AppHash:          hash[:],
+	}
+	if p := a.cfg.Params(e.cache); p.MaxBlockBytes != e.base.params.MaxBlockBytes {
+		res.ConsensusParamUpdates = &cmtproto.ConsensusParams{Block: blockParams(p)}
+	}
+	return res, nil
+}
+
+// execute runs a whole block.
+func (a *App) execute(hash []byte, height, unix int64, txs [][]byte, misbehavior []abci.Misbehavior) *execution {
+	e := a.on(a.base, height, uint64(max(unix, 0)))
+	e.hash = string(hash)
+	e.begin(misbehavior)
+	for _, raw := range txs {
+		e.deliver(raw)
+	}
+	e.end()
+	return e
+}
+
+// follows refuses a block that does not come next.
+func (b *base) follows(height int64) error {
+	if !b.started() {
+		return errNotStarted
+	}
+	if b.head.Height > 0 && height != b.head.Height+1 || height < 1 {
+		return fmt.Errorf("ledger: block %d does not follow %d", height, b.head.Height)
+	}
+	return nil
+}

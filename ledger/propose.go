@@ -1,0 +1,77 @@
+package ledger
+
+import (
+	"context"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+)
+
+// PrepareProposal implements abci.Application: of what waits, in its order, the
+// transactions that succeed one after the other within everybody's quota and
+// the size of a block.
+func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
+	a.consensus.Lock()
+	defer a.consensus.Unlock()
+	defer a.halting()
+	if err := a.base.follows(req.Height); err != nil {
+		return nil, err
+	}
+	e := a.on(a.base, req.Height, uint64(max(req.Time.Unix(), 0)))
+	e.begin(req.Misbehavior)
+	res := &abci.ResponsePrepareProposal{}
+	room := req.MaxTxBytes
+	for _, raw := range req.Txs {
+		size := protoSize(raw)
+		if size > room {
+			continue
+		}
+		v := e.run(raw)
+		if v.refusal != nil {
+			continue
+		}
+		e.quota.take(v.signer, len(raw))
+		room -= size
+		res.Txs = append(res.Txs, raw)
+	}
+	return res, nil
+}
+
+// ProcessProposal implements abci.Application: it refuses a block in which
+// anything was not admitted (undecodable, oversized, expired, replayed, twice in
+// the block, badly signed, over quota). A transaction that its handler refuses
+// is no reason: it changes nothing and its sender learns why.
+//
+// The block is run to the end, so that FinalizeBlock finds it done.
+func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+	a.consensus.Lock()
+	defer a.consensus.Unlock()
+	defer a.halting()
+	reject := &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}
+	if a.base.follows(req.Height) != nil {
+		return reject, nil
+	}
+	a.proposed = nil
+	e := a.on(a.base, req.Height, uint64(max(req.Time.Unix(), 0)))
+	e.hash = string(req.Hash)
+	e.begin(req.Misbehavior)
+	for _, raw := range req.Txs {
+		if !e.deliver(raw).admitted {
+			return reject, nil
+		}
+	}
+	e.end()
+	a.proposed = e
+	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
+}
+
+// protoSize is what a transaction takes of a block's data: a protobuf field of
+// tag 1 with its length.
+func protoSize(raw []byte) int64 {
+	size := int64(len(raw)) + 1
+	for n := len(raw); ; n >>= 7 {
+		size++
+		if n < 0x80 {
+			return size
+		}
+	}
+}
