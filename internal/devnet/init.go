@@ -1,0 +1,219 @@
+// Package devnet runs a whole network on one machine for trying out, demonstrating
+// and testing: several organisations with homes, keys, ports and peer-to-peer links
+// of their own, in one process or in several.
+//
+// Contract: Init writes exactly the files that a real member's node starts from, so
+// that `salus node start` runs any of them by itself; Network only starts, stops and
+// impersonates. It must never be imported by a node: what it can do to a member
+// (hold all members' keys, lie in one's name) nobody can do to a real network.
+package devnet
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/privval"
+	cmttypes "github.com/cometbft/cometbft/types"
+
+	"salus/config"
+	"salus/ledger/module/governance"
+	"salus/ledger/tx"
+	"salus/node"
+)
+
+// An Org is one organisation of the sample network.
+type Org struct {
+	Name  string // of its home and in logs
+	Title string
+	Class governance.Class
+	Staff Staff // the one person or service that comes with it
+}
+
+// Staff is a practitioner or device to register.
+type Staff struct {
+	Name       string
+	Roles      []string // SNOMED CT occupation codes, as "sct:<code>"
+	Privileges uint32
+}
+
+// Orgs are the four of the sample network: n = 4, f = 1, t = 3.
+func Orgs() []Org {
+	const read, write, emergency, research = 1, 2, 4, 16 // identity.Priv bits
+	return []Org{
+		{"hospital", "Sample Hospital", governance.Hospital, Staff{"hospital-doctor", []string{"sct:309343006"}, read | write | emergency}},
+		{"clinic", "Sample Street Clinic", governance.Clinic, Staff{"clinic-doctor", []string{"sct:59058001"}, read | write}},
+		{"insurer", "Sample Mutual Insurance", governance.Insurer, Staff{"claims-clerk", []string{"sct:106331006"}, read}},
+		{"institute", "Sample Research Institute", governance.Research, Staff{"researcher", []string{"sct:308027008"}, read | research}},
+	}
+}
+
+// Options of Init.
+type Options struct {
+	// Port is the first of four ports per organisation: consensus, RPC, members' link, gateway.
+	Port int
+	// Orgs defaults to Orgs().
+	Orgs []Org
+	// Params change the genesis parameters.
+	Params governance.Changes
+}
+
+// portsPerOrg is the distance between the organisations' ports.
+const portsPerOrg = 10
+
+// Manifest is devnet.json in the network's directory.
+type Manifest struct {
+	Chain string   `json:"chain"`
+	Orgs  []string `json:"orgs"`
+}
+
+const manifestName = "devnet.json"
+
+// ErrNoNetwork means that the directory holds no sample network.
+var ErrNoNetwork = errors.New("devnet: no network here")
+
+// LoadManifest reads a network's directory.
+func LoadManifest(dir string) (*Manifest, error) {
+	b, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrNoNetwork, dir)
+	}
+	var m Manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("devnet: %s: %w", manifestName, err)
+	}
+	return &m, nil
+}
+
+// draft is one organisation while its files are made.
+type draft struct {
+	org   Org
+	cfg   *config.Config
+	pv    *privval.FilePV
+	node  *p2p.NodeKey
+	admit governance.Admit
+}
+
+// Init writes the homes of a fresh network below dir. A directory that has one is left alone.
+func Init(dir string, o Options) (*Manifest, error) {
+	if m, err := LoadManifest(dir); err == nil {
+		return m, nil
+	}
+	if o.Orgs == nil {
+		o.Orgs = Orgs()
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("devnet: %w", err)
+	}
+	var suffix [4]byte
+	if _, err := rand.Read(suffix[:]); err != nil {
+		return nil, fmt.Errorf("devnet: random numbers: %w", err)
+	}
+	m := &Manifest{Chain: "salus-dev-" + hex.EncodeToString(suffix[:])}
+	var all []*draft
+	for i, org := range o.Orgs {
+		d, err := newDraft(filepath.Join(dir, org.Name), org, o.Port+i*portsPerOrg)
+		if err != nil {
+			return nil, fmt.Errorf("devnet: %s: %w", org.Name, err)
+		}
+		all = append(all, d)
+		m.Orgs = append(m.Orgs, org.Name)
+	}
+	genesis, err := newGenesis(m.Chain, all, o.Params)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range all {
+		for _, other := range all {
+			if other != d {
+				d.cfg.Ledger.Peers = append(d.cfg.Ledger.Peers, string(other.node.ID())+"@"+other.cfg.Ledger.Listen)
+			}
+		}
+		if err := d.cfg.Save(); err != nil {
+			return nil, err
+		}
+		if err := genesis.SaveAs(d.cfg.GenesisFile()); err != nil {
+			return nil, fmt.Errorf("devnet: genesis: %w", err)
+		}
+	}
+	b, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("devnet: %w", err)
+	}
+	// The manifest comes last: a directory without it is started over.
+	return m, os.WriteFile(filepath.Join(dir, manifestName), append(b, '\n'), 0o600)
+}
+
+func newDraft(home string, org Org, port int) (*draft, error) {
+	at := func(i int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)) }
+	d := &draft{org: org, cfg: config.Default(home)}
+	if _, err := rand.Read(d.cfg.Member[:]); err != nil {
+		return nil, fmt.Errorf("random numbers: %w", err)
+	}
+	d.cfg.Name = org.Name
+	d.cfg.LogLevel = "warn"
+	d.cfg.Ledger.Listen, d.cfg.Ledger.RPC, d.cfg.Peer.Listen, d.cfg.Gateway.Listen = at(0), at(1), at(2), at(3)
+	if err := d.cfg.MakeDirs(); err != nil {
+		return nil, err
+	}
+	member, err := node.WriteSeed(d.cfg.MemberKeyFile())
+	if err != nil {
+		return nil, err
+	}
+	peerSeed, err := node.WriteSeed(d.cfg.PeerKeyFile())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := node.WriteSeed(d.cfg.StoreKeyFile()); err != nil {
+		return nil, err
+	}
+	if _, err := node.WriteSeed(d.cfg.TokenFile()); err != nil {
+		return nil, err
+	}
+	d.pv = privval.GenFilePV(filepath.Join(home, "priv_validator_key.json"), filepath.Join(d.cfg.Data("comet"), "priv_validator_state.json"))
+	d.pv.Save()
+	if d.node, err = p2p.LoadOrGenNodeKey(filepath.Join(home, "node_key.json")); err != nil {
+		return nil, err
+	}
+	d.admit = governance.Admit{
+		Account: d.cfg.Member, Name: org.Title, Class: org.Class,
+		Validator: d.pv.Key.PubKey.Bytes(), Peer: public(peerSeed), Address: d.cfg.Peer.Listen,
+		Keys: []tx.PublicKey{tx.Ed25519Key(public(member))},
+	}
+	return d, nil
+}
+
+func public(seed [32]byte) ed25519.PublicKey {
+	return ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+}
+
+func newGenesis(chain string, all []*draft, params governance.Changes) (*cmttypes.GenesisDoc, error) {
+	g := governance.Genesis{Params: params}
+	doc := &cmttypes.GenesisDoc{ChainID: chain, GenesisTime: time.Now().UTC().Truncate(time.Second), InitialHeight: 1, ConsensusParams: cmttypes.DefaultConsensusParams()}
+	doc.ConsensusParams.Block.MaxBytes = int64(governance.DefaultParams().MaxBlockBytes)
+	for _, d := range all {
+		g.Members = append(g.Members, d.admit)
+		pub := cmted25519.PubKey(d.admit.Validator)
+		doc.Validators = append(doc.Validators, cmttypes.GenesisValidator{Address: pub.Address(), PubKey: pub, Power: 1, Name: d.org.Name})
+	}
+	raw, err := g.Raw()
+	if err != nil {
+		return nil, fmt.Errorf("devnet: genesis: %w", err)
+	}
+	state, err := json.Marshal(map[string]json.RawMessage{"governance": raw})
+	if err != nil {
+		return nil, fmt.Errorf("devnet: genesis: %w", err)
+	}
+	doc.AppState = state
+	return doc, doc.ValidateAndComplete()
+}
