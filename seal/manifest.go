@@ -5,13 +5,13 @@ import "fmt"
 // An Entry is one line of a batch's manifest. The manifest stays off the ledger, with
 // the custodians; its root is in the header.
 type Entry struct {
-	ID         [16]byte `cbor:"1,keyasint"` // random
-	Slots      uint64   `cbor:"2,keyasint"` // every label of the record as a slot; releasable iff Slots &^ granted == 0
-	Kind       uint8    `cbor:"3,keyasint"` // KindRecord or KindIndex
-	Ciphertext [32]byte `cbor:"4,keyasint"` // SHA-256: its address in the vault
-	KeyCommit  [32]byte `cbor:"5,keyasint"` // what the key must prove to be before it decrypts
-	Meta       [32]byte `cbor:"6,keyasint"` // H of an encrypted metadata block, or zero
-	Size       uint32   `cbor:"7,keyasint"` // of the ciphertext in bytes
+	ID         [16]byte `cbor:"1,keyasint"`          // random
+	Slots      uint64   `cbor:"2,keyasint"`          // every label of the record as a slot; releasable iff Slots &^ granted == 0
+	Kind       uint8    `cbor:"3,keyasint"`          // KindRecord or KindIndex
+	Ciphertext [32]byte `cbor:"4,keyasint"`          // SHA-256: its address in the vault
+	KeyCommit  [32]byte `cbor:"5,keyasint"`          // what the key must prove to be before it decrypts
+	Meta       [32]byte `cbor:"6,keyasint,omitzero"` // H of an encrypted metadata block, or zero (then left out)
+	Size       uint32   `cbor:"7,keyasint"`          // of the ciphertext in bytes
 }
 
 // Leaf returns the manifest leaf of the entry at position i (0-based). In every hash of
