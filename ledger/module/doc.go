@@ -10,7 +10,7 @@
 //	0x03    identity    practitioners, devices, patients, their keys by height   governance
 //	0x04    committee   custody epochs, custody keys                             governance, identity
 //	0x05    anchor      batch headers, custody receipts, ACTIVE                  identity, committee
-//	0x06    consent     grants as slot masks, proxies, their evaluation          identity
+//	0x06    consent     grants as slot masks, proxies, their evaluation          governance, identity
 //	0x07    access      sessions, committed record lists, release receipts       governance, identity, committee, anchor, consent
 //	0x08    audit       the gap-free hash chain of every pseudonym               nothing
 //

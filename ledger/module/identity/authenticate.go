@@ -43,11 +43,9 @@ func Authenticate(r state.Reader, h ledger.Head, p ledger.Params, b *tx.Body, e 
 			}
 			proved++
 		default:
-			k, live := KeyAt(r, b.Signer, s.Key, uint64(h.Height))
-			if !live {
-				return ledger.Signer{}, errKeyInactive
+			if key, err = live(who, s.Key, uint64(h.Height)); err != nil {
+				return ledger.Signer{}, err
 			}
-			key = k.Public
 		}
 		if err := verify(key, digest, s, tx.PasskeyPolicy{Origins: p.Origins, RequireUV: true}); err != nil {
 			return ledger.Signer{}, err
@@ -70,14 +68,20 @@ func Authenticate(r state.Reader, h ledger.Head, p ledger.Params, b *tx.Body, e 
 
 // cosigner resolves the signature of an account other than the signer's.
 func cosigner(r state.Reader, s *tx.Signature, height uint64) (tx.PublicKey, error) {
-	if _, _, ok := Standing(r, s.Account); !ok {
+	p, _, ok := Standing(r, s.Account)
+	if !ok {
 		return tx.PublicKey{}, errSignerInactive
 	}
-	k, live := KeyAt(r, s.Account, s.Key, height)
-	if !live {
-		return tx.PublicKey{}, errKeyInactive
+	return live(p, s.Key, height)
+}
+
+// live returns the principal's key of that id if it is live at the height of
+// the block that is run. Keys that left the ring ended before it.
+func live(p Principal, id tx.KeyID, height uint64) (tx.PublicKey, error) {
+	if k, ok := p.Keys.Find(id); ok && k.LiveAt(height) {
+		return k.Public, nil
 	}
-	return k.Public, nil
+	return tx.PublicKey{}, errKeyInactive
 }
 
 // claimOf returns the claim a transaction makes, or nil if it makes none. A

@@ -1,9 +1,11 @@
 package identity
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
+	"salus/internal/passkey"
 	"salus/ledger"
 	"salus/ledger/tx"
 )
@@ -19,8 +21,10 @@ func (w *world) authenticate(t *testing.T, height int64, kind tx.Kind, m tx.Mess
 	verify := func(key tx.PublicKey, digest tx.Hash, s *tx.Signature, pol tx.PasskeyPolicy) error {
 		return key.Verify(digest, s, pol)
 	}
-	return Authenticate(w.state, ledger.Head{Height: height}, ledger.Params{}, b, e, id, verify)
+	return Authenticate(w.state, ledger.Head{Height: height}, ledger.Params{Origins: []string{wallet}}, b, e, id, verify)
 }
+
+const wallet = "https://wallet.example"
 
 func signer(by, name string) tx.Signer { return tx.NewEd25519Signer(account(by), private(name)) }
 
@@ -127,6 +131,34 @@ func TestClaimIsSignedByBothItsKeys(t *testing.T) {
 			}
 			if err == nil && got.Key != key("alice").ID() {
 				t.Errorf("got key %v, want the new one", got.Key)
+			}
+		})
+	}
+}
+
+func TestPasskeyVerifiesItsUserAtAnAgreedOrigin(t *testing.T) {
+	for _, tt := range []struct {
+		rule   string
+		change func(p *passkey.Passkey)
+		want   uint32
+	}{
+		{"user verified", func(*passkey.Passkey) {}, tx.CodeOK},
+		{"user not verified", func(p *passkey.Passkey) { p.Flags &^= passkey.FlagUV }, tx.CodeUserVerification},
+		{"another origin", func(p *passkey.Passkey) { p.Origin = "https://wallet.example.evil" }, tx.CodePasskeyOrigin},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			w := newWorld(t)
+			s := seed("passkey")
+			p, err := passkey.New(bytes.NewReader(s[:]), "wallet.example", wallet)
+			ok(t, err)
+			ok(t, do(w, "h1", enrol, &Enrol{Patient: account("alice"), Keys: []tx.PublicKey{p.Public()}}))
+			tt.change(p)
+			got, err := w.authenticate(t, 1, KindRotate, &Rotate{Account: account("alice"), Add: keys("alice/2")}, "alice", p.Signer(account("alice")))
+			if code, _ := tx.CodeOf(err); code != tt.want {
+				t.Errorf("got %v, want code %#04x", err, tt.want)
+			}
+			if err == nil && !got.UserVerified {
+				t.Error("the user is not marked as verified")
 			}
 		})
 	}
