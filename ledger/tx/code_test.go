@@ -3,8 +3,12 @@ package tx_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"salus/ledger/tx"
 )
@@ -61,5 +65,26 @@ func TestCodeOf(t *testing.T) {
 		if code, ok := tx.CodeOf(c.err); code != c.code || ok != c.ok {
 			t.Errorf("CodeOf(%v): got 0x%04x, %v, want 0x%04x, %v", c.err, code, ok, c.code, c.ok)
 		}
+	}
+}
+
+// TestSpecListsTheCodes keeps the table of spec/tx.md and Codes together.
+func TestSpecListsTheCodes(t *testing.T) {
+	b, err := os.ReadFile("../../spec/tx.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, "| 0x") {
+			got = append(got, strings.ReplaceAll(strings.TrimSpace(line), "`<module>.<verb>`", "<module>.<verb>"))
+		}
+	}
+	var want []string
+	for _, c := range tx.Codes() {
+		want = append(want, fmt.Sprintf("| 0x%04x | `%s` | %s |", c.Code, c.Name, strings.TrimPrefix(c.Text, "tx: ")))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("spec/tx.md differs from the code (-want +got):\n%s", diff)
 	}
 }

@@ -221,6 +221,9 @@ func TestKeyIDBindsAlgorithmAndKey(t *testing.T) {
 	if zero.ID() == other.ID() {
 		t.Error("got the same id for two algorithms, want two")
 	}
+	if got := tx.Alg(7).String() + (tx.PublicKey{Alg: 7}).String(); got != "unknown" {
+		t.Errorf("unknown algorithm: got text %q, want unknown and none", got)
+	}
 	if !zero.Equal(zero) || zero.Equal(other) {
 		t.Error("Equal: got it wrong")
 	}

@@ -2,6 +2,7 @@ package tx_test
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -187,6 +188,34 @@ func TestSignRefusesWhatANodeWouldRefuse(t *testing.T) {
 				t.Errorf("got %d bytes with error %v", len(raw), err)
 			}
 		})
+	}
+}
+
+// broken is a signer whose device is gone.
+type broken struct{ tx.Signer }
+
+var errGone = errors.New("device is gone")
+
+func (broken) Sign(tx.Hash) (tx.Signature, error) { return tx.Signature{}, errGone }
+
+func TestSignPassesOnASignersError(t *testing.T) {
+	signer := broken{edSigner(alice, 1)}
+	if signer.Account() != alice {
+		t.Errorf("got account %v, want %v", signer.Account(), alice)
+	}
+	raw, id, err := tx.Sign(testChain, testKind, &note{Subject: bob}, alice, 1, 2, edSigner(bob, 2), signer)
+	if !errors.Is(err, errGone) || raw != nil || !id.IsZero() {
+		t.Errorf("got %d bytes, id %v, error %v, want the signer's error alone", len(raw), id, err)
+	}
+}
+
+type unencodable struct{ F func() }
+
+func (unencodable) Validate() error { return nil }
+
+func TestPrepareRefusesWhatHasNoEncoding(t *testing.T) {
+	if _, _, err := tx.Prepare(testChain, testKind, unencodable{}, alice, 1, 2); err == nil {
+		t.Error("got no error, want one")
 	}
 }
 
