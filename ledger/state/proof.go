@@ -1,9 +1,14 @@
 package state
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
+
+	ics23 "github.com/cosmos/ics23/go"
+	"github.com/transparency-dev/merkle/proof"
 )
 
 // Roots are what an app hash commits to.
@@ -50,4 +55,107 @@ type EntryProof struct {
 type ExtensionProof struct {
 	Path [][32]byte `cbor:"1,keyasint"` // RFC 6962 section 2.1.2
 	New  Roots      `cbor:"2,keyasint"`
+}
+
+// maxProof bounds the ICS23 part of a KeyProof: two paths of 256 steps.
+const maxProof = 40 << 10
+
+// Verify checks that under appHash key holds value, or nothing if value is nil.
+// It reads no state. Every other proof, altered in whichever byte, is ErrProof.
+func (p *KeyProof) Verify(appHash [32]byte, key, value []byte) error {
+	treeKey := sha256.Sum256(key)
+	root, err := p.root(treeKey, value)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	if AppHash(root, p.LogRoot, p.LogSize) != appHash {
+		return fmt.Errorf("%w: it leads to another app hash", ErrProof)
+	}
+	return nil
+}
+
+// root returns the tree root under which the proof shows value under treeKey,
+// or nothing if value is nil.
+func (p *KeyProof) root(treeKey [32]byte, value []byte) (root [32]byte, err error) {
+	if len(p.Proof) == 0 {
+		if value != nil {
+			return root, errors.New("an empty tree holds no value")
+		}
+		return root, nil
+	}
+	if len(p.Proof) > maxProof {
+		return root, errors.New("too long")
+	}
+	var c ics23.CommitmentProof
+	if c.Unmarshal(p.Proof) != nil {
+		return root, errors.New("not an ICS23 proof")
+	}
+	// Protobuf has many encodings of one message: only ours counts.
+	if again, err := c.Marshal(); err != nil || !bytes.Equal(again, p.Proof) {
+		return root, errors.New("not in its one encoding")
+	}
+	var calc []byte
+	switch {
+	case c.GetExist() != nil && value != nil:
+		calc, err = c.GetExist().Calculate()
+	case c.GetNonexist() != nil && value == nil:
+		// ICS23 itself leaves the name of the absent key unchecked.
+		if !bytes.Equal(c.GetNonexist().Key, treeKey[:]) {
+			return root, errors.New("of another key")
+		}
+		calc, err = c.GetNonexist().Calculate()
+	default:
+		return root, errors.New("not of the kind asked for")
+	}
+	if err != nil || len(calc) != len(root) {
+		return root, errors.New("no root can be computed")
+	}
+	if value != nil {
+		sum := sha256.Sum256(value)
+		if !ics23.VerifyMembership(ics23.SmtSpec, calc, &c, treeKey[:], sum[:]) {
+			return root, errors.New("of another key or value")
+		}
+	} else if !ics23.VerifyNonMembership(ics23.SmtSpec, calc, &c, treeKey[:]) {
+		return root, errors.New("absence is not shown")
+	}
+	return [32]byte(calc), nil
+}
+
+// Verify checks that under appHash the log holds entry at index. It reads no
+// state. Every other proof is ErrProof.
+func (p *EntryProof) Verify(appHash [32]byte, index uint64, entry []byte) error {
+	root, err := proof.RootFromInclusionProof(logHasher, index, p.LogSize, logHasher.HashLeaf(entry), hashes(p.Path))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	if AppHash(p.TreeRoot, [32]byte(root), p.LogSize) != appHash {
+		return fmt.Errorf("%w: it leads to another app hash", ErrProof)
+	}
+	return nil
+}
+
+// Verify checks that the log under newAppHash begins with the whole log of old,
+// the roots under oldAppHash. It reads no state. Every other proof is ErrProof.
+func (p *ExtensionProof) Verify(oldAppHash [32]byte, old Roots, newAppHash [32]byte) error {
+	switch {
+	case old.AppHash() != oldAppHash:
+		return fmt.Errorf("%w: the old roots are of another app hash", ErrProof)
+	case p.New.AppHash() != newAppHash:
+		return fmt.Errorf("%w: the new roots are of another app hash", ErrProof)
+	case old.Size == 0 && !bytes.Equal(old.Log[:], logHasher.EmptyRoot()):
+		return fmt.Errorf("%w: the root of an empty log is another", ErrProof)
+	}
+	err := proof.VerifyConsistency(logHasher, old.Size, p.New.Size, hashes(p.Path), old.Log[:], p.New.Log[:])
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	return nil
+}
+
+func hashes(path [][32]byte) [][]byte {
+	h := make([][]byte, len(path))
+	for i := range path {
+		h[i] = path[i][:]
+	}
+	return h
 }
