@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -30,13 +31,14 @@ func (b *BadShare) Error() string {
 // entry of the record at position list[k]; shares holds, by custodian index, what
 // [OpenRelease] gave for the same list.
 //
-// The more shares, the more is known: with more than T, every wrong share is found and
-// its custodian named exactly, while at least T are right. So Combine returns
+// It returns
 //   - keys and nil: all shares agree;
-//   - keys and a *[BadShare]: the keys are right, the named custodians are not;
-//   - nil and an error that is [ErrTooFew] or [ErrMismatch]: ask more custodians, or
-//     ask all for share proofs and call [Attribute]; a *BadShare in the error's chain
-//     names those already known;
+//   - keys and a *[BadShare]: the keys are right, and the named custodians lied, whatever
+//     others did, if at most f are faulty. With all n shares a single liar is always named;
+//   - keys and [ErrDisputed], perhaps with a *BadShare in its chain: the keys are right,
+//     somebody lied, and the shares alone do not tell who: ask for share proofs ([Attribute]);
+//   - nil and [ErrTooFew] or [ErrMismatch], perhaps with a *BadShare in the chain: ask
+//     more custodians, or ask for share proofs;
 //   - nil and [ErrInvalid]: the call itself is wrong.
 func Combine(h *Header, entries []Entry, list []int, shares map[int][]threshold.Share) ([]Key, error) {
 	if err := h.Validate(); err != nil {
@@ -70,7 +72,10 @@ func Combine(h *Header, entries []Entry, list []int, shares map[int][]threshold.
 		}
 		keys[k] = key
 	}
-	if len(c.bad) > 0 {
+	switch {
+	case c.disputed:
+		return keys, c.fail(ErrDisputed)
+	case len(c.bad) > 0:
 		return keys, c.blame()
 	}
 	return keys, nil
@@ -80,9 +85,11 @@ func Combine(h *Header, entries []Entry, list []int, shares map[int][]threshold.
 type combination struct {
 	header *Header
 	shares map[int][]threshold.Share
-	usable []int // custodians with well-formed shares; those found wrong are moved to the end
-	bad    map[int]bool
+	usable []int        // custodians with well-formed shares, the most trusted first
+	bad    map[int]bool // certain liars
 	cache  map[string]*subset
+	// disputed: somebody lied besides those in bad
+	disputed bool
 }
 
 // A subset is t custodians with their weights, and the weights for every other one.
@@ -150,42 +157,77 @@ func (c *combination) try(s *subset, k int, e *Entry) (Key, bool, error) {
 }
 
 // compare holds every other share of the k-th record against the sound subset that s.share
-// holds, and moves custodians found wrong to the end, so that the next record tries the
-// honest ones first.
+// holds. The subset gives the right secret, but that does not make each of its shares right:
+// liars who know who else is asked can choose errors that cancel out, and the honest ones
+// outside would look wrong. So the shares that deviate are their senders' fault only if
+// there are so few of them that no other polynomial could be the dealt one.
+//
+// The argument: let m shares count here, at most f of them wrong, d deviating from the
+// subset's polynomial P. P has the right value at 0 and at m-d custodians; the dealt one has
+// it at 0 and at least m-f. They have at least (m-d)+(m-f)+2-(m+1) = m+1-d-f points in
+// common. If those are t or more, P is the dealt polynomial.
 func (c *combination) compare(s *subset, k int) error {
-	members, found := s.secret.Indices(), false
+	members := s.secret.Indices()
+	var deviating []int
+	counted, tainted := 0, false
 	for _, i := range c.usable {
-		if slices.Contains(members, i) {
+		in := slices.Contains(members, i)
+		if c.bad[i] {
+			tainted = tainted || in
 			continue
 		}
-		at := s.others[i]
-		if at == nil {
-			var err error
-			if at, err = threshold.NewCombinerAt(members, i); err != nil {
-				return fmt.Errorf("seal: combine: %w", err)
-			}
-			s.others[i] = at
+		counted++
+		if in {
+			continue
 		}
-		want, err := at.Secret(s.share)
+		same, err := s.agrees(i, &c.shares[i][k])
 		if err != nil {
-			return fmt.Errorf("seal: combine: %w", err)
+			return err
 		}
-		if subtle.ConstantTimeCompare(want[:], c.shares[i][k][:]) != 1 && !c.bad[i] {
-			c.bad[i], found = true, true
+		if !same {
+			deviating = append(deviating, i)
 		}
 	}
-	if found {
-		slices.SortStableFunc(c.usable, func(a, b int) int {
-			switch {
-			case c.bad[a] == c.bad[b]:
-				return 0
-			case c.bad[b]:
-				return -1
-			}
-			return 1
-		})
+	if len(deviating) == 0 {
+		return nil
 	}
+	f, _, _ := threshold.Quorum(int(c.header.N))
+	if f = max(0, f-len(c.bad)); tainted || counted+1-len(deviating)-f < int(c.header.T) {
+		c.disputed = true
+	} else {
+		for _, i := range deviating {
+			c.bad[i] = true
+		}
+	}
+	// The next record tries this subset first, and those found wrong last.
+	rank := func(i int) int {
+		switch {
+		case c.bad[i]:
+			return 2
+		case slices.Contains(members, i):
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(c.usable, func(a, b int) int { return cmp.Compare(rank(a), rank(b)) })
 	return nil
+}
+
+// agrees reports whether custodian i's share lies on the polynomial of the subset's shares.
+func (s *subset) agrees(i int, share *threshold.Share) (bool, error) {
+	at := s.others[i]
+	if at == nil {
+		var err error
+		if at, err = threshold.NewCombinerAt(s.secret.Indices(), i); err != nil {
+			return false, fmt.Errorf("seal: combine: %w", err)
+		}
+		s.others[i] = at
+	}
+	want, err := at.Secret(s.share)
+	if err != nil {
+		return false, fmt.Errorf("seal: combine: %w", err)
+	}
+	return subtle.ConstantTimeCompare(want[:], share[:]) == 1, nil
 }
 
 func (c *combination) blame() *BadShare {
@@ -308,7 +350,7 @@ func CombineProven(h *Header, entries []Entry, shareRoots [][32]byte, list []int
 	}
 	keys, err := Combine(h, entries, list, proved)
 	var dealt *BadShare
-	if errors.Is(err, ErrMismatch) || errors.As(err, &dealt) {
+	if errors.Is(err, ErrMismatch) || errors.Is(err, ErrDisputed) || errors.As(err, &dealt) {
 		err = fmt.Errorf("%w: dealt shares contradict the committed keys", ErrAuthor)
 	}
 	switch {

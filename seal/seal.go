@@ -68,6 +68,10 @@ var (
 	ErrOpen = errors.New("seal: does not open with this key and context")
 	// ErrTooFew means fewer usable shares than the threshold.
 	ErrTooFew = errors.New("seal: fewer usable shares than the threshold")
+	// ErrDisputed means that shares contradict each other and that the shares alone do not
+	// tell whose are wrong, for liars who agree among themselves can make honest ones look
+	// wrong: ask for share proofs. The keys that come with it are right.
+	ErrDisputed = errors.New("seal: shares contradict each other")
 	// ErrMismatch means shares that do not give the committed key, and too few to tell
 	// whose is wrong: ask more custodians, or ask for share proofs.
 	ErrMismatch = errors.New("seal: shares do not give the committed key")

@@ -1,11 +1,14 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/hpke"
 	"crypto/sha3"
 	"fmt"
 	"io"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"salus/threshold"
 )
@@ -147,6 +150,28 @@ func (w *world) proofs(tb testing.TB, custodians, list []int) map[int]Proofs {
 		}
 	}
 	return out
+}
+
+// paths returns custodian index's share proofs for a list.
+func (w *world) paths(index int, list []int) Proofs {
+	out := make(Proofs, len(list))
+	for k, i := range list {
+		out[k] = ShareProof(w.batch.Header.BatchNonce, index, w.held[index-1].Shares, i)
+	}
+	return out
+}
+
+// checkKeys wants the keys to open the listed records.
+func (w *world) checkKeys(t *rapid.T, keys []Key, list []int) {
+	if len(keys) != len(list) {
+		t.Fatalf("got %d keys, want %d", len(keys), len(list))
+	}
+	for k, i := range list {
+		got, err := Decrypt(&w.batch.Header, &w.batch.Entries[i], keys[k], w.batch.Ciphertexts[i])
+		if err != nil || !bytes.Equal(got, w.recs[i].Plain) {
+			t.Fatalf("record %d: got other bytes (%v)", i, err)
+		}
+	}
 }
 
 func upTo(n int) []int {
