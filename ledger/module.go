@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -86,6 +87,10 @@ func (c Call) Run(ctx *Context, payload []byte) error { return c.run(ctx, payloa
 type Query struct {
 	Path   string // "<module>/<what>"
 	Answer func(r state.Reader, head Head, arg []byte) ([]byte, error)
+
+	// Arg and Reply are zero values of what Answer decodes and encodes, for
+	// tools that show both as JSON; nil if there is none.
+	Arg, Reply any
 }
 
 // An Authenticator verifies a transaction's signatures against the keys that
@@ -99,6 +104,7 @@ type VerifyFunc func(key tx.PublicKey, digest tx.Hash, s *tx.Signature, pol tx.P
 // checkModules reports what would make two modules claim the same name, key,
 // code, kind, path or entry.
 func checkModules(mods []Module) error {
+	var tables []state.TableInfo
 	seen := map[string]bool{}
 	once := func(what string) error {
 		if seen[what] {
@@ -137,7 +143,13 @@ func checkModules(mods []Module) error {
 			if len(t.Prefix) == 0 || t.Prefix[0] != m.Prefix {
 				return fmt.Errorf("ledger: module %s: table %q is not of its prefix", m.Name, t.Name)
 			}
-			claims = append(claims, fmt.Sprintf("table %x", t.Prefix), "table "+t.Name)
+			for _, o := range tables {
+				if bytes.HasPrefix(t.Prefix, o.Prefix) || bytes.HasPrefix(o.Prefix, t.Prefix) {
+					return fmt.Errorf("ledger: tables %q and %q overlap", o.Name, t.Name)
+				}
+			}
+			tables = append(tables, t)
+			claims = append(claims, "table "+t.Name)
 		}
 		for _, e := range m.Entries {
 			if byte(e.Kind>>8) != m.Prefix || !strings.HasPrefix(e.Name, m.Name+".") || e.Payload == nil {
