@@ -165,7 +165,7 @@ func TestColludingLiarsCannotFrameTheHonest(t *testing.T) {
 		s := must(c.Secret(unit))
 		return must(edwards25519.NewScalar().SetCanonicalBytes(s[:]))
 	}
-	one := edwards25519.NewScalar().Multiply(weight(0), edwards25519.NewScalar().Invert(weight(0)))
+	one := must(edwards25519.NewScalar().SetCanonicalBytes(append([]byte{1}, make([]byte, 31)...)))
 	errs := map[int]*edwards25519.Scalar{ // e1 = 1, e2 = -w1/w2
 		1: one,
 		2: edwards25519.NewScalar().Negate(edwards25519.NewScalar().Multiply(weight(0), edwards25519.NewScalar().Invert(weight(1)))),
