@@ -1,0 +1,56 @@
+package exchange
+
+import (
+	"errors"
+
+	"salus/ledger"
+	"salus/ledger/module/anchor"
+	"salus/ledger/state"
+	"salus/ledger/tx"
+)
+
+// ErrLog means that the ledger's log does not hold what its state points to.
+var ErrLog = errors.New("exchange: the ledger's log does not hold the batch's header")
+
+// PutAt returns the transaction that anchored a batch, from the log of a replica.
+func PutAt(v *state.View, b anchor.Batch) (*anchor.Put, error) {
+	raw, ok := v.Entry(b.Index)
+	if !ok {
+		return nil, ErrLog
+	}
+	put, ok := DecodePut(raw)
+	if !ok {
+		return nil, ErrLog
+	}
+	return put, nil
+}
+
+// DecodePut reads a log entry that anchors a batch; false for any other entry.
+func DecodePut(raw []byte) (*anchor.Put, bool) {
+	var e ledger.Entry
+	if tx.Decode(raw, &e) != nil || e.Kind != anchor.EntryHeader {
+		return nil, false
+	}
+	put := new(anchor.Put)
+	return put, tx.Decode(e.Payload, put) == nil
+}
+
+// Anchored is what the ledger says about one batch, for readers without a replica.
+type Anchored struct {
+	Put     anchor.Put   `cbor:"1,keyasint"`
+	Batch   anchor.Batch `cbor:"2,keyasint"`
+	Holders []tx.Account `cbor:"3,keyasint"`
+}
+
+// AnchoredIn reads it from a replica; false when the batch is unknown or not active.
+func AnchoredIn(v *state.View, header tx.Hash) (*Anchored, bool) {
+	b, ok := anchor.Lookup(v, header)
+	if !ok || b.Active == 0 {
+		return nil, false
+	}
+	put, err := PutAt(v, b)
+	if err != nil {
+		return nil, false
+	}
+	return &Anchored{Put: *put, Batch: b, Holders: anchor.Holders(v, header)}, true
+}
