@@ -8,7 +8,7 @@ const padStep = 64
 // padded returns the bucket of a record of size bytes: the smallest one that holds the
 // record and its end mark. Buckets are 64 bytes apart up to 2 KiB; above, they follow
 // Padmé (PURBs, PETS 2019, section 4), whose steps grow with the size so that at most
-// 2·log log bits of the size show and at most 12 % are added.
+// 2·log log bits of the size show and at most a sixteenth is added.
 func padded(size int) int {
 	size++ // the end mark
 	step := padStep

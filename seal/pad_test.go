@@ -25,8 +25,8 @@ func TestPaddingIsSmallMonotoneAndUndone(t *testing.T) {
 		if p <= size || p > padded(size+1) || p%padStep != 0 {
 			t.Fatalf("%d bytes: got bucket %d", size, p)
 		}
-		if extra := p - size; extra > padStep && extra*100 > 13*size {
-			t.Fatalf("%d bytes: got %d bytes of padding, want at most %d or 13 %%", size, extra, padStep)
+		if extra := p - size; extra > padStep && extra > size/16+1 {
+			t.Fatalf("%d bytes: got %d bytes of padding, want at most %d or a sixteenth", size, extra, padStep)
 		}
 		if padded(p-1) != p {
 			t.Fatalf("bucket %d: got another one for its largest record", p)

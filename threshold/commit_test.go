@@ -1,9 +1,12 @@
 package threshold
 
 import (
+	"crypto/sha512"
+	"encoding/hex"
 	"errors"
 	"testing"
 
+	"github.com/gtank/ristretto255"
 	"pgregory.net/rapid"
 )
 
@@ -131,5 +134,14 @@ func TestGeneratorsAreDistinct(t *testing.T) {
 	}
 	if got, want := len(seen)-1, MaxSecrets+1; got != want {
 		t.Errorf("generators: got %d, want %d", got, want)
+	}
+}
+
+// RFC 9496 appendix A.3: the one-way map that makes the generators.
+func TestOneWayMapIsThatOfRFC9496(t *testing.T) {
+	h := sha512.Sum512([]byte("Ristretto is traditionally a short shot of espresso coffee"))
+	b := encode(ristretto255.NewElement().FromUniformBytes(h[:]))
+	if got, want := hex.EncodeToString(b[:]), "3066f82a1a747d45120d1740f14358531a8f04bbffe6a819f86dfe50f44a0a46"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
