@@ -467,3 +467,22 @@ func TestQueriesAnswer(t *testing.T) {
 		}
 	}
 }
+
+func TestKeysNameRows(t *testing.T) {
+	w := newWorld(t)
+	s := w.session("doctor", func(m *access.Request) { m.Root, m.Count = digest("list"), 3 })
+	for _, key := range [][]byte{access.SessionKey(s.ID), access.FetchKey(s.ID, 0)} {
+		if _, ok := w.state.Get(key); !ok {
+			t.Errorf("there is no row under %x", key)
+		}
+	}
+}
+
+func TestGenesisHasNothingToSet(t *testing.T) {
+	w := newWorld(t)
+	for raw, want := range map[string]bool{"": true, "{}": true, " null ": true, `{"sessions":[]}`: false} {
+		if err := access.Module().Genesis(w.context(w.state, ledger.Signer{}), []byte(raw)); (err == nil) != want {
+			t.Errorf("%q: got %v, want accepted %v", raw, err, want)
+		}
+	}
+}

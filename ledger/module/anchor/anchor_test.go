@@ -272,3 +272,21 @@ func TestEveryRefusal(t *testing.T) {
 		}
 	}
 }
+
+func TestKeysNameRows(t *testing.T) {
+	w := newWorld(t)
+	m := batch("a")
+	w.must("hospital", anchor.KindPut, m)
+	if _, ok := w.state.Get(anchor.BatchKey(hash(m))); !ok {
+		t.Error("there is no row under BatchKey")
+	}
+}
+
+func TestGenesisHasNothingToSet(t *testing.T) {
+	w := newWorld(t)
+	for raw, want := range map[string]bool{"": true, "{}": true, " null ": true, `{"batches":[]}`: false} {
+		if err := anchor.Module().Genesis(w.context(w.state, ledger.Signer{}), []byte(raw)); (err == nil) != want {
+			t.Errorf("%q: got %v, want accepted %v", raw, err, want)
+		}
+	}
+}

@@ -441,3 +441,26 @@ func BenchmarkEvaluate(b *testing.B) {
 		})
 	}
 }
+
+func TestKeysNameRows(t *testing.T) {
+	w := newWorld(t)
+	w.must("alice", consent.KindGrant, grant("a"))
+	for _, key := range [][]byte{consent.GrantKey(account("alice"), gid("a")), consent.HeadKey(account("alice"))} {
+		if _, ok := w.state.Get(key); !ok {
+			t.Errorf("there is no row under %x", key)
+		}
+	}
+	w.must("alice", consent.KindRevoke, revoke(gid("a")))
+	if _, ok := w.state.Get(consent.GrantKey(account("alice"), gid("a"))); ok {
+		t.Error("a revoked grant still has a row")
+	}
+}
+
+func TestGenesisHasNothingToSet(t *testing.T) {
+	w := newWorld(t)
+	for raw, want := range map[string]bool{"": true, "{}": true, " null ": true, `{"grants":[]}`: false} {
+		if err := consent.Module().Genesis(w.context(w.state, ledger.Signer{}), []byte(raw)); (err == nil) != want {
+			t.Errorf("%q: got %v, want accepted %v", raw, err, want)
+		}
+	}
+}
