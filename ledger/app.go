@@ -57,6 +57,7 @@ type App struct {
 	consensus sync.Mutex
 	base      *base      // the last committed state; replaced under check as well
 	proposed  *execution // the last accepted proposal, already run
+	closed    bool
 	final     *execution // the finalised block that Commit will make durable
 
 	// check guards what CheckTx uses.
@@ -189,6 +190,10 @@ func (a *App) Close() error {
 		a.importing.abort()
 		a.importing = nil
 	}
+	if a.closed {
+		return nil
+	}
+	a.closed = true
 	a.base.view.Close()
 	return a.store.Load().Close()
 }

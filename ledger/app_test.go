@@ -215,7 +215,7 @@ func TestCrashBeforeCommitRunsTheBlockAgain(t *testing.T) {
 	c.Do("toy.add", &add{"x", 1}, "alice")
 	raw, id := c.Sign("toy.add", &add{"x", 5}, "alice")
 	first := finalize(t, c.App(0), c, raw)
-	if _, ok := c.App(0).Result(id); ok || value(t, view(t, c), "x") != 1 {
+	if _, ok := c.App(0).Result(id); ok || count(t, c, "x") != 1 {
 		t.Error("a finalised block is visible before Commit")
 	}
 	c.Restart(0)
@@ -238,7 +238,7 @@ func TestBlockMayBeFinalisedTwiceBeforeCommit(t *testing.T) {
 	finalize(t, c.App(0), c)
 	res := finalize(t, c.App(0), c, raw)
 	commit(t, c.App(0))
-	if got := c.App(0).Head(); string(got.AppHash[:]) != string(res.AppHash) || value(t, view(t, c), "x") != 5 {
+	if got := c.App(0).Head(); string(got.AppHash[:]) != string(res.AppHash) || count(t, c, "x") != 5 {
 		t.Error("the block finalised last is not the one committed")
 	}
 }

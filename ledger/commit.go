@@ -40,7 +40,7 @@ func (a *App) commit() {
 }
 
 // retainHeight is the lowest block that must stay: as many as the members
-// agreed on, and all after the oldest snapshot that peers may be fetching.
+// agreed on, and all from the oldest snapshot on that peers may be fetching.
 func (a *App) retainHeight() int64 {
 	p := a.base.params
 	if p.RetainBlocks <= 0 {
@@ -48,7 +48,7 @@ func (a *App) retainHeight() int64 {
 	}
 	keep := a.base.head.Height - p.RetainBlocks
 	if p.SnapshotInterval > 0 {
-		keep = min(keep, a.oldestSnapshot()-1)
+		keep = min(keep, a.oldestSnapshot())
 	}
 	return max(keep, 0)
 }

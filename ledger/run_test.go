@@ -198,7 +198,7 @@ func TestProposalDropsWhatFails(t *testing.T) {
 	for i, r := range c.Block(a, b, d, a) {
 		wantCode(t, fmt.Sprint("transaction ", i), r.Code, tx.CodeOK)
 	}
-	if got := value(t, view(t, c), "x"); got != 100 {
+	if got := count(t, c, "x"); got != 100 {
 		t.Errorf("counter: got %d, want 100", got)
 	}
 	wantCode(t, "a replay", c.DoRaw(a).Code, tx.CodeNonceReplay)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -18,20 +19,14 @@ const (
 // or the App closes.
 type export struct {
 	height int64
-	view   *state.View
 	export *state.Export
 }
 
-func (e *export) close() {
-	e.export.Close()
-	e.view.Close()
-}
+func (e *export) close() { e.export.Close() }
 
 // incoming is a snapshot that is being fetched.
 type incoming struct {
 	importer *state.Importer
-	height   uint64
-	chunks   uint32
 	appHash  [32]byte
 }
 
@@ -70,13 +65,13 @@ func (a *App) TakeSnapshot() error {
 		return nil
 	}
 	x, err := a.store.Load().Export(v)
+	v.Close()
 	if err != nil {
-		v.Close()
 		return fmt.Errorf("ledger: snapshot of height %d: %w", height, err)
 	}
 	a.snapshots.Lock()
 	defer a.snapshots.Unlock()
-	a.exports = append(a.exports, &export{height, v, x})
+	a.exports = append(a.exports, &export{height, x})
 	for len(a.exports) > snapshotsKept {
 		a.exports[0].close()
 		a.exports = a.exports[1:]
@@ -164,13 +159,14 @@ func (a *App) OfferSnapshot(_ context.Context, req *abci.RequestOfferSnapshot) (
 		a.importing = nil
 	}
 	imp, err := state.Import(a.cfg.Dir, a.cfg.Options, s.Metadata)
-	if err != nil || imp.Chunks() != int(s.Chunks) {
-		if err == nil {
-			imp.Abort()
-		}
+	if err != nil {
 		return &abci.ResponseOfferSnapshot{Result: abci.ResponseOfferSnapshot_REJECT}, nil
 	}
-	a.importing = &incoming{importer: imp, height: s.Height, chunks: s.Chunks, appHash: [32]byte(req.AppHash)}
+	if m := imp.Meta(); imp.Chunks() != int(s.Chunks) || uint64(m.Height) != s.Height || m.AppHash != [32]byte(req.AppHash) {
+		imp.Abort()
+		return &abci.ResponseOfferSnapshot{Result: abci.ResponseOfferSnapshot_REJECT}, nil
+	}
+	a.importing = &incoming{importer: imp, appHash: [32]byte(req.AppHash)}
 	return &abci.ResponseOfferSnapshot{Result: abci.ResponseOfferSnapshot_ACCEPT}, nil
 }
 
@@ -186,14 +182,18 @@ func (a *App) ApplySnapshotChunk(_ context.Context, req *abci.RequestApplySnapsh
 	if in == nil {
 		return &abci.ResponseApplySnapshotChunk{Result: abci.ResponseApplySnapshotChunk_ABORT}, nil
 	}
-	if err := in.importer.Add(int(req.Index), req.Chunk); err != nil {
+	err := in.importer.Add(int(req.Index), req.Chunk)
+	switch {
+	case errors.Is(err, state.ErrChunk):
 		return &abci.ResponseApplySnapshotChunk{
 			Result:        abci.ResponseApplySnapshotChunk_RETRY,
 			RefetchChunks: []uint32{req.Index},
 			RejectSenders: []string{req.Sender},
 		}, nil
-	}
-	if req.Index+1 < in.chunks {
+	case err != nil:
+		a.importing = nil
+		return &abci.ResponseApplySnapshotChunk{Result: abci.ResponseApplySnapshotChunk_REJECT_SNAPSHOT}, nil
+	case int(req.Index)+1 < in.importer.Chunks():
 		return &abci.ResponseApplySnapshotChunk{Result: abci.ResponseApplySnapshotChunk_ACCEPT}, nil
 	}
 	a.importing = nil
@@ -221,8 +221,8 @@ func (a *App) replace(in *incoming) (ok bool, err error) {
 		return false, fmt.Errorf("ledger: state sync: %w", err)
 	}
 	s, err := in.importer.Finish(in.appHash)
-	ok = err == nil && uint64(s.Last().Height) == in.height
-	if err != nil {
+	ok = err == nil
+	if !ok {
 		if s, err = state.Open(a.cfg.Dir, a.cfg.Options); err != nil {
 			return false, fmt.Errorf("ledger: state sync: %w", err)
 		}

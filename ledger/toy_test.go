@@ -191,6 +191,14 @@ func view(t testing.TB, c *ledgertest.Chain) *state.View {
 	return v
 }
 
+// count reads a counter of the first instance.
+func count(t testing.TB, c *ledgertest.Chain, name string) uint64 {
+	t.Helper()
+	v := c.App(0).View()
+	defer v.Close()
+	return value(t, v, name)
+}
+
 func wantCode(t testing.TB, what string, got, want uint32) {
 	t.Helper()
 	if got != want {

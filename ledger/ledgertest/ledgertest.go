@@ -147,6 +147,13 @@ func (p Params) Open(dir string) (*ledger.App, error) {
 	return a, err
 }
 
+// In is the chain as a subtest or fuzz target sees it.
+func (c *Chain) In(tb testing.TB) *Chain {
+	d := *c
+	d.tb = tb
+	return &d
+}
+
 // App returns instance 0 or 1.
 func (c *Chain) App(i int) *ledger.App { return c.apps[i] }
 
