@@ -50,6 +50,7 @@ func openBase(dir string, o Options, wal bool) (*base, error) {
 		po.Levels[i] = pebble.LevelOptions{
 			FilterPolicy:   bloom.FilterPolicy(10),
 			TargetFileSize: 4 << 20 << min(i, 4),
+			Compression:    pebble.NoCompression, // hashes do not compress
 		}
 	}
 	db, err := openPebble(dir, po)

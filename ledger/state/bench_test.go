@@ -49,6 +49,7 @@ func BenchmarkInsert(b *testing.B) {
 					b.Fatal(err)
 				}
 				fill(b, s, 0, 0, n)
+				b.Log(s.Metrics())
 				if err := s.Close(); err != nil {
 					b.Fatal(err)
 				}

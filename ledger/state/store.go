@@ -18,11 +18,11 @@ var (
 	ErrCorrupt = errors.New("state: corrupt") // wrapped by all that finds damage
 )
 
-// Options of a Store. The zero value is good: about 200 MiB of memory.
+// Options of a Store. The zero value is good: about 300 MiB of memory.
 type Options struct {
 	Keep       int    // versions that At knows; 16 if zero
 	PageCache  int64  // bytes of tree pages kept for the writer; 64 MiB if zero
-	BlockCache int64  // bytes of database blocks kept for readers; 64 MiB if zero
+	BlockCache int64  // bytes of database blocks kept for readers; 128 MiB if zero
 	MemTable   int64  // bytes of writes gathered before they are sorted to disk, at most twice at a time; 32 MiB if zero
 	FS         vfs.FS // the disk if nil
 }
@@ -35,7 +35,7 @@ func (o Options) withDefaults() Options {
 		o.PageCache = 64 << 20
 	}
 	if o.BlockCache <= 0 {
-		o.BlockCache = 64 << 20
+		o.BlockCache = 128 << 20
 	}
 	if o.MemTable <= 0 {
 		o.MemTable = 32 << 20
