@@ -129,7 +129,11 @@ func (g *Gateway) register(w http.ResponseWriter, r *http.Request) error {
 	if err := body(r, &in); err != nil {
 		return err
 	}
-	s, err := g.Staff.Add(r.PathValue("name"))
+	name := r.PathValue("name")
+	s, err := g.Staff.Signer(name) // drawn before a crash, perhaps not registered yet
+	if err != nil {
+		s, err = g.Staff.Add(name)
+	}
 	if err != nil {
 		return err
 	}

@@ -105,10 +105,13 @@ func (g *Gateway) locate(w http.ResponseWriter, r *http.Request) error {
 // ReadRecords is the body of POST /v1/sessions/{session}/read: which records, by batch and
 // index; an empty list means every clinical record that the session may open.
 type ReadRecords struct {
-	Records []struct {
-		Batch tx.Hash `json:"batch"`
-		Index uint16  `json:"index"`
-	} `json:"records"`
+	Records []RecordPlace `json:"records"`
+}
+
+// RecordPlace names one record of a session.
+type RecordPlace struct {
+	Batch tx.Hash `json:"batch"`
+	Index uint16  `json:"index"`
 }
 
 // ReadResult is the answer: exact bytes, and custodians that were found out.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,9 +33,9 @@ func cometConfig(c *config.Config) *cmtcfg.Config {
 	k.SetRoot(c.Data("comet"))
 	k.Moniker = c.Name
 	k.Genesis = c.GenesisFile()
-	k.PrivValidatorKey = filepath.Join(c.Home, "priv_validator_key.json")
-	k.PrivValidatorState = filepath.Join(c.Data("comet"), "priv_validator_state.json")
-	k.NodeKey = filepath.Join(c.Home, "node_key.json")
+	k.PrivValidatorKey = validatorKeyFile(c)
+	k.PrivValidatorState = validatorStateFile(c)
+	k.NodeKey = nodeKeyFile(c)
 
 	k.P2P.ListenAddress = "tcp://" + c.Ledger.Listen
 	k.P2P.PersistentPeers = strings.Join(c.Ledger.Peers, ",")

@@ -27,3 +27,15 @@ func Calls() []ledger.Call {
 	}
 	return out
 }
+
+// EntryName is the name of a kind of log entry, "unknown" for one this program does not know.
+func EntryName(kind ledger.EntryKind) string {
+	for _, m := range Modules() {
+		for _, e := range m.Entries {
+			if e.Kind == kind {
+				return e.Name
+			}
+		}
+	}
+	return "unknown"
+}

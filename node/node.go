@@ -162,8 +162,7 @@ func (n *Node) openLedger(chain string) error {
 	}
 	n.app, err = ledger.New(ledger.Config{
 		Chain: chain, Modules: Modules(), Store: store, Params: governance.LedgerParams, Authenticate: identity.Authenticate,
-		Import:    func() (*state.Importer, error) { return state.Import(dir, state.Options{}) },
-		Committed: n.hub.Notify,
+		Dir: dir, Committed: n.hub.Notify,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("node: ledger: %w", err), store.Close())

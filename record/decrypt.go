@@ -83,15 +83,15 @@ func (s *Session) keys(ctx context.Context, res *Result, fetch uint32, list *exc
 			entries[i] = byItem[exchange.Item{Header: header, Index: uint16(x)}].Entry
 		}
 		found, err := seal.Combine(first.header, entries, indices, got.shares[header])
-		if found == nil && !proven && (errors.Is(err, seal.ErrMismatch) || errors.Is(err, seal.ErrTooFew)) {
+		disputed := errors.Is(err, seal.ErrMismatch) || errors.Is(err, seal.ErrTooFew) || errors.Is(err, seal.ErrDisputed)
+		if disputed && !proven {
 			if got, err = s.release(ctx, fetch, list, true); err != nil {
 				return nil, err
 			}
 			proven = true
 			s.blame(res, got.bad...)
-			found, err = seal.Combine(first.header, entries, indices, got.shares[header])
 		}
-		if found == nil && proven {
+		if disputed {
 			found, err = s.combineProven(first, entries, indices, got, header)
 		}
 		var liars *seal.BadShare

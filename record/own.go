@@ -270,3 +270,33 @@ func (s *Service) Check(ctx context.Context) error {
 		return ctx.Err()
 	})
 }
+
+// Rebuild makes the store's indexes again from the records and the outbox: which records a
+// patient has and which wait to be dealt. It returns the number of records.
+func (s *Service) Rebuild() (int, error) {
+	b := s.store.db.NewBatch()
+	defer b.Close()
+	for _, prefix := range []byte{prefixOf, prefixStored} {
+		if err := b.DeleteRange([]byte{prefix}, []byte{prefix + 1}, nil); err != nil {
+			return 0, fmt.Errorf("record: rebuild: %w", err)
+		}
+	}
+	n := 0
+	err := s.store.scan([]byte{prefixRecord}, func(rest, value []byte) error {
+		var r row
+		if err := s.store.open(key(prefixRecord, rest), value, &r); err != nil {
+			return err
+		}
+		n++
+		if r.Status == Stored {
+			if err := b.Set(key(prefixStored, r.ID[:]), nil, nil); err != nil {
+				return err
+			}
+		}
+		return b.Set(key(prefixOf, r.Patient[:], r.ID[:]), nil, nil)
+	})
+	if err != nil {
+		return n, err
+	}
+	return n, b.Commit(pebble.Sync)
+}

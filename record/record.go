@@ -91,8 +91,30 @@ type Service struct {
 	waiting map[ID][]chan struct{} // closed when a record becomes active
 }
 
+// Inspect opens the store of a stopped node without delivering anything: Check, Rebuild and
+// reading work, Put does not.
+func Inspect(c Config) (*Service, error) {
+	s, err := open(context.Background(), c)
+	if err != nil {
+		return nil, err
+	}
+	s.cancel()
+	return s, nil
+}
+
 // Open opens the store and takes up every delivery that a stop or a crash interrupted.
 func Open(ctx context.Context, c Config) (*Service, error) {
+	s, err := open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.resume(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, c Config) (*Service, error) {
 	if c.Ledger == nil || c.Submit == nil || c.Links == nil || c.Vault == nil || c.Log == nil || c.Changed == nil {
 		return nil, errors.New("record: configuration is incomplete")
 	}
@@ -108,10 +130,6 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	s.keys = newCustodyKeys(c.Ledger, c.Links)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.fold = newFolder(s.ctx, c.Fold, s.deal)
-	if err := s.resume(); err != nil {
-		s.cancel()
-		return nil, errors.Join(err, st.close())
-	}
 	return s, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/cockroachdb/pebble/vfs"
@@ -15,6 +16,10 @@ func unfinishedName(num, gen uint32) string { return fmt.Sprintf("%08x-%08x.tmp"
 
 // indexDir and its two companions during a rebuild.
 func (s *Store) indexDir(suffix string) string { return s.fs.PathJoin(s.dir, "index"+suffix) }
+
+// IndexDir is where the index of the vault in dir lives. Without it the next Open makes it
+// again from the segments.
+func IndexDir(dir string) string { return filepath.Join(dir, "index") }
 
 // openIndex opens the index. A rebuild that crashed between its two renames has left a complete new index: it is used.
 func (s *Store) openIndex() error {

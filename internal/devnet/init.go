@@ -9,7 +9,6 @@
 package devnet
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -22,13 +21,10 @@ import (
 	"time"
 
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
-	"github.com/cometbft/cometbft/p2p"
-	"github.com/cometbft/cometbft/privval"
 	cmttypes "github.com/cometbft/cometbft/types"
 
 	"salus/config"
 	"salus/ledger/module/governance"
-	"salus/ledger/tx"
 	"salus/node"
 )
 
@@ -99,8 +95,7 @@ func LoadManifest(dir string) (*Manifest, error) {
 type draft struct {
 	org   Org
 	cfg   *config.Config
-	pv    *privval.FilePV
-	node  *p2p.NodeKey
+	id    string // of the node in consensus
 	admit governance.Admit
 }
 
@@ -136,7 +131,7 @@ func Init(dir string, o Options) (*Manifest, error) {
 	for _, d := range all {
 		for _, other := range all {
 			if other != d {
-				d.cfg.Ledger.Peers = append(d.cfg.Ledger.Peers, string(other.node.ID())+"@"+other.cfg.Ledger.Listen)
+				d.cfg.Ledger.Peers = append(d.cfg.Ledger.Peers, other.id+"@"+other.cfg.Ledger.Listen)
 			}
 		}
 		if err := d.cfg.Save(); err != nil {
@@ -157,44 +152,12 @@ func Init(dir string, o Options) (*Manifest, error) {
 func newDraft(home string, org Org, port int) (*draft, error) {
 	at := func(i int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)) }
 	d := &draft{org: org, cfg: config.Default(home)}
-	if _, err := rand.Read(d.cfg.Member[:]); err != nil {
-		return nil, fmt.Errorf("random numbers: %w", err)
-	}
 	d.cfg.Name = org.Name
 	d.cfg.LogLevel = "warn"
 	d.cfg.Ledger.Listen, d.cfg.Ledger.RPC, d.cfg.Peer.Listen, d.cfg.Gateway.Listen = at(0), at(1), at(2), at(3)
-	if err := d.cfg.MakeDirs(); err != nil {
-		return nil, err
-	}
-	member, err := node.WriteSeed(d.cfg.MemberKeyFile())
-	if err != nil {
-		return nil, err
-	}
-	peerSeed, err := node.WriteSeed(d.cfg.PeerKeyFile())
-	if err != nil {
-		return nil, err
-	}
-	if _, err := node.WriteSeed(d.cfg.StoreKeyFile()); err != nil {
-		return nil, err
-	}
-	if _, err := node.WriteSeed(d.cfg.TokenFile()); err != nil {
-		return nil, err
-	}
-	d.pv = privval.GenFilePV(filepath.Join(home, "priv_validator_key.json"), filepath.Join(d.cfg.Data("comet"), "priv_validator_state.json"))
-	d.pv.Save()
-	if d.node, err = p2p.LoadOrGenNodeKey(filepath.Join(home, "node_key.json")); err != nil {
-		return nil, err
-	}
-	d.admit = governance.Admit{
-		Account: d.cfg.Member, Name: org.Title, Class: org.Class,
-		Validator: d.pv.Key.PubKey.Bytes(), Peer: public(peerSeed), Address: d.cfg.Peer.Listen,
-		Keys: []tx.PublicKey{tx.Ed25519Key(public(member))},
-	}
-	return d, nil
-}
-
-func public(seed [32]byte) ed25519.PublicKey {
-	return ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+	var err error
+	d.admit, d.id, err = node.NewHome(d.cfg, org.Title, org.Class)
+	return d, err
 }
 
 func newGenesis(chain string, all []*draft, params governance.Changes) (*cmttypes.GenesisDoc, error) {

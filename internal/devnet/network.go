@@ -177,3 +177,12 @@ func (n *Network) StopAll() error {
 	}
 	return g.Wait()
 }
+
+// Home is one organisation's home.
+func Home(dir, org string) string { return filepath.Join(dir, org) }
+
+// WalletDir holds the sample patients' wallets.
+func WalletDir(dir string) string { return filepath.Join(dir, "wallets") }
+
+// LoadConfig loads one organisation's configuration.
+func LoadConfig(dir, org string) (*config.Config, error) { return config.Load(Home(dir, org)) }

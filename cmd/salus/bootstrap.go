@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"salus/client"
+	"salus/gateway"
+	"salus/internal/devnet"
+	"salus/internal/sample"
+	"salus/record"
+)
+
+// bootstrap gives a running sample network its staff, its sample patients and their
+// wallets. What is there already is left alone, so it runs at every start.
+func bootstrap(ctx context.Context, e *env, dir string, patients int) error {
+	for _, o := range devnet.Orgs() {
+		if _, err := os.Stat(devnet.Home(dir, o.Name)); err != nil {
+			continue
+		}
+		api, err := devnet.API(devnet.Home(dir, o.Name))
+		if err != nil {
+			return err
+		}
+		if err := enlist(ctx, api, o.Staff); err != nil {
+			return fmt.Errorf("%s: %w", o.Name, err)
+		}
+	}
+	hospital := devnet.Home(dir, "hospital")
+	api, err := devnet.API(hospital)
+	if err != nil {
+		return err
+	}
+	if err := importSamples(ctx, e, api, patients); err != nil {
+		return err
+	}
+	return wallets(ctx, e, dir, hospital, api)
+}
+
+// enlist registers the practitioner that comes with an organisation.
+func enlist(ctx context.Context, api *client.API, s devnet.Staff) error {
+	var known []gateway.Practitioner
+	if err := api.JSON(ctx, "GET", "/v1/staff", nil, &known); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(known, func(p gateway.Practitioner) bool { return p.Name == s.Name && p.Registered }) {
+		return nil
+	}
+	return api.JSON(ctx, "POST", "/v1/staff/"+s.Name, gateway.Registration{Roles: s.Roles, Privileges: s.Privileges}, nil)
+}
+
+// sampleSize is how many resources a sample patient's bundle has.
+const sampleSize = 120
+
+func importSamples(ctx context.Context, e *env, api *client.API, patients int) error {
+	var have []record.Patient
+	if err := api.JSON(ctx, "GET", "/v1/patients", nil, &have); err != nil {
+		return err
+	}
+	start, before := time.Now(), 0
+	for i := len(have); i < patients; i++ {
+		bundle := sample.Bundle(uint64(i+1), sampleSize)
+		r, err := api.Do(ctx, "POST", "/v1/import?wait=stored", "application/fhir+json", bytes.NewReader(bundle))
+		if err != nil {
+			return err
+		}
+		rep, err := readImport(r.Body, func(p record.Progress) {
+			done := before + p.Records
+			bar(e, "Importing", done, patients*sampleSize, float64(done)/time.Since(start).Seconds())
+		})
+		if cerr := r.Body.Close(); err != nil || cerr != nil {
+			return err
+		}
+		before += rep.Progress.Records
+	}
+	if before == 0 {
+		return nil
+	}
+	for {
+		s, err := statusOfAPI(ctx, api)
+		if err != nil {
+			return err
+		}
+		bar(e, "Anchoring", before, before, float64(before)/time.Since(start).Seconds())
+		if s.Outbox == 0 {
+			break
+		}
+		if err := api.WaitChange(ctx, s.Height); err != nil {
+			return err
+		}
+	}
+	e.say("\n%d records of %d sample patients are active: encrypted, their keys split among four organisations.", before, patients-len(have))
+	return nil
+}
+
+func statusOfAPI(ctx context.Context, api *client.API) (s gateway.Status, err error) {
+	return s, api.JSON(ctx, "GET", "/v1/status", nil, &s)
+}
+
+// wallets lets every sample patient of the hospital claim her record.
+func wallets(ctx context.Context, e *env, dir, hospital string, api *client.API) error {
+	var all []record.Patient
+	if err := api.JSON(ctx, "GET", "/v1/patients", nil, &all); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(devnet.WalletDir(dir), 0o700); err != nil {
+		return fmt.Errorf("salus: wallets: %w", err)
+	}
+	in := *e
+	in.ctx, in.home = ctx, hospital
+	for _, p := range all {
+		path := walletPath(dir, p)
+		if fileExists(path) {
+			continue
+		}
+		w, err := claim(&in, p.Patient)
+		if err != nil {
+			return err
+		}
+		if err := w.Save(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walletPath names a wallet after the pseudonym: a file name must not say who somebody is.
+func walletPath(dir string, p record.Patient) string {
+	return filepath.Join(devnet.WalletDir(dir), p.Patient.String()+".json")
+}
