@@ -85,9 +85,10 @@ func (s labelSet) labels() []Label {
 // LabelsOf returns the labels of a resource, in the order of AllLabels: at least one kind;
 // those of its security labels, wherever HL7 lets them stand (meta.security, also of
 // contained resources, DocumentReference.securityLabel, Composition.confidentiality,
-// inline-sec-label extensions); and those of sensitive codes anywhere in it. A security
-// label that the table does not know gives R. Nothing is ignored and nothing taken away: a
-// low confidentiality does not undo a sensitive code.
+// inline-sec-label extensions); and those of sensitive codes anywhere in it, told by the
+// code or by a word of its display or text. A security label that the table does not know
+// gives R. Nothing is ignored and nothing taken away: a low confidentiality does not undo a
+// sensitive code.
 func LabelsOf(r Resource) []Label {
 	l := labeller{root: r.typ}
 	l.object(r.body(), true)
@@ -128,12 +129,8 @@ func (l *labeller) object(v value, root bool) {
 		case "resourceType":
 			typ = m.text()
 		case "meta":
-			for k, mm := range m.members() {
-				if k == "security" {
-					l.security(mm)
-				} else {
-					l.walk(mm)
-				}
+			for e := range m.elements() {
+				l.meta(e)
 			}
 			continue
 		case "securityLabel":
@@ -153,13 +150,13 @@ func (l *labeller) object(v value, root bool) {
 		case "code":
 			c.Code = m.text()
 		case "display":
-			c.Display = m.text()
+			l.set |= wordLabels(m.text())
 		case "url":
 			url = m.text()
 		case "valueCoding", "valueCodeableConcept":
 			inline = m
-		case "medicationCodeableConcept":
-			l.drug(m)
+		case "text":
+			l.set |= wordLabels(m.text())
 		}
 		l.walk(m)
 	}
@@ -171,6 +168,16 @@ func (l *labeller) object(v value, root bool) {
 	}
 	if strings.HasSuffix(url, inlineLabel) {
 		l.security(inline)
+	}
+}
+
+func (l *labeller) meta(v value) {
+	for name, m := range v.members() {
+		if name == "security" {
+			l.security(m)
+		} else {
+			l.walk(m)
+		}
 	}
 }
 
@@ -191,24 +198,15 @@ func (l *labeller) security(v value) {
 	}
 }
 
-// drug labels a medication by the ingredients that its text names: of a clinical drug, the
-// table knows the ingredients only.
-func (l *labeller) drug(concept value) {
-	l.set |= ingredientLabels(concept.get("text").text())
-	for c := range concept.get("coding").elements() {
-		l.set |= ingredientLabels(codingOf(c).Display)
-	}
-}
+// organising are the kinds that a contained resource does not add to the resource around
+// it: a Claim with its Coverage, referral and Organization stays billing.
+var organising = setOf(KindAdministrative, KindBilling, KindCareplan, KindDocument, KindEncounter)
 
-// resource adds the kind of a resource. One that is contained in another adds its kind
-// only if that is clinical: a Claim with its Coverage and Organization stays billing.
+// resource adds the kind of a resource, also of a contained one if it is clinical.
 func (l *labeller) resource(typ string, v value, root bool) {
 	kinds := kindOf(typ, v)
 	if !root {
-		kinds &^= setOf(KindAdministrative, KindDocument)
+		kinds &^= organising
 	}
 	l.set |= kinds
-	if typ == "Medication" {
-		l.drug(v.get("code"))
-	}
 }

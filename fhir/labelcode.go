@@ -83,7 +83,7 @@ func codeLabels(c Coding) (set labelSet) {
 	case loinc:
 		return loincTable[code].set
 	case rxnorm:
-		return rxnormTable[code].set | ingredientLabels(c.Display)
+		return rxnormTable[code].set
 	case icd10cm:
 		return icdLabels(code)
 	}
@@ -103,15 +103,48 @@ func icdLabels(code string) (set labelSet) {
 	return set
 }
 
-// ingredientLabels finds ingredients as words of a drug's name.
-func ingredientLabels(name string) (set labelSet) {
-	if name == "" {
-		return 0
+// A wordSet finds labels by words.
+type wordSet struct {
+	whole  map[string]labelSet
+	begins map[string][]beginning // by their first four letters
+}
+
+type beginning struct {
+	stem string
+	set  labelSet
+}
+
+// maxWords bounds the text that is searched, in bytes: names of codes, not notes.
+const maxWords = 512
+
+// wordLabels finds the words of wordTable in the human text of a code.
+func wordLabels(text string) (set labelSet) {
+	if len(text) > maxWords {
+		text = text[:maxWords]
 	}
-	for word := range strings.FieldsFuncSeq(strings.ToLower(name), func(r rune) bool { return r < 'a' || r > 'z' }) {
-		if len(word) >= 5 {
-			set |= ingredientTable[word]
+	for len(text) > 0 {
+		n := 0
+		for n < len(text) && letter(text[n]) {
+			n++
+		}
+		if n >= 3 {
+			set |= wordTable.find(strings.ToLower(text[:n]))
+		}
+		text = text[min(n+1, len(text)):]
+	}
+	return set
+}
+
+func (w *wordSet) find(word string) labelSet {
+	set := w.whole[word]
+	if len(word) >= 4 {
+		for _, b := range w.begins[word[:4]] {
+			if strings.HasPrefix(word, b.stem) {
+				set |= b.set
+			}
 		}
 	}
 	return set
 }
+
+func letter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

@@ -84,16 +84,16 @@ var icdTable = prefixes(
 // the hierarchy of SNOMED CT is not part of this table.
 var snomedTable = codes(map[Label]map[string]string{
 	SUD: {
-		"66214007": "substance abuse", "361055000": "misuses drugs", "6525002": "dependent drug abuse", "191816009": "drug dependence",
+		"66214007": "substance abuse", "26416006": "drug abuse", "371422002": "history of substance abuse", "370854007": "screening for substance abuse", "371434005": "history of alcohol abuse", "371435006": "history of drug abuse", "64386003": "sedative abuse", "361055000": "misuses drugs", "6525002": "dependent drug abuse", "191816009": "drug dependence",
 		"5602001": "opioid abuse", "75544000": "opioid dependence", "231477003": "heroin dependence", "55680006": "drug overdose",
 		"1149222004": "overdose", "7200002": "alcoholism", "15167005": "alcohol abuse", "66590003": "alcohol dependence",
 		"10741871000119101": "alcohol dependence in pregnancy", "78267003": "cocaine abuse", "31956009": "cocaine dependence",
 		"37344009": "cannabis abuse", "85005007": "cannabis dependence", "84758004": "amphetamine abuse", "21647008": "amphetamine dependence",
 		"266707007": "drug addiction therapy", "60112009": "drug addiction counseling", "56876005": "drug rehabilitation and detoxification",
-		"61480009": "drug detoxification", "310653000": "drug rehabilitation", "20093000": "alcohol rehabilitation and detoxification",
-		"310656008": "opioid agonist substitution", "387508004": "methadone (substance)", "387173000": "buprenorphine (substance)",
-		"713106006": "screening for drug abuse", "713107002": "screening for drug abuse, not done",
-		"386450002": "substance use treatment: drug withdrawal", "226138001": "alcohol-free diet",
+		"61480009": "drug detoxification", "20093000": "alcohol rehabilitation and detoxification",
+		"387173000": "buprenorphine (substance)",
+		"713106006": "screening for drug abuse", "713107002": "screening for alcohol abuse",
+		"226138001": "alcohol-free diet",
 	}, PSY: {
 		"74732009": "mental disorder", "35489007": "depressive disorder", "370143000": "major depressive disorder", "36923009": "major depression, single episode",
 		"66344007": "recurrent major depression", "310496002": "moderate recurrent major depression", "310497006": "severe depression",
@@ -105,29 +105,29 @@ var snomedTable = codes(map[Label]map[string]string{
 		"56882008": "anorexia nervosa", "78004001": "bulimia nervosa", "58703003": "postpartum depression", "17226007": "adjustment disorder",
 		"6471006": "suicidal thoughts", "82313006": "suicide attempt", "44301001": "suicide", "248062006": "self-injurious behavior",
 		"171207006": "depression screening", "720433000": "PHQ-9 depression screening", "228557008": "cognitive and behavioral therapy",
-		"75516001": "psychotherapy", "304891004": "cognitive behavioral therapy", "76168009": "group psychotherapy", "310202006": "mental health service",
+		"75516001": "psychotherapy", "304891004": "cognitive behavioral therapy", "76168009": "group psychotherapy",
 		"26929004": "Alzheimer's disease", "230265002": "familial Alzheimer's disease of early onset", "52448006": "dementia",
 		"386257007": "dementia management", "850261000000100": "education about dementia", "110359009": "intellectual disability",
 		"372767007": "fluoxetine (substance)",
 	}, HIV: {
 		"86406008": "human immunodeficiency virus infection", "62479008": "AIDS", "165816005": "HIV positive", "91947003": "asymptomatic HIV infection",
-		"111880001": "acute HIV infection", "79019005": "HIV II infection", "402915006": "HIV I infection", "31676001": "HIV antigen test",
+		"111880001": "acute HIV infection", "79019005": "HIV II infection", "31676001": "HIV antigen test",
 		"171121004": "HIV screening", "313077009": "HIV counseling", "697904001": "pulmonary hypertension with HIV",
 	}, STD: {
 		"8098009": "sexually transmitted infectious disease", "15628003": "gonorrhea", "76272004": "syphilis", "105629000": "chlamydial infection",
-		"33839006": "genital herpes simplex", "56335008": "trichomoniasis", "240542006": "anogenital warts",
+		"33839006": "genital herpes simplex", "56335008": "trichomoniasis", "240542006": "anogenital warts", "240589008": "Chlamydia trachomatis infection", "26039008": "neurosyphilis",
 		"165829005": "gonorrhea infection test", "269828009": "syphilis infection test", "310861008": "Chlamydia antigen test",
 	}, SEX: {
 		"72892002": "normal pregnancy", "77386006": "pregnancy", "47200007": "high risk pregnancy", "19169002": "miscarriage in first trimester",
 		"17369002": "miscarriage", "79586000": "tubal pregnancy", "398254007": "pre-eclampsia", "198992004": "eclampsia in pregnancy",
 		"10383002": "counseling for termination of pregnancy", "386394001": "pregnancy termination care", "714812005": "induced termination of pregnancy",
-		"5880005": "physical examination of mother", "66348005": "childbirth", "11466000": "cesarean section", "236974004": "instrumental delivery",
-		"85548006": "episiotomy", "237001001": "augmentation of labor", "31208007": "medical induction of labor", "18946005": "epidural anesthesia in labor",
+		"66348005": "childbirth", "11466000": "cesarean section", "236974004": "instrumental delivery",
+		"85548006": "episiotomy", "237001001": "augmentation of labor", "31208007": "medical induction of labor",
 		"252160004": "standard pregnancy test", "424441002": "prenatal initial visit", "424619006": "prenatal visit", "169762003": "postnatal visit",
 		"183460006": "obstetric emergency hospital admission", "134435003": "routine antenatal care", "135892000": "antenatal education",
 		"713076009": "antenatal risk assessment", "312404004": "antenatal blood tests", "169673001": "antenatal RhD antibody screening",
 		"443529005": "prenatal screening for chromosomal aneuploidy", "271442007": "fetal anatomy study", "169230002": "ultrasound scan for fetal viability",
-		"225158009": "auscultation of the fetal heart", "274804006": "evaluation of uterine fundal height", "51116004": "passive immunization for RhD",
+		"225158009": "auscultation of the fetal heart", "274804006": "evaluation of uterine fundal height",
 		"169690007": "antenatal rubella screening", "275833003": "alpha-fetoprotein test", "65200003": "insertion of intrauterine contraceptive device",
 		"46706006": "replacement of intrauterine contraceptive device", "68254000": "removal of intrauterine contraceptive device",
 		"169553002": "insertion of subcutaneous contraceptive", "301807007": "removal of subcutaneous contraceptive",
@@ -135,14 +135,14 @@ var snomedTable = codes(map[Label]map[string]string{
 		"76690-7": "sexual orientation (LOINC code met under SNOMED CT)", "6738008": "female infertility", "2904007": "male infertility",
 		"93461009": "gender dysphoria", "87991007": "gender identity disorder", "198609003": "female genital complication of pregnancy",
 	}, SDV: {
-		"95930005": "victim of abuse (finding)", "706893006": "victim of intimate partner abuse", "225826007": "abuse",
-		"397940009": "victim of child abuse", "371772001": "victim of domestic violence", "422608009": "rape", "713818003": "victim of sexual abuse",
-		"248110007": "sexual assault", "95922009": "elder abuse", "74964007": "history of abuse",
+		"95930005": "victim of neglect", "706893006": "victim of intimate partner abuse",
+		"397940009": "victim of child abuse", "386702006": "victim of abuse", "418189009": "child abuse", "404189009": "domestic violence", "213017001": "sexual abuse", "248111006": "rape", "42085001": "victim of rape", "90774003": "victim of physical assault", "406137001": "adult victim of abuse", "313070006": "counseling for domestic abuse", "371772001": "domestic abuse",
+		"248110007": "sexual assault",
 	}, GDIS: {
 		"417357006": "sickling disorder due to hemoglobin S", "127040003": "sickle cell-hemoglobin SS disease", "190905008": "cystic fibrosis",
 		"86964003": "cystic fibrosis sweat test", "67799006": "cystic fibrosis, prenatal detection", "58756001": "Huntington's chorea",
-		"41040004": "complete trisomy 21", "405823003": "hereditary breast and ovarian cancer gene carrier", "445180002": "BRCA1 gene mutation positive",
-		"445333001": "BRCA2 gene mutation positive", "405825005": "molecular genetic test", "230265002": "familial Alzheimer's disease of early onset",
+		"41040004":  "complete trisomy 21",
+		"412734009": "BRCA1 gene mutation positive", "412738007": "BRCA2 gene mutation positive", "405825005": "molecular genetic test", "230265002": "familial Alzheimer's disease of early onset",
 	}})
 
 // loincTable holds LOINC terms of tests, questionnaires and notes.
@@ -154,25 +154,22 @@ var loincTable = codes(map[Label]map[string]string{
 	}, PSY: {
 		"44249-1": "PHQ-9", "44261-6": "PHQ-9 total score", "89204-2": "PHQ-9 modified for teens", "55757-9": "PHQ-2", "55758-7": "PHQ-2 total score",
 		"69737-5": "GAD-7", "70274-6": "GAD-7 total score", "72106-8": "MMSE total score", "44255-8": "little interest or pleasure", "44250-9": "depressed",
-		"44260-8": "thoughts of being better off dead", "34788-0": "psychiatry consult note", "28627-8": "psychiatry progress note",
-		"34839-1": "psychology consult note", "28653-4": "social work note", "93373-9": "suicide severity rating (C-SSRS)",
-	}, PSYTHPN: {
-		"11527-7": "psychiatry study", "28628-6": "psychiatry note", "28635-1": "psychiatry initial evaluation note", "64145-0": "psychotherapy note",
+		"44260-8": "thoughts of being better off dead", "34788-0": "psychiatry consult note", "28627-8": "psychiatry progress note", "28628-6": "psychiatry note", "28635-1": "psychiatry initial evaluation note",
 	}, HIV: {
 		"55277-8": "HIV status", "75622-1": "HIV 1 and 2 tests, Meaningful Use set", "56888-1": "HIV 1+2 antibody and p24 antigen",
 		"20447-9": "HIV 1 RNA", "25836-8": "HIV 1 RNA, amplified", "29893-5": "HIV 1 antibody", "7917-8": "HIV 1 antibody", "7918-6": "HIV 1+2 antibody",
-		"5221-7": "HIV 1 antibody, immunoblot", "24467-3": "CD3+CD4+ cells", "44873-8": "HIV 1+2 antibody", "31201-7": "HIV 1+2 antibody", "80387-4": "HIV 1 and 2 antibody, rapid",
+		"5221-7": "HIV 1 antibody, immunoblot", "24467-3": "CD3+CD4+ cells", "31201-7": "HIV 1+2 antibody", "80387-4": "HIV 1 and 2 antibody, rapid",
 	}, STD: {
-		"43304-5": "Chlamydia trachomatis rRNA", "43305-2": "Neisseria gonorrhoeae rRNA", "21613-7": "Chlamydia trachomatis DNA",
-		"24111-7": "Neisseria gonorrhoeae DNA", "20507-0": "reagin antibody (RPR)", "20508-8": "reagin antibody (RPR) titre", "22461-0": "Treponema pallidum antibody",
+		"43304-5": "Chlamydia trachomatis rRNA", "43305-2": "Neisseria gonorrhoeae rRNA", "21613-5": "Chlamydia trachomatis DNA",
+		"24111-7": "Neisseria gonorrhoeae DNA", "20507-0": "reagin antibody (RPR)", "20508-8": "reagin antibody (RPR) titre", "22587-0": "Treponema pallidum antibody",
 	}, SEX: {
 		"76690-7": "sexual orientation", "76691-5": "gender identity", "2106-3": "choriogonadotropin (pregnancy test) in urine",
 		"2118-8": "choriogonadotropin (pregnancy test) in serum", "82810-3": "pregnancy status", "11996-6": "pregnancies", "11778-8": "delivery date estimated",
-		"11779-6": "delivery date estimated from last menstrual period", "11612-7": "abortions", "11614-3": "induced abortions", "8665-2": "last menstrual period start date",
+		"11779-6": "delivery date estimated from last menstrual period", "11612-9": "abortions", "11613-7": "induced abortions", "11614-5": "spontaneous abortions", "8665-2": "last menstrual period start date",
 		"86645-9": "pregnancy intention", "86649-1": "contraceptive method",
 	}, SDV: {
-		"28245-9": "abuse status", "76499-3": "HARK: humiliated or emotionally abused", "76500-8": "HARK: afraid of partner", "76501-6": "HARK: raped or forced",
-		"76502-4": "HARK: kicked, hit or hurt", "76504-0": "HARK total score", "95618-5": "fear of partner", "76503-2": "HARK questionnaire",
+		"28245-9": "abuse status", "76499-3": "HARK questionnaire", "76500-8": "HARK questionnaire", "76501-6": "HARK questionnaire",
+		"76502-4": "HARK questionnaire", "76504-0": "HARK questionnaire",
 	}, GDIS: {
 		"81247-9": "master genetic variant reporting panel", "55233-1": "genetic analysis master panel", "53037-8": "genetic disease analysis, overall interpretation",
 		"51969-4": "genetic analysis report", "51968-6": "genetic disease analysis, overall interpretation", "48018-6": "gene studied", "48004-6": "DNA change",
@@ -187,14 +184,18 @@ var rxnormTable = codes(map[Label]map[string]string{
 		"978950": "Natazia 28 Day Pack", "1367439": "NuvaRing", "1605257": "Liletta 52 MG Intrauterine System",
 	}})
 
-// ingredientTable holds ingredients as RxNorm names them (lower case). RxNorm names a
-// clinical drug by its ingredients, so the words of the name tell.
-var ingredientTable = words(map[Label]string{
-	SUD:  "buprenorphine methadone naltrexone naloxone disulfiram acamprosate lofexidine nalmefene",
-	HIV:  "zidovudine lamivudine abacavir tenofovir emtricitabine efavirenz nevirapine rilpivirine etravirine doravirine atazanavir darunavir ritonavir lopinavir cobicistat raltegravir dolutegravir bictegravir elvitegravir cabotegravir maraviroc enfuvirtide fostemsavir lenacapavir ibalizumab",
-	PSY:  "fluoxetine sertraline citalopram escitalopram paroxetine fluvoxamine venlafaxine desvenlafaxine duloxetine bupropion mirtazapine trazodone vilazodone vortioxetine amitriptyline nortriptyline clomipramine lithium clozapine olanzapine quetiapine risperidone paliperidone aripiprazole brexpiprazole cariprazine ziprasidone lurasidone haloperidol chlorpromazine fluphenazine perphenazine buspirone methylphenidate dexmethylphenidate lisdexamfetamine amphetamine dextroamphetamine atomoxetine guanfacine donepezil galantamine rivastigmine memantine",
-	SEX:  "norethindrone norethynodrel mestranol levonorgestrel norgestimate norgestrel norelgestromin etonogestrel drospirenone desogestrel dienogest medroxyprogesterone ulipristal mifepristone misoprostol clomiphene letrozole sildenafil tadalafil vardenafil oxytocin testosterone estradiol",
-	GDIS: "ivacaftor lumacaftor tezacaftor elexacaftor dornase voxelotor crizanlizumab",
+// wordTable finds sensitive information where the code says nothing: RxNorm names clinical
+// drugs by their ingredients, SNOMED CT knows thousands of codes below those above, and
+// laboratories use codes of their own. It holds whole words (lower case; ingredients as
+// RxNorm names them) and, with a star, beginnings of words.
+var wordTable = words(map[Label]string{
+	SUD:  "alcoholi* opioid opioids heroin cocaine addict* detoxification buprenorphine methadone naltrexone naloxone disulfiram acamprosate lofexidine nalmefene",
+	HIV:  "hiv aids zidovudine lamivudine abacavir tenofovir emtricitabine efavirenz nevirapine rilpivirine etravirine doravirine atazanavir darunavir ritonavir lopinavir cobicistat raltegravir dolutegravir bictegravir elvitegravir cabotegravir maraviroc enfuvirtide fostemsavir lenacapavir ibalizumab",
+	STD:  "syphili* neurosyphilis gonorrh* gonococc* chlamydia* trichomonas treponema",
+	PSY:  "schizo* bipolar suicid* depressive psychos* psychot* psychiatr* psycholog* autis* dementia alzheimer ptsd posttraumatic fluoxetine sertraline citalopram escitalopram paroxetine fluvoxamine venlafaxine desvenlafaxine duloxetine bupropion mirtazapine trazodone vilazodone vortioxetine amitriptyline nortriptyline clomipramine lithium clozapine olanzapine quetiapine risperidone paliperidone aripiprazole brexpiprazole cariprazine ziprasidone lurasidone haloperidol chlorpromazine fluphenazine perphenazine buspirone methylphenidate dexmethylphenidate lisdexamfetamine amphetamine dextroamphetamine atomoxetine guanfacine donepezil galantamine rivastigmine memantine",
+	SEX:  "pregnan* prenatal antenatal postnatal abortion abortions miscarriage contracept* infertility transgender transsexual norethindrone norethynodrel mestranol levonorgestrel norgestimate norgestrel norelgestromin etonogestrel drospirenone desogestrel dienogest medroxyprogesterone ulipristal mifepristone misoprostol clomiphene letrozole sildenafil tadalafil vardenafil oxytocin testosterone estradiol",
+	SDV:  "rape assault assaulted violence",
+	GDIS: "sickle huntington hereditary brca genotype ivacaftor lumacaftor tezacaftor elexacaftor dornase voxelotor crizanlizumab",
 })
 
 // A group gives all its codes one row; the codes are parted by spaces.
@@ -224,20 +225,21 @@ func codes(tables map[Label]map[string]string) map[string]row {
 				r.meaning = meaning
 			}
 			r.set |= setOf(l)
-			if l == PSYTHPN {
-				r.set |= setOf(PSY)
-			}
 			out[code] = r
 		}
 	}
 	return out
 }
 
-func words(lists map[Label]string) map[string]labelSet {
-	out := map[string]labelSet{}
+func words(lists map[Label]string) wordSet {
+	out := wordSet{whole: map[string]labelSet{}, begins: map[string][]beginning{}}
 	for l, list := range lists {
 		for w := range strings.FieldsSeq(list) {
-			out[w] |= setOf(l)
+			if stem, ok := strings.CutSuffix(w, "*"); ok {
+				out.begins[stem[:4]] = append(out.begins[stem[:4]], beginning{stem, setOf(l)})
+			} else {
+				out.whole[w] |= setOf(l)
+			}
 		}
 	}
 	return out

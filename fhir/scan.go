@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"math/bits"
@@ -371,13 +372,10 @@ func unquote(quoted []byte) (string, bool) {
 	if len(quoted) < 2 || quoted[0] != '"' {
 		return "", false
 	}
-	inner := quoted[1 : len(quoted)-1]
-	for _, c := range inner {
-		if c == '\\' || c >= utf8.RuneSelf {
-			var text string
-			err := json.Unmarshal(quoted, &text)
-			return text, err == nil
-		}
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1]), true
 	}
-	return string(inner), true
+	var text string
+	err := json.Unmarshal(quoted, &text)
+	return text, err == nil
 }

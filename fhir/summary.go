@@ -74,7 +74,7 @@ var dateElements = rank(
 // titleElements are where resources say what they are about.
 var titleElements = rank(
 	"title", "code", "vaccineCode", "medicationCodeableConcept", "description", "procedureCode", "type", "deviceName",
-	"serviceType", "name", "category", "scope", "class", "topic", "modality", "productCodeableConcept", "foodPreferenceModifier",
+	"serviceType", "name", "category", "scope", "class", "topic", "modality", "productCodeableConcept", "series.modality",
 )
 
 // mainElements are where resources keep the code that says what they are about.
