@@ -16,7 +16,7 @@ func queries() []ledger.Query {
 	return []ledger.Query{
 		// audit/position {patient} -> Position. The entries are fetched from the
 		// log, newest first: each names the index of the one before.
-		{Path: "audit/position", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "audit/position", Arg: ByPatient{}, Reply: Position{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByPatient
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery

@@ -26,7 +26,7 @@ type LiveKeyList struct {
 func queries() []ledger.Query {
 	return []ledger.Query{
 		// committee/epoch {epoch} -> Epoch
-		{Path: "committee/epoch", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "committee/epoch", Arg: ByEpoch{}, Reply: Epoch{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByEpoch
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
@@ -41,7 +41,7 @@ func queries() []ledger.Query {
 			return tx.Encode(e)
 		}},
 		// committee/key {member, keyEpoch} -> CustodyKey
-		{Path: "committee/key", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "committee/key", Arg: ByKeyEpoch{}, Reply: CustodyKey{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByKeyEpoch
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
@@ -53,7 +53,7 @@ func queries() []ledger.Query {
 			return tx.Encode(k)
 		}},
 		// committee/keys -> LiveKeyList, as of the last block's time
-		{Path: "committee/keys", Answer: func(r state.Reader, head ledger.Head, _ []byte) ([]byte, error) {
+		{Path: "committee/keys", Reply: LiveKeyList{}, Answer: func(r state.Reader, head ledger.Head, _ []byte) ([]byte, error) {
 			return tx.Encode(LiveKeyList{LiveKeys(r, head.Time)})
 		}},
 	}

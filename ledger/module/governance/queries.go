@@ -30,10 +30,10 @@ type ProposalList struct {
 // an argument of no bytes stands for "all".
 func queries() []ledger.Query {
 	return []ledger.Query{
-		{Path: "governance/members", Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
+		{Path: "governance/members", Reply: MemberList{}, Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
 			return tx.Encode(MemberList{Members(r)})
 		}},
-		{Path: "governance/member", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "governance/member", Arg: ByAccount{}, Reply: Member{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByAccount
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
@@ -44,13 +44,13 @@ func queries() []ledger.Query {
 			}
 			return tx.Encode(m)
 		}},
-		{Path: "governance/params", Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
+		{Path: "governance/params", Reply: Params{}, Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
 			return tx.Encode(ParamsOf(r))
 		}},
-		{Path: "governance/proposals", Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
+		{Path: "governance/proposals", Reply: ProposalList{}, Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
 			return tx.Encode(ProposalList{OpenProposals(r)})
 		}},
-		{Path: "governance/proposal", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "governance/proposal", Arg: ByProposal{}, Reply: Proposal{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByProposal
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery

@@ -11,7 +11,6 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
-	"salus/ledger"
 	"salus/ledger/ledgertest"
 	"salus/ledger/module/audit"
 	"salus/ledger/module/committee"
@@ -19,33 +18,6 @@ import (
 	"salus/ledger/module/identity"
 	"salus/ledger/tx"
 )
-
-var members = []struct {
-	name  string
-	class governance.Class
-}{{"h1", governance.Hospital}, {"h2", governance.Hospital}, {"i1", governance.Insurer}, {"c1", governance.Clinic}}
-
-// params is a network of four validating members.
-func params() ledgertest.Params {
-	var g governance.Genesis
-	for _, m := range members {
-		g.Members = append(g.Members, governance.Admit{
-			Account:   ledgertest.Account(m.name),
-			Name:      "Sample " + m.name,
-			Class:     m.class,
-			Validator: ledgertest.Public("validator/" + m.name).Key,
-			Peer:      ledgertest.Public("peer/" + m.name).Key,
-			Address:   m.name + ".example:7000",
-			Keys:      []tx.PublicKey{ledgertest.Public(m.name)},
-		})
-	}
-	return ledgertest.Params{
-		Modules:      []ledger.Module{governance.Module(), identity.Module(), committee.Module(), audit.Module()},
-		Authenticate: identity.Authenticate,
-		Params:       governance.LedgerParams,
-		Genesis:      map[string]any{"governance": g},
-	}
-}
 
 func must(t *testing.T, c *ledgertest.Chain, kind tx.Kind, m tx.Message, names ...string) tx.Hash {
 	t.Helper()
@@ -57,7 +29,7 @@ func must(t *testing.T, c *ledgertest.Chain, kind tx.Kind, m tx.Message, names .
 }
 
 func TestChainValidatorsFollowVotes(t *testing.T) {
-	c := ledgertest.New(t, params())
+	c := ledgertest.New(t, network())
 	fresh := ledgertest.Public("validator/h1/2").Key
 	raw := func(kind tx.Kind, m tx.Message, by string) []byte { b, _ := c.Sign(kind, m, by); return b }
 	id := must(t, c, governance.KindPropose, &governance.Propose{Action: governance.Action{SetValidator: &governance.SetValidator{Account: ledgertest.Account("h1"), Validator: fresh}}}, "i1")
@@ -81,7 +53,7 @@ func TestChainValidatorsFollowVotes(t *testing.T) {
 }
 
 func TestChainIdleBlocksChangeNothing(t *testing.T) {
-	c := ledgertest.New(t, params())
+	c := ledgertest.New(t, network())
 	must(t, c, governance.KindPropose, &governance.Propose{Action: governance.Action{Remove: &governance.Remove{Account: ledgertest.Account("h1")}}}, "i1")
 	was := c.Head().AppHash
 	c.Wait(5 * time.Second)
@@ -97,7 +69,7 @@ func TestChainIdleBlocksChangeNothing(t *testing.T) {
 }
 
 func TestChainClaimAndCompleteLog(t *testing.T) {
-	c := ledgertest.New(t, params())
+	c := ledgertest.New(t, network())
 	alice := ledgertest.Account("alice")
 	secret := sha256.Sum256([]byte("paper code"))
 	code := identity.ClaimSigner(alice, secret)
@@ -170,7 +142,7 @@ func TestChainClaimAndCompleteLog(t *testing.T) {
 }
 
 func TestChainGenesisAsAGeneratorWritesIt(t *testing.T) {
-	p := params()
+	p := network()
 	raw, err := json.Marshal(map[string]any{"governance": map[string]any{
 		"members": []any{map[string]any{
 			"account": ledgertest.Account("h1").String(), "name": "Sample hospital", "class": "hospital",

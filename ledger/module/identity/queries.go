@@ -22,7 +22,7 @@ type ByKey struct {
 func queries() []ledger.Query {
 	return []ledger.Query{
 		// identity/principal {account} -> Principal
-		{Path: "identity/principal", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "identity/principal", Arg: ByAccount{}, Reply: Principal{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByAccount
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
@@ -34,7 +34,7 @@ func queries() []ledger.Query {
 			return tx.Encode(p)
 		}},
 		// identity/key {account, key, height} -> Key that was live at the height
-		{Path: "identity/key", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "identity/key", Arg: ByKey{}, Reply: Key{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByKey
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
