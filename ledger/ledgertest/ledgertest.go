@@ -187,14 +187,23 @@ func (c *Chain) Sign(kind tx.Kind, msg tx.Message, names ...string) (raw []byte,
 	return c.SignWith(kind, msg, c.nonces[account], uint64(c.Head().Height)+100, names...)
 }
 
-// SignWith is Sign with a nonce and expiry of the caller's choice.
+// SignWith is Sign with a nonce and expiry of the caller's choice. It does not
+// validate msg: what is wrong with it is for the ledger to say.
 func (c *Chain) SignWith(kind tx.Kind, msg tx.Message, nonce, expiry uint64, names ...string) (raw []byte, id tx.Hash) {
 	c.tb.Helper()
-	var signers []tx.Signer
+	body := tx.MustEncode(&tx.Body{
+		Chain: ChainID, Kind: kind, Payload: tx.MustEncode(msg), Signer: Account(names[0]), Nonce: nonce, Expiry: expiry,
+	})
+	id = tx.Digest(body, ChainID)
+	var signatures []tx.Signature
 	for _, n := range names {
-		signers = append(signers, Signer(n))
+		s, err := Signer(n).Sign(id)
+		if err != nil {
+			c.tb.Fatalf("sign %s: %v", kind, err)
+		}
+		signatures = append(signatures, s)
 	}
-	raw, id, err := tx.Sign(ChainID, kind, msg, Account(names[0]), nonce, expiry, signers...)
+	raw, err := tx.Assemble(body, signatures...)
 	if err != nil {
 		c.tb.Fatalf("sign %s: %v", kind, err)
 	}
