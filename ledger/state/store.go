@@ -90,6 +90,10 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state: open: %w", err)
 	}
+	// Pebble syncs what is in dir, not that there is a dir.
+	if err := syncDir(o.FS, o.FS.PathDir(dir)); err != nil {
+		return nil, errors.Join(fmt.Errorf("state: open: %w", err), b.close())
+	}
 	s := &Store{base: b, keep: o.Keep}
 	meta, err := s.load()
 	if err != nil {
