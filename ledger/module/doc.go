@@ -8,8 +8,8 @@
 //	prefix  module      what it keeps                                            may read
 //	0x02    governance  members, equal-power validators, parameters, proposals   nothing
 //	0x03    identity    practitioners, devices, patients, their keys by height   governance
-//	0x04    committee   custody epochs, custody keys                             governance, identity
-//	0x05    anchor      batch headers, custody receipts, ACTIVE                  identity, committee
+//	0x04    committee   custody epochs, custody keys                             governance
+//	0x05    anchor      batch headers, custody receipts, ACTIVE                  committee
 //	0x06    consent     grants as slot masks, proxies, their evaluation          governance, identity
 //	0x07    access      sessions, committed record lists, release receipts       governance, identity, committee, anchor, consent
 //	0x08    audit       the gap-free hash chain of every pseudonym               nothing
