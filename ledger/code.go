@@ -19,26 +19,36 @@ var (
 	errArgument     = tx.Refuse(0x0104, "ledger: the query's argument does not decode")
 	errNoEntry      = tx.Refuse(0x0105, "ledger: the log has no entry of that index")
 	errNoResult     = tx.Refuse(0x0106, "ledger: no transaction of that id is committed")
-	errNoProof      = tx.Refuse(0x0108, "ledger: an answer of a module has no proof; ask for its rows by key")
-	errNoExtension  = tx.Refuse(0x0109, "ledger: the log was never of that size")
-	errHalted       = tx.Refuse(0x010a, "ledger: this node has halted; its operator must look at it")
-	errAnswerFailed = tx.Refuse(0x010b, "ledger: the answer cannot be given")
+	errNoProof      = tx.Refuse(0x0107, "ledger: an answer of a module has no proof; ask for its rows by key")
+	errNoExtension  = tx.Refuse(0x0108, "ledger: the log was never of that size")
+	errHalted       = tx.Refuse(0x0109, "ledger: this node has halted; its operator must look at it")
+	errAnswerFailed = tx.Refuse(0x010a, "ledger: the answer cannot be given")
 )
 
-// Refusals whose codes belong to package tx.
+// Refusals that belong to package tx.
 var (
-	errTooLarge     = tx.Refuse(tx.CodeTooLarge, "ledger: the transaction is larger than the network allows")
-	errWrongChain   = tx.Refuse(tx.CodeWrongChain, "ledger: the transaction is for another chain")
-	errUnknownKind  = tx.Refuse(tx.CodeUnknownKind, "ledger: no module takes messages of this kind")
-	errExpired      = tx.Refuse(tx.CodeExpired, "ledger: the transaction has expired")
-	errExpiryTooFar = tx.Refuse(tx.CodeExpiryTooFar, "ledger: the transaction expires too far in the future")
-	errNonceReplay  = tx.Refuse(tx.CodeNonceReplay, "ledger: the nonce is used already")
-	errNonceTooOld  = tx.Refuse(tx.CodeNonceTooOld, "ledger: the nonce is below the replay window")
-	errNonceTooFar  = tx.Refuse(tx.CodeNonceTooFarAhead, "ledger: the nonce is too far above the highest one used")
-	errDuplicate    = tx.Refuse(tx.CodeDuplicateInBlock, "ledger: the transaction is in the block twice")
-	errPayload      = tx.Refuse(tx.CodePayload, "ledger: the payload is not the canonical encoding of a message of its kind")
-	errQuota        = tx.Refuse(tx.CodeQuota, "ledger: the member or pseudonym has used up its share of this block")
+	errTooLarge     = core(tx.CodeTooLarge)
+	errWrongChain   = core(tx.CodeWrongChain)
+	errUnknownKind  = core(tx.CodeUnknownKind)
+	errExpired      = core(tx.CodeExpired)
+	errExpiryTooFar = core(tx.CodeExpiryTooFar)
+	errNonceReplay  = core(tx.CodeNonceReplay)
+	errNonceTooOld  = core(tx.CodeNonceTooOld)
+	errNonceTooFar  = core(tx.CodeNonceTooFarAhead)
+	errDuplicate    = core(tx.CodeDuplicateInBlock)
+	errPayload      = core(tx.CodePayload)
+	errQuota        = core(tx.CodeQuota)
 )
+
+// core makes the refusal of a code of package tx, with its sentence.
+func core(code uint32) *tx.Refusal {
+	for _, c := range tx.Codes() {
+		if c.Code == code {
+			return tx.Refuse(c.Code, c.Text)
+		}
+	}
+	panic("ledger: internal error: code without a sentence")
+}
 
 // codes names the ledger's own codes for the table of codes.
 func codes() []tx.CodeInfo {

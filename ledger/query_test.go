@@ -151,11 +151,11 @@ func TestQuestionsThatAreRefused(t *testing.T) {
 		"key without bytes":        {ledger.PathKey, nil, true, 0x0104},
 		"entry without an index":   {ledger.PathEntry, []byte("x"), false, 0x0104},
 		"entry beyond the log":     {ledger.PathEntry, tx.MustEncode(ledger.ByIndex{Index: 1 << 40}), true, 0x0105},
-		"extension of the future":  {ledger.PathExtension, tx.MustEncode(ledger.BySize{Size: 1 << 40}), false, 0x0109},
+		"extension of the future":  {ledger.PathExtension, tx.MustEncode(ledger.BySize{Size: 1 << 40}), false, 0x0108},
 		"extension without a size": {ledger.PathExtension, nil, false, 0x0104},
 		"unknown transaction":      {ledger.PathTx, tx.MustEncode(ledger.ByID{ID: tx.Hash{1}}), false, 0x0106},
 		"no transaction":           {ledger.PathTx, nil, false, 0x0104},
-		"module with a proof":      {"toy/counter", tx.MustEncode(byName{"x"}), true, 0x0108},
+		"module with a proof":      {"toy/counter", tx.MustEncode(byName{"x"}), true, 0x0107},
 		"module refuses":           {"toy/counter", tx.MustEncode(byName{"x"}), false, errToyNone.Code},
 		"module's argument":        {"toy/counter", []byte("x"), false, errToyArg.Code},
 	} {
