@@ -32,7 +32,7 @@ type Opened struct {
 func queries() []ledger.Query {
 	return []ledger.Query{
 		// access/session {session} -> Session, whatever its state
-		{Path: "access/session", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "access/session", Arg: BySession{}, Reply: Session{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q BySession
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
@@ -44,7 +44,7 @@ func queries() []ledger.Query {
 			return tx.Encode(s)
 		}},
 		// access/open {session} -> Opened, at the time of the last block
-		{Path: "access/open", Answer: func(r state.Reader, head ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "access/open", Arg: BySession{}, Reply: Opened{}, Answer: func(r state.Reader, head ledger.Head, arg []byte) ([]byte, error) {
 			var q BySession
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
@@ -56,7 +56,7 @@ func queries() []ledger.Query {
 			return tx.Encode(Opened{Session: s, Allowed: allowed})
 		}},
 		// access/fetch {session, fetch} -> Fetch
-		{Path: "access/fetch", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "access/fetch", Arg: ByFetch{}, Reply: Fetch{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByFetch
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
@@ -68,7 +68,7 @@ func queries() []ledger.Query {
 			return tx.Encode(f)
 		}},
 		// access/released {custodian} -> Released
-		{Path: "access/released", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "access/released", Arg: ByCustodian{}, Reply: Released{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByCustodian
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery

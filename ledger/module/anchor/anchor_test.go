@@ -2,6 +2,7 @@ package anchor_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -288,5 +289,23 @@ func TestGenesisHasNothingToSet(t *testing.T) {
 		if err := anchor.Module().Genesis(w.context(w.state, ledger.Signer{}), []byte(raw)); (err == nil) != want {
 			t.Errorf("%q: got %v, want accepted %v", raw, err, want)
 		}
+	}
+}
+
+func TestPutHasAJSONForm(t *testing.T) {
+	want := batch("a")
+	b, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := new(anchor.Put)
+	if err := json.Unmarshal(b, got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s differs (-want +got):\n%s", b, diff)
+	}
+	if err := json.Unmarshal([]byte(`{"header":{"patient":"x"}}`), got); err == nil {
+		t.Error("an unknown field is read")
 	}
 }

@@ -2,6 +2,8 @@ package anchor
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 
 	"salus/ledger/tx"
 	"salus/seal"
@@ -19,6 +21,54 @@ type Put struct {
 	Header    seal.Header `cbor:"1,keyasint" json:"header"`
 	Envelopes tx.Hash     `cbor:"2,keyasint" json:"envelopes"` // seal.EnvelopesHash of all n envelopes
 	Pack      tx.Hash     `cbor:"3,keyasint" json:"pack"`      // vault.PackID
+}
+
+// putText is the JSON form of a Put: the header's byte strings as hex, accounts as text.
+type putText struct {
+	Header    headerText `json:"header"`
+	Envelopes tx.Hash    `json:"envelopes"`
+	Pack      tx.Hash    `json:"pack"`
+}
+
+type headerText struct {
+	Version       uint8      `json:"version"`
+	Suite         uint16     `json:"suite"`
+	Chain         string     `json:"chain"`
+	Author        tx.Account `json:"author"`
+	PatientCommit tx.Hash    `json:"patientCommit"`
+	BatchNonce    tx.Hash    `json:"batchNonce"`
+	Epoch         uint64     `json:"epoch"`
+	N             uint8      `json:"n"`
+	T             uint8      `json:"t"`
+	Count         uint16     `json:"count"`
+	ManifestRoot  tx.Hash    `json:"manifestRoot"`
+	ShareRoots    tx.Hash    `json:"shareRoots"`
+	VSSRoot       tx.Hash    `json:"vssRoot"`
+}
+
+// MarshalJSON writes the message with its hashes as hex.
+func (m Put) MarshalJSON() ([]byte, error) {
+	h := m.Header
+	return json.Marshal(putText{Envelopes: m.Envelopes, Pack: m.Pack, Header: headerText{
+		Version: h.Version, Suite: h.Suite, Chain: h.Chain, Author: h.Author, PatientCommit: h.PatientCommit, BatchNonce: h.BatchNonce,
+		Epoch: h.Epoch, N: h.N, T: h.T, Count: h.Count, ManifestRoot: h.ManifestRoot, ShareRoots: h.ShareRoots, VSSRoot: h.VSSRoot,
+	}})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes; an unknown field is an error.
+func (m *Put) UnmarshalJSON(b []byte) error {
+	var t putText
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&t); err != nil {
+		return fmt.Errorf("anchor: put: %w", err)
+	}
+	h := t.Header
+	*m = Put{Envelopes: t.Envelopes, Pack: t.Pack, Header: seal.Header{
+		Version: h.Version, Suite: h.Suite, Chain: h.Chain, Author: h.Author, PatientCommit: h.PatientCommit, BatchNonce: h.BatchNonce,
+		Epoch: h.Epoch, N: h.N, T: h.T, Count: h.Count, ManifestRoot: h.ManifestRoot, ShareRoots: h.ShareRoots, VSSRoot: h.VSSRoot,
+	}}
+	return nil
 }
 
 // Receipts says that the signing custodian holds verified shares of these

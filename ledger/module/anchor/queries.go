@@ -22,7 +22,7 @@ type Answer struct {
 func queries() []ledger.Query {
 	return []ledger.Query{
 		// anchor/batch {header} -> Answer
-		{Path: "anchor/batch", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "anchor/batch", Arg: ByHeader{}, Reply: Answer{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByHeader
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery

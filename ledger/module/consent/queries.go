@@ -41,7 +41,7 @@ type Answer struct {
 func queries() []ledger.Query {
 	return []ledger.Query{
 		// consent/grants {patient} -> Consents: the head, every grant, every proxy
-		{Path: "consent/grants", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "consent/grants", Arg: ByPatient{}, Reply: Consents{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByPatient
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
@@ -49,7 +49,7 @@ func queries() []ledger.Query {
 			return tx.Encode(Load(r, q.Patient))
 		}},
 		// consent/grant {patient, id} -> Standing
-		{Path: "consent/grant", Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "consent/grant", Arg: ByGrant{}, Reply: Standing{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
 			var q ByGrant
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
@@ -61,7 +61,7 @@ func queries() []ledger.Query {
 			return tx.Encode(s)
 		}},
 		// consent/evaluate {patient, actor, purpose, requested, now} -> Answer
-		{Path: "consent/evaluate", Answer: func(r state.Reader, head ledger.Head, arg []byte) ([]byte, error) {
+		{Path: "consent/evaluate", Arg: Ask{}, Reply: Answer{}, Answer: func(r state.Reader, head ledger.Head, arg []byte) ([]byte, error) {
 			var q Ask
 			if tx.Decode(arg, &q) != nil {
 				return nil, ErrQuery
