@@ -9,6 +9,10 @@ import (
 	"salus/ledger/tx"
 )
 
+// ErrNotReleased is a custodian's one answer to everything that the committed state does not
+// allow; the reason stays with the custodian.
+var ErrNotReleased = tx.Refuse(0x2101, "custody: nothing to release for this request")
+
 // ErrLog means that the ledger's log does not hold what its state points to.
 var ErrLog = errors.New("exchange: the ledger's log does not hold the batch's header")
 

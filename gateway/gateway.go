@@ -50,7 +50,8 @@ type Config struct {
 	Vault    *vault.Store
 	Repair   func(context.Context) (vault.Report, error)
 	Staff    Staff
-	Ready    func() error // nil when the node takes part in consensus
+	RawTx    func(height int64, index uint32) ([]byte, error) // from the block store
+	Ready    func() error                                     // nil when the node takes part in consensus
 	Registry *prometheus.Registry
 	Log      *slog.Logger
 }

@@ -84,6 +84,25 @@ func (g *Gateway) result(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, got)
 }
 
+// raw answers the bytes of a committed transaction.
+func (g *Gateway) raw(w http.ResponseWriter, r *http.Request) error {
+	id, err := hashOf(r, "id")
+	if err != nil {
+		return err
+	}
+	got, ok := g.App.Result(id)
+	if !ok {
+		return errUnknown
+	}
+	b, err := g.RawTx(got.Height, got.Index)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/cbor")
+	_, err = w.Write(b)
+	return err
+}
+
 // submit signs a message as this organisation, or as one of its staff, and waits for the commit.
 func (g *Gateway) submit(w http.ResponseWriter, r *http.Request) error {
 	kind := tx.Kind(r.PathValue("kind"))

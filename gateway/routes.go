@@ -15,6 +15,7 @@ func (g *Gateway) routes() http.Handler {
 	m.Handle("GET /v1/nonce/{account}", g.authorised(g.nonce))
 	m.Handle("POST /v1/tx", g.authorised(g.broadcast))
 	m.Handle("GET /v1/tx/{id}", g.authorised(g.result))
+	m.Handle("GET /v1/tx/{id}/raw", g.authorised(g.raw))
 	m.Handle("POST /v1/submit/{kind}", g.authorised(g.submit)) // signed by this organisation or, with ?as=, one of its staff
 	m.Handle("GET /v1/query/{module}/{name}", g.authorised(g.query))
 	m.Handle("GET /v1/receipts/entry/{index}", g.authorised(g.entryReceipt))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ func cometConfig(c *config.Config) *cmtcfg.Config {
 
 	k.P2P.ListenAddress = "tcp://" + c.Ledger.Listen
 	k.P2P.PersistentPeers = strings.Join(c.Ledger.Peers, ",")
+	k.P2P.AddrBook = filepath.Join(c.Data("comet"), "addrbook.json")
 	k.P2P.PexReactor = false // the ledger says who the members are
 	k.P2P.AddrBookStrict = false
 	k.P2P.AllowDuplicateIP = true
@@ -93,7 +95,7 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 		pv = privval.LoadFilePV(k.PrivValidatorKeyFile(), k.PrivValidatorStateFile())
 	}
 	genesis := func() (*cmttypes.GenesisDoc, error) { return cmttypes.GenesisDocFromFile(c.GenesisFile()) }
-	n, err := cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, proxy.NewConnSyncLocalClientCreator(app), genesis, cometdb.Provider, metrics, cometLog{log})
+	n, err := cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, proxy.NewConnSyncLocalClientCreator(app), genesis, cometdb.Provider, metrics, cometLog{log: log})
 	if err != nil {
 		return nil, fmt.Errorf("node: consensus: %w", err)
 	}
@@ -107,15 +109,37 @@ func noMetrics(string) (*consensus.Metrics, *p2p.Metrics, *mempool.Metrics, *sta
 	return consensus.NopMetrics(), p2p.NopMetrics(), mempool.NopMetrics(), state.NopMetrics(), proxy.NopMetrics(), blocksync.NopMetrics(), statesync.NopMetrics()
 }
 
-// cometLog hands CometBFT's lines to slog. Its info level narrates every block, so it becomes debug.
-type cometLog struct{ log *slog.Logger }
+// cometLog hands CometBFT's lines to slog. Its info level narrates every block, so it becomes
+// debug; its errors are warnings where they mean that consensus or the state is in trouble,
+// and debug where they only tell of peers that come and go.
+type cometLog struct {
+	log   *slog.Logger
+	quiet bool // a module whose errors are everyday life
+}
 
-func (l cometLog) Debug(msg string, kv ...any) {}
-func (l cometLog) Info(msg string, kv ...any)  { l.log.Debug(msg, stringers(kv)...) }
-func (l cometLog) Warn(msg string, kv ...any)  { l.log.Debug(msg, stringers(kv)...) }
-func (l cometLog) Error(msg string, kv ...any) { l.log.Warn(msg, stringers(kv)...) }
+func (l cometLog) Debug(string, ...any)       {}
+func (l cometLog) Info(msg string, kv ...any) { l.log.Debug(msg, stringers(kv)...) }
+func (l cometLog) Warn(msg string, kv ...any) { l.log.Debug(msg, stringers(kv)...) }
+func (l cometLog) Error(msg string, kv ...any) {
+	if l.quiet {
+		l.log.Debug(msg, stringers(kv)...)
+		return
+	}
+	l.log.Warn(msg, stringers(kv)...)
+}
 
-func (l cometLog) With(kv ...any) cmtlog.Logger { return cometLog{l.log.With(stringers(kv)...)} }
+func (l cometLog) With(kv ...any) cmtlog.Logger {
+	quiet := l.quiet
+	for i := 0; i+1 < len(kv); i += 2 {
+		if kv[i] == "module" {
+			switch kv[i+1] {
+			case "p2p", "blocksync", "rpc-server", "rpc", "mempool", "pex", "events", "statesync":
+				quiet = true
+			}
+		}
+	}
+	return cometLog{l.log.With(stringers(kv)...), quiet}
+}
 
 // stringers formats values now: some of CometBFT's are changed under its own locks later.
 func stringers(kv []any) []any {

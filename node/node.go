@@ -63,17 +63,19 @@ type Node struct {
 
 // running is consensus after its start.
 type running struct {
-	node *cmtnode.Node
-	rpc  *local.Local
+	node  *cmtnode.Node
+	rpc   *local.Local
+	since time.Time
 }
 
 // New opens a node's stores and listeners. Nothing runs before Run.
 func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, err error) {
 	log = log.With("node", cfg.Name)
 	n = &Node{cfg: cfg, log: log, hub: client.NewHub()}
+	opened := n // an error return sets n to nil
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, n.closeAll())
+			err = errors.Join(err, opened.closeAll())
 		}
 	}()
 	if err := cfg.MakeDirs(); err != nil {
@@ -136,7 +138,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	n.gateway = gateway.New(gateway.Config{
 		Self: cfg.Member, Name: cfg.Name, Token: keys.token, App: n.app, Calls: Calls(), Client: n.client, Member: member,
 		Prover: client.NewProver(n.app, transport, n.blocks, genesis), Record: n.record, Custody: n.custody, Vault: n.vault,
-		Repair: n.repair, Staff: staff{cfg}, Ready: n.ready, Registry: registry, Log: log,
+		Repair: n.repair, Staff: staff{cfg}, RawTx: n.rawTx, Ready: n.ready, Registry: registry, Log: log,
 	})
 	n.gauges(registry)
 
@@ -180,7 +182,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := comet.Start(); err != nil {
 		return errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeAll())
 	}
-	n.comet.Store(&running{comet, local.New(comet)})
+	n.comet.Store(&running{comet, local.New(comet), time.Now()})
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.peers.Serve(n.peerLn) })
@@ -264,6 +266,21 @@ func (n *Node) blocks() client.Blocks {
 	return nil
 }
 
+var errPruned = tx.Refuse(0x2406, "node: this node does not keep the block of that transaction any more")
+
+// rawTx reads a committed transaction from the block store.
+func (n *Node) rawTx(height int64, index uint32) ([]byte, error) {
+	r := n.comet.Load()
+	if r == nil {
+		return nil, client.ErrUnreachable
+	}
+	b := r.node.BlockStore().LoadBlock(height)
+	if b == nil || int(index) >= len(b.Txs) {
+		return nil, errPruned
+	}
+	return b.Txs[index], nil
+}
+
 // staleAfter is when a node no longer calls itself ready: three heartbeats without a block.
 const staleAfter = 3
 
@@ -277,10 +294,26 @@ func (n *Node) ready() error {
 	if h.Height == 0 {
 		return errors.New("node: no block yet")
 	}
-	if age := time.Since(time.Unix(int64(h.Time), 0)); age > staleAfter*n.cfg.Ledger.Heartbeat.Duration {
+	if r.node.ConsensusReactor().WaitSync() {
+		return errors.New("node: still catching up with the other members")
+	}
+	stale := staleAfter * n.cfg.Ledger.Heartbeat.Duration
+	if age := time.Since(time.Unix(int64(h.Time), 0)); age > stale {
+		// After a stop of the whole network the last block is old and the next one only comes
+		// with a transaction or the heartbeat: enough connected peers are readiness too.
+		if time.Since(r.since) < stale && n.quorumConnected(r) {
+			return nil
+		}
 		return fmt.Errorf("node: the last block is %s old: too few members can be reached", age.Round(time.Second))
 	}
 	return nil
+}
+
+// quorumConnected reports whether more than two thirds of the validators can take part.
+func (n *Node) quorumConnected(r *running) bool {
+	v := n.app.View()
+	defer v.Close()
+	return 3*(r.node.Switch().Peers().Size()+1) > 2*len(governance.Validators(v))
 }
 
 // routes serves the vault's and the record store's part of the members' links.

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"salus/client"
 	"salus/exchange"
 	"salus/ledger/module/access"
+	"salus/ledger/module/committee"
 	"salus/ledger/module/consent"
 	"salus/ledger/tx"
 	"salus/seal"
@@ -49,8 +51,9 @@ type Session struct {
 	key     hpke.PrivateKey
 	public  []byte
 
-	mu    sync.Mutex // guards fetch
-	fetch uint32     // number of the last committed list
+	seen  atomic.Int64 // height of the last committed list
+	mu    sync.Mutex   // guards fetch
+	fetch uint32       // number of the last committed list
 }
 
 // OpenSession asks the ledger for a session. It succeeds whether or not anything is allowed:
@@ -121,6 +124,9 @@ func (s *Session) Locate(ctx context.Context) ([]Located, error) {
 		}
 	}
 	if answered < int(epoch.T) {
+		if refused(errs, epoch) {
+			return nil, nil
+		}
 		return nil, fmt.Errorf("%w: %d of %d custodians answered, %d needed: %w", ErrTooFew, answered, epoch.N, epoch.T, errors.Join(errs...))
 	}
 	out := make([]Located, 0, len(found))
@@ -131,13 +137,25 @@ func (s *Session) Locate(ctx context.Context) ([]Located, error) {
 	return out, nil
 }
 
+// refused reports whether so many custodians had nothing to release that no t of them could
+// release together: the session has ended or allows nothing, which looks like no data.
+func refused(errs []error, epoch committee.Epoch) bool {
+	n := 0
+	for _, err := range errs {
+		if errors.Is(err, exchange.ErrNotReleased) {
+			n++
+		}
+	}
+	return n > epoch.F()
+}
+
 // ErrTooFew: fewer custodians than the threshold could be reached.
 var ErrTooFew = errors.New("record: too few custodians")
 
 func (s *Session) locateAt(ctx context.Context, custodian tx.Account) ([]exchange.LocatedBatch, error) {
 	var out []exchange.LocatedBatch
 	for after := uint64(0); ; {
-		box, err := s.reading.Custodians.Locate(ctx, custodian, &exchange.LocateRequest{Session: s.ID, ReaderKey: s.public, After: after})
+		box, err := s.reading.Custodians.Locate(ctx, custodian, &exchange.LocateRequest{Session: s.ID, ReaderKey: s.public, After: after, Height: uint64(s.Opened.Height)})
 		if err != nil {
 			return nil, err
 		}
@@ -200,9 +218,11 @@ func (s *Session) Commit(ctx context.Context, records []Located) (uint32, *excha
 	}
 	s.mu.Lock() // fetch numbers are counted by the ledger; one at a time keeps ours equal
 	defer s.mu.Unlock()
-	if _, err := s.submit.Submit(ctx, access.KindFetch, &access.CommitFetch{Session: s.ID, Root: list.Root(), Count: uint32(len(list.Items))}); err != nil {
+	got, err := s.submit.Submit(ctx, access.KindFetch, &access.CommitFetch{Session: s.ID, Root: list.Root(), Count: uint32(len(list.Items))})
+	if err != nil {
 		return 0, nil, err
 	}
+	s.seen.Store(got.Height)
 	s.fetch++
 	return s.fetch, list, nil
 }

@@ -43,6 +43,10 @@ func (s *Session) Read(ctx context.Context, records []Located) (*Result, error) 
 // ReadFetch does what Read does for a list that is committed already.
 func (s *Session) ReadFetch(ctx context.Context, fetch uint32, list *exchange.List, records []Located) (*Result, error) {
 	got, err := s.release(ctx, fetch, list, false)
+	if errors.Is(err, errNothing) {
+		// Revoked, expired or closed between the list and the release: no data.
+		return &Result{Fetch: fetch}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

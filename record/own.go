@@ -43,6 +43,9 @@ func (id ID) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%x", id[:]
 // String is the id's hex form.
 func (id ID) String() string { return fmt.Sprintf("%x", id[:]) }
 
+// UnmarshalText reads the hex form.
+func (id *ID) UnmarshalText(b []byte) (err error) { *id, err = ParseID(string(b)); return err }
+
 var errID = errors.New("record: a record id is 32 hex digits")
 
 // ParseID reads the hex form.

@@ -28,6 +28,9 @@ type released struct {
 	errs   []error
 }
 
+// errNothing: the custodians release nothing for this list any more.
+var errNothing = errors.New("record: nothing to release")
+
 // release asks all custodians at once, so that nobody learns a choice and one that is down
 // costs nothing, and waits until enough have answered that the rest cannot matter.
 func (s *Session) release(ctx context.Context, fetch uint32, list *exchange.List, proofs bool) (*released, error) {
@@ -36,7 +39,7 @@ func (s *Session) release(ctx context.Context, fetch uint32, list *exchange.List
 		return nil, err
 	}
 	epoch := com.Epoch
-	req := &exchange.ReleaseRequest{Session: s.ID, Fetch: fetch, ReaderKey: s.public, List: *list, Proofs: proofs}
+	req := &exchange.ReleaseRequest{Session: s.ID, Fetch: fetch, ReaderKey: s.public, List: *list, Proofs: proofs, Height: uint64(s.seen.Load())}
 	out := &released{shares: map[tx.Hash]map[int][]threshold.Share{}, proofs: map[tx.Hash]map[int][]byte{}}
 	// With t answers the others are only waited for when somebody must be found out.
 	ctx, enough := context.WithCancel(ctx)
@@ -64,6 +67,9 @@ func (s *Session) release(ctx context.Context, fetch uint32, list *exchange.List
 	}
 	wg.Wait()
 	if answered < int(epoch.T) {
+		if refused(out.errs, epoch) {
+			return out, errNothing
+		}
 		return out, fmt.Errorf("%w: %d of %d released, %d needed: %w", ErrTooFew, answered, epoch.N, epoch.T, errors.Join(out.errs...))
 	}
 	return out, nil

@@ -83,7 +83,11 @@ func logCells(x audit.Link, members []governance.Member) []any {
 	if r.Action == audit.FetchCommitted {
 		count = fmt.Sprint(r.Count)
 	}
-	return []any{r.Seq, when(x.Time), what, nameOf(r.Member, members), purpose, count}
+	who := nameOf(r.Member, members)
+	if r.Actor == r.Patient {
+		who = "the patient herself"
+	}
+	return []any{r.Seq, when(x.Time), what, who, purpose, count}
 }
 
 func nameOf(a tx.Account, members []governance.Member) string {
