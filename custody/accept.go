@@ -4,84 +4,93 @@ import (
 	"context"
 	"errors"
 
-	"github.com/cockroachdb/pebble"
-
 	"salus/exchange"
+	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
+	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/seal"
 )
 
-// maxParked bounds the parcels whose header is not committed: an author that never
-// commits must not fill the disk.
-const maxParked = 4096
-
-// Accept parks a parcel durably until its header is committed in the own replica. It
-// checks only what needs no key, so that garbage is refused before it is written.
+// Accept parks a parcel durably until its header is committed in the own replica. What is
+// not on the ledger yet only its author may bring, within bounds; what is, anybody may
+// relay, and it is compared with the ledger before it is written.
+// Errors: ErrParcel, ErrBusy.
 func (c *Custodian) Accept(_ context.Context, from tx.Account, p *exchange.Parcel) error {
-	h := &p.Header
-	n := int(h.N)
-	if err := h.Validate(); err != nil || h.Chain != c.Chain || int(h.Count) != len(p.Entries) || len(p.Envelopes) != n || len(p.KeyEpochs) != n || len(p.ShareRoots) != n || len(p.Commitments) != int(h.T) {
+	if p.Header.Chain != c.Chain || p.Validate() != nil {
 		return ErrParcel
 	}
-	hh := tx.Hash(h.Hash())
-	if c.rows.has(rowKey(prefixBatch, hh[:])) {
-		return nil // verified and stored before
+	hh := p.Header.Hash()
+	if c.settled(hh) {
+		return nil
 	}
-	// Only its author may bring a batch that is not on the ledger yet; anybody may relay one that is.
-	if tx.Account(h.Author) != from && !c.rows.has(rowKey(prefixWanted, hh[:])) {
+	v := c.Ledger.View()
+	defer v.Close()
+	if epoch, err := committee.At(v, p.Header.Epoch); err == nil {
+		if _, ours := epoch.IndexOf(c.Self); !ours {
+			return ErrParcel
+		}
+	}
+	b, committed := anchor.Lookup(v, hh)
+	switch {
+	case committed:
+		put, err := exchange.PutAt(v, b)
+		if err != nil {
+			return err
+		}
+		if !committedTo(put, p) {
+			return ErrParcel
+		}
+	case tx.Account(p.Header.Author) != from:
 		return ErrParcel
 	}
-	if seal.ManifestRoot(p.Entries) != h.ManifestRoot {
-		return ErrParcel
-	}
-	if parked, err := c.rows.count(prefixParked); err != nil || parked >= maxParked {
-		return errors.Join(errors.New("custody: too many parcels are parked"), err)
-	}
-	b, err := tx.Encode(p)
-	if err != nil {
-		return ErrParcel
-	}
-	if err := c.rows.db.Set(rowKey(prefixParked, hh[:]), b, pebble.Sync); err != nil {
-		return errorf("park", err)
+	if err := c.parking.put(hh, p, c.Now(), committed); err != nil {
+		return err
 	}
 	nudge(c.wake)
 	return nil
 }
 
-// Parcel gives what this custodian keeps for relay: with t = n - f, the f+1 honest holders
-// of an active batch could not rebuild what a lagging honest one misses, so everybody keeps
-// all envelopes until every custodian has its own (B.2).
-func (c *Custodian) Parcel(_ context.Context, req *exchange.ParcelRequest) (*exchange.Parcel, error) {
-	for _, prefix := range []byte{prefixParked, prefixRelay} {
-		b, err := c.rows.get(rowKey(prefix, req.Header[:]))
-		if errors.Is(err, errAbsent) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		var p exchange.Parcel
-		if err := tx.DecodeAny(b, &p, len(b)); err != nil {
-			return nil, errDamaged
-		}
-		return &p, nil
-	}
-	return nil, ErrNoParcel
+// committedTo reports whether the parcel is the one that the author's transaction commits
+// to. Only the key epochs are not under it.
+func committedTo(put *anchor.Put, p *exchange.Parcel) bool {
+	return put.Header == p.Header && tx.Hash(p.Pack) == put.Pack && tx.Hash(seal.EnvelopesHash(p.Envelopes)) == put.Envelopes
 }
 
-// fetchParcel asks the author, then the other custodians, for a parcel that is overdue.
-func (c *Custodian) fetchParcel(ctx context.Context, hh [32]byte, author tx.Account, epoch committee.Epoch) {
-	for _, m := range append([]tx.Account{author}, epoch.Members...) {
-		if m == c.Self {
-			continue
-		}
-		var p exchange.Parcel
-		if err := c.Links.Call(ctx, m, exchange.PathParcelOf, exchange.ParcelRequest{Header: hh}, &p); err != nil {
-			continue
-		}
-		if p.Header.Hash() == hh && c.Accept(ctx, m, &p) == nil {
-			return
-		}
+// settled reports whether the batch is stored, or its envelope found bad for ever.
+func (c *Custodian) settled(hh [32]byte) bool {
+	return c.rows.has(rowKey(prefixBatch, hh[:])) || c.rows.has(rowKey(prefixRefused, hh[:]))
+}
+
+// Parcel gives what this custodian keeps for relay: with t = n - f, the f+1 honest holders
+// of an active batch could not rebuild what a lagging honest one misses, so everybody keeps
+// all envelopes until every custodian has its own (B.2). Only custodians of the batch's
+// epoch get it: the manifest in it is nobody else's business.
+// Errors: ErrNoParcel, whatever the reason.
+func (c *Custodian) Parcel(_ context.Context, from tx.Account, req *exchange.ParcelRequest) (*exchange.Parcel, error) {
+	p, err := c.rows.relay(req.Header)
+	if errors.Is(err, errAbsent) {
+		p, err = c.parking.get(req.Header)
 	}
+	if errors.Is(err, errAbsent) {
+		return nil, ErrNoParcel
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := c.Ledger.View()
+	defer v.Close()
+	if !seated(v, p.Header.Epoch, from) {
+		return nil, ErrNoParcel
+	}
+	return p, nil
+}
+
+func seated(v *state.View, epoch uint64, member tx.Account) bool {
+	e, err := committee.At(v, epoch)
+	if err != nil {
+		return false
+	}
+	_, ok := e.IndexOf(member)
+	return ok
 }

@@ -2,86 +2,149 @@ package custody
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"salus/exchange"
+	"salus/ledger/module/access"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
+	"salus/ledger/state"
+	"salus/ledger/tx"
 	"salus/seal"
 )
 
+// errBatch wraps what is wrong with one batch; it names the header hash, which is public.
+func errBatch(hh [32]byte, err error) error { return fmt.Errorf("custody: batch %x: %w", hh[:8], err) }
+
 // Check verifies everything the custodian holds against its replica of the ledger: every
 // batch's shares against the share root of its header, every receipt on the ledger against
-// a batch in the store, and the chain of release receipts. It returns the first damage.
+// a batch in the store, every key and opening, and the log of release receipts against what
+// the ledger was told. It returns the first damage. It may run beside everything else.
 func (c *Custodian) Check(ctx context.Context) error {
 	v := c.Ledger.View()
 	defer v.Close()
-	err := c.rows.scan([]byte{prefixBatch}, func(rest, _ []byte) (bool, error) {
+	if access.ReleasedBy(v, c.Self).Next > c.wal.last()+1 {
+		return errors.New("custody: the ledger knows of release receipts that are not here; nothing is released any more")
+	}
+	if _, err := c.rows.seeds(); err != nil {
+		return errorf("custody keys", err)
+	}
+	if err := c.checkBatches(ctx, v); err != nil {
+		return err
+	}
+	if err := c.checkOpenings(ctx); err != nil {
+		return err
+	}
+	return c.checkMissing(ctx, v)
+}
+
+func (c *Custodian) checkBatches(ctx context.Context, v *state.View) error {
+	return c.rows.scan([]byte{prefixBatch}, func(rest, _ []byte) (bool, error) {
 		hh := [32]byte(rest)
-		row, err := c.rows.batch(hh)
-		if err != nil {
-			return false, fmt.Errorf("%w: batch %x", err, hh[:8])
+		if err := c.checkBatch(v, hh); err != nil {
+			return false, errBatch(hh, err)
 		}
-		b, ok := anchor.Lookup(v, hh)
-		if !ok {
-			return false, fmt.Errorf("custody: batch %x is not on the ledger", hh[:8])
-		}
-		put, err := exchange.PutAt(v, b)
-		if err != nil {
-			return false, err
-		}
-		if err := checkBatch(&put.Header, row); err != nil {
-			return false, fmt.Errorf("custody: batch %x: %w", hh[:8], err)
-		}
-		return ctx.Err() == nil, ctx.Err()
+		return true, ctx.Err()
 	})
+}
+
+func (c *Custodian) checkBatch(v *state.View, hh [32]byte) error {
+	b, ok := anchor.Lookup(v, hh)
+	if !ok {
+		return errors.New("it is not on the ledger")
+	}
+	put, err := exchange.PutAt(v, b)
 	if err != nil {
 		return err
 	}
-	return c.checkMissing()
-}
-
-func checkBatch(h *seal.Header, row *batchRow) error {
-	if err := seal.VerifyManifest(h, row.Entries); err != nil {
+	row, err := c.rows.batch(hh)
+	if err != nil {
 		return err
 	}
-	if seal.PatientCommit([16]byte(row.Patient), row.Opening) != h.PatientCommit {
+	defer row.wipe()
+	m, err := c.rows.manifest(hh)
+	if err != nil {
+		return err
+	}
+	plain, err := c.rows.unwrapped(c.rows.patientKey(row.Patient, hh))
+	if err != nil {
+		return err
+	}
+	if p, ok := decodePatient(plain); !ok || p.Header != hh || p.LogIndex != b.Index || row.LogIndex != b.Index {
+		return errDamaged
+	}
+	return verifyBatch(&put.Header, row, m)
+}
+
+func verifyBatch(h *seal.Header, row *batchRow, m *manifestRow) error {
+	if err := seal.VerifyManifest(h, m.Entries); err != nil {
+		return err
+	}
+	if len(row.Slots) != len(m.Entries) {
+		return errDamaged
+	}
+	for i := range m.Entries {
+		if row.Slots[i] != m.Entries[i].Slots {
+			return errors.New("the slots are not the manifest's")
+		}
+	}
+	if seal.PatientCommit(row.Patient, row.Opening) != h.PatientCommit {
 		return errors.New("the patient's opening is not the header's")
 	}
 	i := int(row.Index)
-	if i < 1 || i > len(row.ShareRoots) || seal.ShareRootsHash(row.ShareRoots) != h.ShareRoots || seal.ShareRoot(h.BatchNonce, i, row.Shares) != row.ShareRoots[i-1] {
+	if i < 1 || i > len(m.ShareRoots) || seal.ShareRootsHash(m.ShareRoots) != h.ShareRoots || seal.ShareRoot(h.BatchNonce, i, row.Shares) != m.ShareRoots[i-1] {
 		return errors.New("the shares are not those the author dealt")
 	}
 	return nil
 }
 
-// checkMissing finds batches for which this custodian's receipt is on the ledger while its
-// shares are gone.
-func (c *Custodian) checkMissing() error {
-	v := c.Ledger.View()
-	defer v.Close()
-	b, err := c.rows.get(keyCursor)
-	if errors.Is(err, errAbsent) {
-		return nil
-	}
+func (c *Custodian) checkOpenings(ctx context.Context) error {
+	return c.rows.scan([]byte{prefixOpening}, func(rest, _ []byte) (bool, error) {
+		plain, err := c.rows.unwrapped(rowKey(prefixOpening, rest))
+		var l exchange.List
+		if err == nil && tx.DecodeAny(plain, &l, len(plain)) != nil {
+			err = errDamaged
+		}
+		if err != nil {
+			return false, errorf("opening", err)
+		}
+		return true, ctx.Err()
+	})
+}
+
+// checkMissing finds batches of which nothing is known here, and batches that this
+// custodian has receipted on the ledger while its shares are gone.
+func (c *Custodian) checkMissing(ctx context.Context, v *state.View) error {
+	end, err := c.cursor()
 	if err != nil {
 		return err
 	}
-	for i := range min(binary.BigEndian.Uint64(b), v.Size()) {
-		raw, _ := v.Entry(i)
+	for i := range min(end, v.Size()) {
+		raw, ok := v.Entry(i)
+		if !ok {
+			return errorf("ledger log", errDamaged)
+		}
 		put, ok := exchange.DecodePut(raw)
 		if !ok {
 			continue
 		}
-		if epoch, err := committee.At(v, put.Header.Epoch); err != nil || !slices.Contains(epoch.Members, c.Self) {
+		epoch, err := committee.At(v, put.Header.Epoch)
+		if err != nil {
 			continue
 		}
+		index, ours := epoch.IndexOf(c.Self)
 		hh := put.Header.Hash()
-		if !c.rows.has(rowKey(prefixBatch, hh[:])) && !c.rows.has(rowKey(prefixWanted, hh[:])) {
-			return fmt.Errorf("custody: the shares of batch %x are missing", hh[:8])
+		if !ours || c.rows.has(rowKey(prefixBatch, hh[:])) {
+			continue
+		}
+		b, _ := anchor.Lookup(v, hh)
+		waiting := c.rows.has(rowKey(prefixWanted, hh[:])) || c.rows.has(rowKey(prefixRefused, hh[:]))
+		if !waiting || b.Receipts&(1<<(index-1)) != 0 {
+			return errBatch(hh, errors.New("its shares are missing"))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	return nil

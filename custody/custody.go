@@ -2,13 +2,16 @@
 // hands it out only against an access entry that it finds committed in its own
 // replica of the ledger.
 //
-//	accept    park what an author sends until its header is committed   accept.go
+//	accept    park what an author sends until its header is committed   accept.go, parking.go
+//	follow    read the ledger's log for batches to hold                 follow.go
 //	ingest    open the envelope, verify everything, store, receipt      ingest.go
+//	chase     ask for what is missing, relay to who misses it           chase.go
 //	receipts  fold custody receipts into few transactions               receipts.go
 //	locate    which records a session may see                           locate.go
-//	release   decide, write the receipt ahead, seal the shares          release.go, wal.go
-//	keystore  shares and keys at rest, deletion that is real            keystore.go
-//	rotate    a fresh HPKE key every week, the old one destroyed        rotate.go
+//	release   decide, write the receipt ahead, seal the shares          release.go, decide.go, wal.go
+//	openings  tell a patient which records were opened                  openings.go
+//	rotate    a fresh HPKE key every week, the old one destroyed        rotate.go, keys.go
+//	at rest   shares and keys, deletion that is real                    store.go, batch.go, roots.go
 //	check     everything stored against the ledger                      check.go
 //
 // Contract: a request carries only ids and openings; session, consent, committee,
@@ -16,7 +19,8 @@
 // that no commit can pass (custody.md B.2, B.6). No reply leaves before its receipt
 // is on disk. Every refusal of a release looks the same from outside. The room must
 // never import the gateway, never see a plaintext or a ciphertext, and never log a
-// session, a pseudonym or a record id.
+// session, a pseudonym or a record id. Messages, rules and the format at rest are
+// spec/custody.md.
 package custody
 
 import (
@@ -27,6 +31,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +39,7 @@ import (
 
 	"salus/client"
 	"salus/ledger"
+	"salus/ledger/module/access"
 	"salus/ledger/module/committee"
 	"salus/ledger/state"
 	"salus/ledger/tx"
@@ -69,7 +75,7 @@ type Config struct {
 	Links        Links
 	Sign         ed25519.PrivateKey // the member's service key
 	HasPack      func(vault.PackID) bool
-	CompactEvery time.Duration
+	CompactEvery time.Duration // how long a root lasts; at most, and if 0, a day
 	Now          func() time.Time
 	Log          *slog.Logger
 	Metrics      prometheus.Registerer
@@ -80,43 +86,65 @@ type Custodian struct {
 	Config
 	rows    *rows
 	wal     *wal
+	parking *parking
+	pace    *pace
 	metrics *metrics
 
-	// wake tells the ingest loop that a parcel or a block may have work for it, due
-	// the receipt loop; both hold at most one token.
+	// wake tells the ingest loop that a parcel may have work for it, due the receipt loop;
+	// both hold at most one token.
 	wake, due chan struct{}
+
+	dueMu   sync.Mutex // orders changes of the due rows with what they are decided from
+	batches atomic.Uint64
 
 	mu     sync.Mutex         // guards copies
 	copies map[tx.Hash][]byte // the other custodians' public custody keys by hash
 }
 
-// Open opens the custodian's store in c.Dir.
+// compactEvery is the longest a root may last (B.8).
+const compactEvery = 24 * time.Hour
+
+// Open opens the custodian's store in c.Dir. Only one process may have it open.
 func Open(c Config) (*Custodian, error) {
-	if c.Ledger == nil || c.Submit == nil || c.Links == nil || c.HasPack == nil || c.Now == nil || c.Log == nil || c.Changed == nil {
+	if c.Ledger == nil || c.Submit == nil || c.Links == nil || c.HasPack == nil || c.Now == nil || c.Log == nil || c.Changed == nil ||
+		c.Chain == "" || c.Dir == "" || c.Self.IsZero() || len(c.Sign) != ed25519.PrivateKeySize {
 		return nil, errors.New("custody: configuration is incomplete")
 	}
-	r, err := openRows(c.Dir)
+	if c.CompactEvery <= 0 || c.CompactEvery > compactEvery {
+		c.CompactEvery = compactEvery
+	}
+	r, err := openRows(c.Dir, uint64(c.Now().Unix()))
 	if err != nil {
 		return nil, err
 	}
-	w, err := openWAL(filepath.Join(c.Dir, "receipts.wal"))
+	v := c.Ledger.View()
+	reported := access.ReleasedBy(v, c.Self).Next
+	v.Close()
+	w, err := openWAL(filepath.Join(c.Dir, "receipts.wal"), reported)
 	if err != nil {
 		return nil, errors.Join(err, r.close())
 	}
-	return &Custodian{
-		Config: c, rows: r, wal: w, metrics: newMetrics(c.Metrics),
+	out := &Custodian{
+		Config: c, rows: r, wal: w, pace: newPace(), metrics: newMetrics(c.Metrics),
 		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), copies: map[tx.Hash][]byte{},
-	}, nil
+	}
+	if out.parking, err = openParking(r, defaultParking); err == nil {
+		var n uint64
+		n, err = r.count(prefixPatient)
+		out.batches.Store(n)
+	}
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return out, nil
 }
 
 // Run ingests, sends receipts and rotates keys until ctx ends.
 func (c *Custodian) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.follow(ctx) })
-	g.Go(func() error { return c.sendReceipts(ctx) })
-	g.Go(func() error { return c.rotate(ctx) })
-	g.Go(func() error { return c.sendRoots(ctx) })
-	g.Go(func() error { return c.compact(ctx) })
+	for _, loop := range []func(context.Context) error{c.follow, c.chase, c.sendReceipts, c.sendRoots, c.rotate, c.compactions} {
+		g.Go(func() error { return loop(ctx) })
+	}
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -146,17 +174,17 @@ type Status struct {
 
 // Status counts what the store holds.
 func (c *Custodian) Status() (Status, error) {
-	var s Status
+	s := Status{Batches: c.batches.Load(), Releases: c.wal.last()}
 	var err error
-	if s.Batches, err = c.rows.count(prefixBatch); err != nil {
-		return s, err
-	}
 	if s.Wanted, err = c.rows.count(prefixWanted); err != nil {
 		return s, err
 	}
-	s.Releases = c.wal.next()
-	if k, err := c.rows.newestKey(); err == nil {
-		s.KeyEpoch = k.Epoch
+	seeds, err := c.rows.seeds()
+	if err != nil {
+		return s, err
+	}
+	if len(seeds) > 0 {
+		s.KeyEpoch = seeds[len(seeds)-1].Epoch
 	}
 	v := c.Ledger.View()
 	defer v.Close()

@@ -2,235 +2,248 @@ package custody
 
 import (
 	"context"
+	"crypto/hpke"
 	"encoding/binary"
 	"errors"
-	"time"
+	"runtime"
 
 	"github.com/cockroachdb/pebble"
+	"golang.org/x/sync/errgroup"
 
 	"salus/exchange"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
 	"salus/ledger/state"
-	"salus/ledger/tx"
 	"salus/seal"
 	"salus/vault"
 )
 
-var keyCursor = []byte{prefixMeta, 'c'}
+// ingestGroup is how many batches share one fsync.
+const ingestGroup = 32
 
-// overdue is how long a committed batch may lack its parcel before this custodian asks for it.
-const overdue = 2 * time.Second
-
-// follow reads the ledger's log from a durable cursor, so that a crash, a late parcel or a
-// long stop misses nothing: every batch header is first noted as wanted, then ingested.
-func (c *Custodian) follow(ctx context.Context) error {
-	asked := time.NewTicker(overdue)
-	defer asked.Stop()
-	for {
-		changed := c.Changed()
-		if err := c.readLog(); err != nil {
+// ingestReady takes in every batch that is on the ledger and whose parcel is here.
+func (c *Custodian) ingestReady(ctx context.Context) error {
+	var ready [][32]byte
+	for _, hh := range c.parking.list() {
+		if c.rows.has(rowKey(prefixWanted, hh[:])) {
+			ready = append(ready, hh)
+		}
+	}
+	for len(ready) > 0 && ctx.Err() == nil {
+		group := ready[:min(len(ready), ingestGroup)]
+		ready = ready[len(group):]
+		if err := c.ingest(ctx, group); err != nil {
 			return err
 		}
-		if err := c.ingestWanted(ctx); err != nil {
+	}
+	return ctx.Err()
+}
+
+// An outcome is what became of one parcel.
+type outcome struct {
+	row    *batchRow // verified, to be stored
+	parcel *exchange.Parcel
+	log    uint64 // index of the header's entry
+	fault  error  // why it was not taken
+	final  bool   // the envelope on the ledger itself is bad: no other parcel can help
+	reason byte   // of the complaint; 0 for none
+}
+
+// ingest verifies a group of batches against the headers in the own replica and stores
+// their shares in one step. A parcel that is not the committed one is dropped and complained
+// about, and the batch stays wanted: another custodian may relay the true one. A committed
+// envelope that is bad stays bad; the parcel is kept for the others.
+func (c *Custodian) ingest(ctx context.Context, group [][32]byte) error {
+	v := c.Ledger.View()
+	defer v.Close()
+	keys, err := c.openKeys()
+	if err != nil {
+		return err
+	}
+	done := make([]outcome, len(group))
+	var work errgroup.Group
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for i, hh := range group {
+		work.Go(func() (err error) {
+			done[i], err = c.verify(v, hh, keys)
 			return err
-		}
-		select {
-		case <-changed:
-		case <-c.wake:
-		case <-asked.C:
-			if err := c.chase(ctx); err != nil {
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	c.dueMu.Lock()
+	err = c.parking.take(group, func(b *pebble.Batch) error {
+		for i, hh := range group {
+			if err := c.put(b, hh, &done[i]); err != nil {
 				return err
 			}
-		case <-ctx.Done():
-			return ctx.Err()
 		}
-	}
-}
-
-// readLog notes what the log has new: wanted batches of committees this member sits in.
-func (c *Custodian) readLog() error {
-	v := c.Ledger.View()
-	defer v.Close()
-	next := uint64(0)
-	if b, err := c.rows.get(keyCursor); err == nil {
-		next = binary.BigEndian.Uint64(b)
-	} else if !errors.Is(err, errAbsent) {
-		return err
-	}
-	if next >= v.Size() {
 		return nil
-	}
-	b := c.rows.db.NewBatch()
-	defer b.Close()
-	for ; next < v.Size(); next++ {
-		raw, ok := v.Entry(next)
-		if !ok {
-			return errorf("ledger log", errDamaged)
-		}
-		put, ok := exchange.DecodePut(raw)
-		if !ok {
-			continue
-		}
-		epoch, err := committee.At(v, put.Header.Epoch)
-		if err != nil {
-			continue
-		}
-		if _, ours := epoch.IndexOf(c.Self); !ours {
-			continue
-		}
-		hh := put.Header.Hash()
-		if err := b.Set(rowKey(prefixWanted, hh[:]), binary.BigEndian.AppendUint64(nil, next), nil); err != nil {
-			return errorf("store", err)
-		}
-	}
-	if err := b.Set(keyCursor, binary.BigEndian.AppendUint64(nil, next), nil); err != nil {
-		return errorf("store", err)
-	}
-	if err := b.Commit(pebble.Sync); err != nil {
-		return errorf("store", err)
-	}
-	return nil
-}
-
-// ingestWanted opens every wanted batch whose parcel is parked.
-func (c *Custodian) ingestWanted(ctx context.Context) error {
-	var ready [][32]byte
-	err := c.rows.scan([]byte{prefixWanted}, func(rest, _ []byte) (bool, error) {
-		if c.rows.has(rowKey(prefixParked, rest)) {
-			ready = append(ready, [32]byte(rest))
-		}
-		return len(ready) < 256, nil
 	})
+	c.dueMu.Unlock()
 	if err != nil {
 		return err
 	}
-	for _, hh := range ready {
-		if ctx.Err() != nil {
-			return ctx.Err()
+	for i := range done {
+		if done[i].fault == nil {
+			done[i].row.wipe()
+			c.metrics.ingested.Inc()
+			c.batches.Add(1)
+			continue
 		}
-		if err := c.ingest(ctx, hh); err != nil {
-			return err
-		}
-	}
-	if len(ready) == 256 {
-		nudge(c.wake)
-	}
-	return nil
-}
-
-// ingest verifies one batch against the header in the own replica and stores its shares.
-// A parcel that does not verify is dropped and complained about; the batch stays wanted,
-// because another member may relay the true one.
-func (c *Custodian) ingest(ctx context.Context, hh [32]byte) error {
-	v := c.Ledger.View()
-	defer v.Close()
-	row, parcel, err := c.verify(v, hh)
-	if err != nil {
 		c.metrics.rejected.Inc()
-		c.Log.WarnContext(ctx, "parcel_rejected", "err", err)
-		if derr := c.rows.db.Delete(rowKey(prefixParked, hh[:]), pebble.Sync); derr != nil {
-			return errorf("store", derr)
-		}
-		var fault *seal.EnvelopeError
-		if errors.As(err, &fault) && fault.Complaint() {
-			return c.markDue(hh, dueComplaint+complaint(fault.Check))
-		}
-		return nil
+		c.Log.WarnContext(ctx, "parcel_rejected", "err", done[i].fault)
 	}
-	b := c.rows.db.NewBatch()
-	defer b.Close()
-	if err := c.rows.putBatch(b, hh, row); err != nil {
-		return err
-	}
-	relay, err := tx.Encode(parcel)
-	if err != nil {
-		return errorf("encode", err)
-	}
-	for _, s := range []struct{ k, v []byte }{
-		{rowKey(prefixPatient, row.Patient[:], binary.BigEndian.AppendUint64(nil, row.LogIndex)), hh[:]},
-		{rowKey(prefixPack, row.Pack[:]), hh[:]},
-		{rowKey(prefixRelay, hh[:]), relay},
-		{rowKey(prefixDue, hh[:]), []byte{dueReceipt}},
-	} {
-		if err := b.Set(s.k, s.v, nil); err != nil {
-			return errorf("store", err)
-		}
-	}
-	for _, prefix := range []byte{prefixParked, prefixWanted} {
-		if err := b.Delete(rowKey(prefix, hh[:]), nil); err != nil {
-			return errorf("store", err)
-		}
-	}
-	// The receipt promises that the shares are on disk.
-	if err := b.Commit(pebble.Sync); err != nil {
-		return errorf("store", err)
-	}
-	c.metrics.ingested.Inc()
 	nudge(c.due)
 	return nil
 }
 
-func (c *Custodian) verify(v *state.View, hh [32]byte) (*batchRow, *exchange.Parcel, error) {
-	at, err := c.rows.get(rowKey(prefixWanted, hh[:]))
-	if err != nil {
-		return nil, nil, err
+// put adds what follows from an outcome. The receipt that becomes due promises that the
+// shares are on disk: both are in the same durable write.
+func (c *Custodian) put(b *pebble.Batch, hh [32]byte, o *outcome) error {
+	due := func(what byte) error { return b.Set(rowKey(prefixDue, hh[:]), []byte{what}, nil) }
+	wanted := rowKey(prefixWanted, hh[:])
+	switch {
+	case o.fault == nil:
+		return errors.Join(
+			c.rows.putBatch(b, hh, o.row, o.parcel),
+			b.Set(rowKey(prefixPack, o.parcel.Pack[:], hh[:]), nil, nil),
+			b.Delete(wanted, nil),
+			due(dueReceipt),
+		)
+	case o.final:
+		_, err := c.rows.putRelay(b, hh, o.parcel)
+		refused := binary.BigEndian.AppendUint64([]byte{o.reason}, o.log)
+		err = errors.Join(err, b.Set(rowKey(prefixRefused, hh[:]), refused, nil), b.Delete(wanted, nil))
+		if o.reason != 0 {
+			err = errors.Join(err, due(dueComplaint+o.reason))
+		}
+		return err
+	case o.reason != 0:
+		return due(dueComplaint + o.reason)
+	default:
+		return nil
 	}
+}
+
+var (
+	errOtherParcel = errors.New("custody: the parcel is not the one on the ledger")
+	errNoSeed      = errors.New("custody: the envelope is for a custody key that is not here")
+)
+
+// verify opens one parcel against the ledger. The error is one of the own store; faults of
+// the parcel are in the outcome.
+func (c *Custodian) verify(v *state.View, hh [32]byte, keys []ownKey) (o outcome, err error) {
+	at, err := c.rows.get(rowKey(prefixWanted, hh[:]))
+	if err != nil || len(at) != 8 {
+		return o, errors.Join(errDamaged, err)
+	}
+	o.log = binary.BigEndian.Uint64(at)
 	b, ok := anchor.Lookup(v, hh)
 	if !ok {
-		return nil, nil, errors.New("custody: a wanted batch is not on the ledger")
+		return o, errorf("a wanted batch is not on the ledger", errDamaged)
 	}
 	put, err := exchange.PutAt(v, b)
 	if err != nil {
-		return nil, nil, err
+		return o, err
 	}
-	header := &put.Header
-	epoch, err := committee.At(v, header.Epoch)
+	epoch, err := committee.At(v, put.Header.Epoch)
 	if err != nil {
-		return nil, nil, err
+		return o, err
 	}
 	index, ok := epoch.IndexOf(c.Self)
 	if !ok {
-		return nil, nil, errors.New("custody: not a custodian of this batch")
+		return o, errorf("a wanted batch is of another committee", errDamaged)
 	}
-	p, err := c.parked(hh)
+	if o.parcel, err = c.parking.get(hh); err != nil {
+		return o, err
+	}
+	// Only the author's own parcel can be another one: relayed ones were compared at the door.
+	if !committedTo(put, o.parcel) || o.parcel.Validate() != nil {
+		o.fault, o.reason = errOtherParcel, anchor.BadParcel
+		return o, nil
+	}
+	open, err := openWith(keys, index, &put.Header, o.parcel)
 	if err != nil {
-		return nil, nil, err
+		o.fault, o.final = err, true
+		var e *seal.EnvelopeError
+		if errors.As(err, &e) && e.Complaint() && (e.Check != seal.CheckSealed || c.heldAll(v, keys, b.Time)) {
+			o.reason = complaint(e.Check)
+		}
+		return o, nil
 	}
-	if p.Pack != [32]byte(put.Pack) || len(p.Envelopes) != len(epoch.Members) || len(p.KeyEpochs) != len(epoch.Members) || seal.EnvelopesHash(p.Envelopes) != [32]byte(put.Envelopes) {
-		return nil, nil, errors.New("custody: parcel and header do not belong together")
+	slots := make([]uint64, len(o.parcel.Entries))
+	for i := range slots {
+		slots[i] = o.parcel.Entries[i].Slots
 	}
-	if err := seal.VerifyManifest(header, p.Entries); err != nil {
-		return nil, nil, err
-	}
-	key, err := c.rows.seed(p.KeyEpochs[index-1])
-	if err != nil {
-		return nil, nil, err
-	}
-	sk, err := seal.CustodyKeyFromSeed(seal.Seed(key.Seed))
-	if err != nil {
-		return nil, nil, err
-	}
-	open, err := seal.OpenEnvelope(sk, index, key.Epoch, header, p.ShareRoots, p.Commitments, p.Envelopes[index-1])
-	if err != nil {
-		return nil, nil, err
-	}
-	return &batchRow{
-		Index: uint8(index), LogIndex: binary.BigEndian.Uint64(at), Patient: open.Patient, Opening: open.Opening,
-		Shares: open.Shares, Entries: p.Entries, ShareRoots: p.ShareRoots, Pack: p.Pack,
-	}, p, nil
+	o.row = &batchRow{Index: uint8(index), LogIndex: o.log, Patient: open.Patient, Opening: open.Opening, Slots: slots, Shares: open.Shares}
+	return o, nil
 }
 
-func (c *Custodian) parked(hh [32]byte) (*exchange.Parcel, error) {
-	b, err := c.rows.get(rowKey(prefixParked, hh[:]))
+// An ownKey is a custody key that is still here.
+type ownKey struct {
+	epoch   uint64
+	private hpke.PrivateKey
+}
+
+func (c *Custodian) openKeys() ([]ownKey, error) {
+	seeds, err := c.rows.seeds()
 	if err != nil {
 		return nil, err
 	}
-	p := new(exchange.Parcel)
-	if err := tx.DecodeAny(b, p, len(b)); err != nil {
-		return nil, errDamaged
+	var keys []ownKey
+	for _, s := range seeds {
+		sk, err := seal.CustodyKeyFromSeed(seal.Seed(s.Seed))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, ownKey{s.Epoch, sk})
 	}
-	return p, nil
+	return keys, nil
+}
+
+// openWith tries the key the parcel names first, then the others: the name is not under the
+// author's signature, and whoever relays must not be able to make the author look guilty.
+func openWith(keys []ownKey, index int, h *seal.Header, p *exchange.Parcel) (*seal.Custody, error) {
+	err := errNoSeed
+	for _, named := range []bool{true, false} {
+		for _, k := range keys {
+			if named != (k.epoch == p.KeyEpochs[index-1]) {
+				continue
+			}
+			open, oerr := seal.OpenEnvelope(k.private, index, k.epoch, h, p.ShareRoots, p.Commitments, p.Envelopes[index-1])
+			var e *seal.EnvelopeError
+			if oerr == nil || !errors.As(oerr, &e) || e.Check != seal.CheckSealed {
+				return open, oerr
+			}
+			err = oerr
+		}
+	}
+	return nil, err
+}
+
+// heldAll reports whether every custody key that was valid when the batch was anchored is
+// still here: only then is an envelope that none of them opens the author's fault.
+func (c *Custodian) heldAll(v *state.View, keys []ownKey, anchored uint64) bool {
+	last, ok := committee.Latest(v, c.Self)
+	if !ok {
+		return false
+	}
+	for e := last.KeyEpoch; e > 0; e-- {
+		k, ok := committee.Key(v, c.Self, e)
+		if !ok || k.Until <= anchored {
+			break
+		}
+		held := false
+		for _, own := range keys {
+			held = held || own.epoch == e
+		}
+		if !held {
+			return false
+		}
+	}
+	return true
 }
 
 // complaint gives a failed check of the envelope its reason on the ledger.
@@ -247,62 +260,32 @@ func complaint(c seal.Check) byte {
 	}
 }
 
-// chase asks others for parcels that should have come, and drops relays nobody needs.
-func (c *Custodian) chase(ctx context.Context) error {
-	v := c.Ledger.View()
-	defer v.Close()
-	now := v.Meta().Time
-	var missing [][32]byte
-	if err := c.rows.scan([]byte{prefixWanted}, func(rest, _ []byte) (bool, error) {
-		missing = append(missing, [32]byte(rest))
-		return len(missing) < 64, nil
-	}); err != nil {
-		return err
-	}
-	for _, hh := range missing {
-		b, ok := anchor.Lookup(v, hh)
-		if !ok || now < b.Time+uint64(overdue/time.Second) {
-			continue
-		}
-		if epoch, err := committee.At(v, b.Epoch); err == nil {
-			c.fetchParcel(ctx, hh, b.Author, epoch)
-		}
-	}
-	return c.dropRelays(v)
-}
-
-// dropRelays deletes the envelopes of batches that every custodian has receipted.
-func (c *Custodian) dropRelays(v *state.View) error {
-	var done [][]byte
-	if err := c.rows.scan([]byte{prefixRelay}, func(rest, _ []byte) (bool, error) {
-		b, ok := anchor.Lookup(v, [32]byte(rest))
-		if !ok {
-			return true, nil
-		}
-		if epoch, err := committee.At(v, b.Epoch); err == nil && b.Received() == len(epoch.Members) {
-			done = append(done, rowKey(prefixRelay, rest))
-		}
-		return len(done) < 1024, nil
-	}); err != nil {
-		return err
-	}
-	for _, k := range done {
-		if err := c.rows.db.Delete(k, pebble.NoSync); err != nil {
-			return errorf("store", err)
-		}
-	}
-	return nil
-}
-
 // PackArrived tells the custodian that the own vault now holds a pack: its receipt may
 // then say so. The vault calls it after its own fsync.
 func (c *Custodian) PackArrived(pack vault.PackID) error {
-	hh, err := c.rows.get(rowKey(prefixPack, pack[:]))
-	if errors.Is(err, errAbsent) {
-		return nil // ingest will ask the vault
-	}
+	var of [][32]byte
+	err := c.rows.scan(rowKey(prefixPack, pack[:]), func(rest, _ []byte) (bool, error) {
+		of = append(of, [32]byte(rest))
+		return true, nil
+	})
 	if err != nil {
 		return err
 	}
-	return c.markDue([32]byte(hh), dueReceipt)
+	return c.markDue(dueReceipt, of...) // none yet: ingest will ask the vault
+}
+
+// heldPacks marks what the vault holds and the ledger does not know of: a crash may have
+// come between the vault's fsync and PackArrived.
+func (c *Custodian) heldPacks() error {
+	var of [][32]byte
+	err := c.rows.scan([]byte{prefixPack}, func(rest, _ []byte) (bool, error) {
+		if len(rest) == 64 && c.HasPack(vault.PackID(rest[:32])) {
+			of = append(of, [32]byte(rest[32:]))
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.markDue(dueReceipt, of...)
 }

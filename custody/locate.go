@@ -2,120 +2,135 @@ package custody
 
 import (
 	"context"
-	"encoding/binary"
+
+	"github.com/transparency-dev/merkle/rfc6962"
 
 	"salus/exchange"
-	"salus/ledger/module/access"
 	"salus/ledger/module/anchor"
-	"salus/ledger/module/governance"
-	"salus/ledger/module/identity"
 	"salus/ledger/tx"
 	"salus/seal"
 )
 
-// Pages of a Locate answer end after this many batches.
-const pageBatches = 64
+// A page of a Locate answer ends with the batch that reaches one of these: it must fit into
+// a message between members (peer.DefaultLimits), also when batches are full.
+const (
+	pageBatches = 256
+	pageEntries = 4096
+)
 
 // Locate lists the batches of the session's patient with the entries that the session may
 // open now. What is denied is left out without a trace: no count, no gap. The answer is
 // sealed to the session's key, so it does not matter who asked.
-func (c *Custodian) Locate(_ context.Context, req *exchange.LocateRequest) (*exchange.Sealed, error) {
-	if len(req.ReaderKey) != seal.PublicKeySize {
+// Errors: ErrMalformed, or ErrNotReleased whatever the reason.
+func (c *Custodian) Locate(ctx context.Context, req *exchange.LocateRequest) (*exchange.Sealed, error) {
+	if !validKey(req.ReaderKey) {
 		return nil, ErrMalformed
 	}
+	page, err := c.locate(req)
+	if err != nil {
+		return nil, c.refuse(ctx, err)
+	}
+	box, err := sealAnswer("locate", req.Session, req.ReaderKey, page)
+	if err != nil {
+		return nil, c.refuse(ctx, err)
+	}
+	return box, nil
+}
+
+func (c *Custodian) locate(req *exchange.LocateRequest) (*exchange.Located, error) {
 	v := c.Ledger.View()
 	defer v.Close()
-	s, allowed, why := c.session(v, c.Ledger.Head(), req.Session, req.ReaderKey)
-	if why != nil {
-		c.metrics.refusals.WithLabelValues(why.Error()).Inc()
-		return nil, ErrNotReleased
-	}
-	page := exchange.Located{}
-	err := c.rows.scan(rowKey(prefixPatient, s.Patient[:]), func(rest, value []byte) (bool, error) {
-		at := binary.BigEndian.Uint64(rest)
-		if at < req.After {
-			return true, nil
-		}
-		hh := [32]byte(value)
-		if b, ok := anchor.Lookup(v, hh); !ok || b.Active == 0 {
-			return true, nil
-		}
-		row, err := c.rows.batch(hh)
-		if err != nil {
-			return false, err
-		}
-		if lb := locate(hh, row, allowed); len(lb.Entries) > 0 {
-			page.Batches = append(page.Batches, lb)
-		}
-		if len(page.Batches) == pageBatches {
-			page.Next = at + 1
-			return false, nil
-		}
-		return true, nil
-	})
+	s, err := c.session(v, headOf(v), req.Session, req.ReaderKey)
 	if err != nil {
 		return nil, err
 	}
-	return c.sealAnswer("locate", req.Session, req.ReaderKey, &page)
-}
-
-func locate(hh [32]byte, row *batchRow, allowed uint64) exchange.LocatedBatch {
-	lb := exchange.LocatedBatch{Header: hh, LogIndex: row.LogIndex, ShareRoots: row.ShareRoots, Pack: row.Pack}
-	for i, e := range row.Entries {
-		if e.Slots&^allowed == 0 {
-			lb.Entries = append(lb.Entries, exchange.LocatedEntry{Index: uint16(i), Entry: e, Path: seal.ManifestProof(row.Entries, i)})
+	if !c.pace.allow(req.Session, c.Now()) {
+		return nil, tooFast
+	}
+	page := &exchange.Located{}
+	found, err := c.rows.ofPatient(s.session.Patient)
+	if err != nil {
+		return nil, err
+	}
+	entries := 0
+	for _, p := range found {
+		if p.LogIndex < req.After || !p.may(s.allowed) || !anchor.IsActive(v, p.Header) {
+			continue
+		}
+		m, err := c.rows.manifest(p.Header)
+		if err != nil {
+			return nil, err
+		}
+		b := m.located(&p, s.allowed)
+		if len(b.Entries) == 0 {
+			continue
+		}
+		page.Batches = append(page.Batches, b)
+		if entries += len(b.Entries); entries >= pageEntries || len(page.Batches) == pageBatches {
+			page.Next = p.LogIndex + 1
+			break
 		}
 	}
-	return lb
+	return page, nil
 }
 
-func (c *Custodian) sealAnswer(what string, session tx.Hash, readerKey []byte, v any) (*exchange.Sealed, error) {
+// located is what the session may see of one batch.
+func (m *manifestRow) located(p *patientRow, allowed uint64) exchange.LocatedBatch {
+	b := exchange.LocatedBatch{Header: p.Header, LogIndex: p.LogIndex, ShareRoots: m.ShareRoots, Pack: m.Pack}
+	var paths [][][32]byte
+	for i, e := range m.Entries {
+		if !releasable(e.Slots, allowed) {
+			continue
+		}
+		if paths == nil {
+			paths = manifestPaths(m.Entries)
+		}
+		b.Entries = append(b.Entries, exchange.LocatedEntry{Index: uint16(i), Entry: e, Path: paths[i]})
+	}
+	return b
+}
+
+// manifestPaths are the paths of all entries, as seal.ManifestProof gives them one by one,
+// with every node hashed once.
+func manifestPaths(entries []seal.Entry) [][][32]byte {
+	leaves := make([][32]byte, len(entries))
+	for i := range entries {
+		leaves[i] = entries[i].Leaf(i)
+	}
+	paths := make([][][32]byte, len(entries))
+	climb(leaves, paths)
+	return paths
+}
+
+// climb adds to the paths of the leaves under one node, and returns the node.
+func climb(leaves [][32]byte, paths [][][32]byte) [32]byte {
+	if len(leaves) == 1 {
+		return leaves[0]
+	}
+	k := 1
+	for 2*k < len(leaves) {
+		k *= 2
+	}
+	l, r := climb(leaves[:k], paths[:k]), climb(leaves[k:], paths[k:])
+	for i := range paths {
+		if i < k {
+			paths[i] = append(paths[i], r)
+		} else {
+			paths[i] = append(paths[i], l)
+		}
+	}
+	return [32]byte(rfc6962.DefaultHasher.HashChildren(l[:], r[:]))
+}
+
+// sealAnswer encrypts an answer to the session's key.
+func sealAnswer(what string, session tx.Hash, readerKey []byte, v any) (*exchange.Sealed, error) {
 	plain, err := tx.Encode(v)
 	if err != nil {
 		return nil, errorf("encode", err)
 	}
 	box, err := seal.Box(readerKey, exchange.AnswerInfo(what, session), plain)
 	if err != nil {
-		return nil, ErrMalformed
+		return nil, errorf("seal", err)
 	}
 	return &exchange.Sealed{Box: box}, nil
-}
-
-// Openings tells a session's patient, and nobody else, which records each fetch named.
-func (c *Custodian) Openings(_ context.Context, req *exchange.OpeningsRequest) (*exchange.Sealed, error) {
-	if len(req.ReaderKey) != seal.PublicKeySize {
-		return nil, ErrMalformed
-	}
-	v := c.Ledger.View()
-	defer v.Close()
-	s, ok := access.Lookup(v, req.Session)
-	if !ok || req.Signature.Account != s.Patient {
-		return nil, ErrNotReleased
-	}
-	key, ok := identity.KeyAt(v, s.Patient, req.Signature.Key, uint64(v.Meta().Height))
-	if !ok {
-		return nil, ErrNotReleased
-	}
-	digest := exchange.OpeningsDigest(c.Chain, req.Session, req.ReaderKey)
-	if err := key.Public.Verify(digest, &req.Signature, tx.PasskeyPolicy{Origins: governance.ParamsOf(v).Origins}); err != nil {
-		return nil, ErrNotReleased
-	}
-	var out exchange.Openings
-	prefix := rowKey(prefixOpening, req.Session[:])
-	err := c.rows.scan(prefix, func(rest, value []byte) (bool, error) {
-		plain, err := c.rows.unwrap(append(append([]byte(nil), prefix...), rest...), value)
-		if err != nil {
-			return false, err
-		}
-		o := exchange.OpenedList{Fetch: binary.BigEndian.Uint32(rest)}
-		if err := tx.DecodeAny(plain, &o.List, len(plain)); err != nil {
-			return false, errDamaged
-		}
-		out.Lists = append(out.Lists, o)
-		return true, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return c.sealAnswer("openings", req.Session, req.ReaderKey, &out)
 }

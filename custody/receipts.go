@@ -13,6 +13,7 @@ import (
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
 	"salus/ledger/tx"
+	"salus/vault"
 )
 
 // What is due on the ledger for a batch.
@@ -21,21 +22,30 @@ const (
 	dueComplaint = 16 // + the reason
 )
 
-// foldReceipts is how long receipts gather before one transaction carries them; maxReceipts
-// is how many it carries.
+// foldReceipts is how long receipts gather before one transaction carries them.
 const (
 	foldReceipts = 3 * time.Millisecond
-	maxReceipts  = 512
 	retryPause   = 500 * time.Millisecond
 	rootsEvery   = 10 * time.Second
 )
 
-func (c *Custodian) markDue(hh [32]byte, what byte) error {
-	if err := c.rows.db.Set(rowKey(prefixDue, hh[:]), []byte{what}, pebble.Sync); err != nil {
-		return errorf("store", err)
+// markDue notes durably that the ledger is to be told.
+func (c *Custodian) markDue(what byte, of ...[32]byte) error {
+	if len(of) == 0 {
+		return nil
 	}
+	c.dueMu.Lock()
+	defer c.dueMu.Unlock()
+	err := c.rows.update(func(b *pebble.Batch) error {
+		for _, hh := range of {
+			if err := b.Set(rowKey(prefixDue, hh[:]), []byte{what}, nil); err != nil {
+				return errorf("store", err)
+			}
+		}
+		return nil
+	})
 	nudge(c.due)
-	return nil
+	return err
 }
 
 // sendReceipts brings what is due to the ledger. The due rows are durable and go only
@@ -68,110 +78,138 @@ func (c *Custodian) sendReceipts(ctx context.Context) error {
 	}
 }
 
+// sendDue sends one transaction of receipts and the complaints. more says that there was
+// not room for all.
 func (c *Custodian) sendDue(ctx context.Context) (more bool, err error) {
-	var receipts [][32]byte
-	var complaints []anchor.Complain
-	err = c.rows.scan([]byte{prefixDue}, func(rest, value []byte) (bool, error) {
-		if value[0] >= dueComplaint {
-			complaints = append(complaints, anchor.Complain{Header: tx.Hash(rest), Reason: value[0] - dueComplaint})
-		} else {
-			receipts = append(receipts, [32]byte(rest))
-		}
-		return len(receipts) < maxReceipts, nil
-	})
+	msg, complaints, more, err := c.collectDue()
 	if err != nil {
 		return false, err
 	}
-	msg, settled := c.receiptsFor(receipts)
 	if len(msg.List) > 0 {
 		if _, err := c.Submit.Submit(ctx, anchor.KindReceipts, msg); err != nil && !errors.Is(err, anchor.ErrNoNews) {
 			return false, err
 		}
-		for _, r := range msg.List {
-			// If the pack came in between, it is due again under the same key.
-			if r.Holds || !c.holds(r.Header) {
-				settled = append(settled, r.Header)
-			}
-		}
 		c.metrics.receipts.Add(float64(len(msg.List)))
-	}
-	for _, m := range complaints {
-		if _, err := c.Submit.Submit(ctx, anchor.KindComplain, &m); err != nil && !errors.Is(err, anchor.ErrNoNews) && !errors.Is(err, anchor.ErrHasReceipt) {
+		if err := c.settle(msg.List); err != nil {
 			return false, err
 		}
-		settled = append(settled, m.Header)
 	}
-	for _, hh := range settled {
-		if err := c.rows.db.Delete(rowKey(prefixDue, hh[:]), pebble.NoSync); err != nil {
-			return false, errorf("store", err)
+	for _, m := range complaints {
+		_, err := c.Submit.Submit(ctx, anchor.KindComplain, &m)
+		if err != nil && !errors.Is(err, anchor.ErrNoNews) && !errors.Is(err, anchor.ErrHasReceipt) {
+			return false, err
+		}
+		c.metrics.complaints.Inc()
+		if err := c.drop(m.Header, dueComplaint+m.Reason); err != nil {
+			return false, err
 		}
 	}
-	return len(receipts) == maxReceipts, nil
+	return more, nil
 }
 
-// receiptsFor leaves out what the ledger shows already.
-func (c *Custodian) receiptsFor(due [][32]byte) (*anchor.Receipts, [][32]byte) {
+// collectDue reads what is due and leaves out, and settles, what the ledger shows already
+// or cannot take any more: the receipts of another epoch than the current one.
+func (c *Custodian) collectDue() (msg *anchor.Receipts, complaints []anchor.Complain, more bool, err error) {
 	v := c.Ledger.View()
 	defer v.Close()
-	msg := &anchor.Receipts{}
-	var settled [][32]byte
-	for _, hh := range due {
+	msg = &anchor.Receipts{}
+	epoch, err := committee.Current(v)
+	if err != nil {
+		return msg, nil, false, nil
+	}
+	index, seated := epoch.IndexOf(c.Self)
+	var done [][]byte
+	c.dueMu.Lock()
+	defer c.dueMu.Unlock()
+	err = c.rows.scan([]byte{prefixDue}, func(rest, value []byte) (bool, error) {
+		hh := [32]byte(rest)
 		b, ok := anchor.Lookup(v, hh)
-		if !ok {
-			continue
+		switch {
+		case !ok:
+			return true, nil // this replica is behind the one that ingested it
+		case !seated || b.Epoch != epoch.Epoch || len(value) != 1:
+			done = append(done, rowKey(prefixDue, rest))
+		case value[0] >= dueComplaint:
+			complaints = append(complaints, anchor.Complain{Header: hh, Reason: value[0] - dueComplaint})
+		default:
+			holds := c.HasPack(vault.PackID(b.Pack))
+			bit := uint64(1) << (index - 1)
+			if b.Holds&bit != 0 {
+				done = append(done, rowKey(prefixPack, b.Pack[:], rest))
+			}
+			if b.Receipts&bit != 0 && (b.Holds&bit != 0 || !holds) {
+				done = append(done, rowKey(prefixDue, rest))
+			} else {
+				msg.List = append(msg.List, anchor.Receipt{Header: hh, Holds: holds})
+			}
 		}
-		epoch, err := committee.At(v, b.Epoch)
-		if err != nil {
-			continue
-		}
-		i, ok := epoch.IndexOf(c.Self)
-		if !ok {
-			continue
-		}
-		bit := uint64(1) << (i - 1)
-		holds := c.holds(hh)
-		if b.Receipts&bit != 0 && (b.Holds&bit != 0 || !holds) {
-			settled = append(settled, hh)
-			continue
-		}
-		msg.List = append(msg.List, anchor.Receipt{Header: hh, Holds: holds})
+		more = len(msg.List) == anchor.MaxReceipts
+		return !more && len(complaints) < anchor.MaxReceipts, nil
+	})
+	if err != nil {
+		return nil, nil, false, err
 	}
 	slices.SortFunc(msg.List, func(a, b anchor.Receipt) int { return bytes.Compare(a.Header[:], b.Header[:]) })
-	return msg, settled
+	return msg, complaints, more, c.rows.drop(c.rows.updateLazy, done...)
 }
 
-func (c *Custodian) holds(hh [32]byte) bool {
-	row, err := c.rows.batch(hh)
-	return err == nil && c.HasPack(row.Pack)
+// settle removes what a committed transaction has told. A pack that came in between makes
+// its receipt due again, under the same key.
+func (c *Custodian) settle(list []anchor.Receipt) error {
+	v := c.Ledger.View()
+	defer v.Close()
+	c.dueMu.Lock()
+	defer c.dueMu.Unlock()
+	var done [][]byte
+	for _, r := range list {
+		b, ok := anchor.Lookup(v, r.Header)
+		switch {
+		case !ok:
+		case r.Holds:
+			done = append(done, rowKey(prefixDue, r.Header[:]), rowKey(prefixPack, b.Pack[:], r.Header[:]))
+		case !c.HasPack(vault.PackID(b.Pack)):
+			done = append(done, rowKey(prefixDue, r.Header[:]))
+		default:
+			nudge(c.due)
+		}
+	}
+	return c.rows.drop(c.rows.updateLazy, done...)
 }
 
-// sendRoots puts the head of the release receipts on the ledger while there are new ones.
+// drop removes one due row if it still says what.
+func (c *Custodian) drop(hh tx.Hash, what byte) error {
+	c.dueMu.Lock()
+	defer c.dueMu.Unlock()
+	k := rowKey(prefixDue, hh[:])
+	if b, err := c.rows.get(k); err != nil || len(b) != 1 || b[0] != what {
+		if errors.Is(err, errAbsent) {
+			return nil
+		}
+		return err
+	}
+	return c.rows.drop(c.rows.updateLazy, k)
+}
+
+// sendRoots tells the ledger of the release receipts while there are new ones.
 func (c *Custodian) sendRoots(ctx context.Context) error {
 	for sleep(ctx, rootsEvery) {
-		v := c.Ledger.View()
-		next := access.ReleasedBy(v, c.Self).Next
-		v.Close()
-		seq, head := c.wal.end()
-		if seq < next {
-			continue
-		}
-		msg := &access.Receipts{Root: head, From: next, Count: uint32(seq - next + 1)}
-		if _, err := c.Submit.Submit(ctx, access.KindReceipts, msg); err != nil && ctx.Err() == nil {
-			var refusal *tx.Refusal
-			c.Log.WarnContext(ctx, "release_root_waits", "refused", errors.As(err, &refusal), "err", err)
+		if err := c.sendRoot(ctx); err != nil && ctx.Err() == nil {
+			c.Log.WarnContext(ctx, "release_root_waits", "err", err)
 		}
 	}
 	return ctx.Err()
 }
 
-// compact replaces the root of everything at rest.
-func (c *Custodian) compact(ctx context.Context) error {
-	for sleep(ctx, c.CompactEvery) {
-		if err := c.rows.compactRoots(); err != nil {
-			return err
-		}
+func (c *Custodian) sendRoot(ctx context.Context) error {
+	v := c.Ledger.View()
+	next := access.ReleasedBy(v, c.Self).Next
+	v.Close()
+	root, count := c.wal.report(next)
+	if count == 0 {
+		return nil
 	}
-	return ctx.Err()
+	_, err := c.Submit.Submit(ctx, access.KindReceipts, &access.Receipts{Root: root, From: next, Count: count})
+	return err
 }
 
 // sleep waits for d; false means that ctx ended first.

@@ -3,20 +3,12 @@ package custody
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/binary"
+	"crypto/hpke"
 	"errors"
 	"time"
 
-	"github.com/cockroachdb/pebble"
-
 	"salus/exchange"
 	"salus/ledger"
-	"salus/ledger/module/access"
-	"salus/ledger/module/anchor"
-	"salus/ledger/module/committee"
-	"salus/ledger/module/governance"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/seal"
@@ -27,209 +19,166 @@ import (
 var (
 	// ErrNotReleased is the one answer to everything that the committed state does not
 	// allow: unknown, expired, revoked, not in the list, no such record, stale replica.
-	ErrNotReleased = tx.Refuse(0x2101, "custody: nothing to release for this request")
+	ErrNotReleased = exchange.ErrNotReleased
 	// ErrMalformed is for requests that no state could allow.
 	ErrMalformed = tx.Refuse(0x2102, "custody: the request is malformed")
 	// ErrParcel refuses a parcel whose parts do not fit together.
 	ErrParcel = tx.Refuse(0x2103, "custody: the parcel's parts do not fit its header")
-	// ErrNoParcel: this custodian does not hold the parcel asked for.
+	// ErrNoParcel: this custodian has no parcel for who asks.
 	ErrNoParcel = tx.Refuse(0x2104, "custody: no such parcel here")
 	// ErrNoKey: this custodian does not know the custody key asked for.
 	ErrNoKey = tx.Refuse(0x2105, "custody: no such custody key here")
+	// ErrBusy: the author has too much waiting here that is not on the ledger.
+	ErrBusy = tx.Refuse(0x2106, "custody: too many parcels wait for their headers; send this one again later")
 )
 
-// skew is how much the session's end by block time may lie behind this machine's clock.
-const skew = 2 * time.Second
-
-// decision is what the committed state says about a request; shares are read under it.
-type decision struct {
-	epoch  committee.Epoch
-	index  int
-	height uint64
-	time   uint64
-	parts  []decidedPart
-}
-
-type decidedPart struct {
+// A part is what a release needs of one batch and no block can change: the header by its
+// hash, and what ingest verified against it.
+type part struct {
 	header  *seal.Header
 	hash    [32]byte
-	indices []int
-	row     *batchRow
+	indices []int // positions of the records asked for
+	index   int   // this custodian's in the batch's epoch
+	opening [32]byte
+	slots   []uint64          // of the records asked for
+	shares  []threshold.Share // of the records asked for
 }
 
 // Release decides from the custodian's own committed state, writes the receipt ahead, and
 // only then seals the shares to the session's key.
 // Errors: ErrMalformed, or ErrNotReleased whatever the reason.
 func (c *Custodian) Release(ctx context.Context, req *exchange.ReleaseRequest) (*exchange.ReleaseReply, error) {
-	if err := req.List.Validate(); err != nil || len(req.ReaderKey) != seal.PublicKeySize {
+	if req.List.Validate() != nil || !validKey(req.ReaderKey) {
 		return nil, ErrMalformed
 	}
 	root := req.List.Root()
-	var d *decision
+	// Shares are fetched before, so that blocks wait only for the decision and its receipt,
+	// and not at all for somebody without a session.
+	parts, err := c.prepare(req, root)
+	if err != nil {
+		return nil, c.refuse(ctx, err)
+	}
+	defer wipe(parts)
 	receipt := &ReleaseReceipt{Session: req.Session, Fetch: req.Fetch, List: root}
-	// The receipt is written inside the lock: a block that revokes cannot be executed
-	// between the decision and its record.
-	err := c.Ledger.Hold(func(v *state.View, h ledger.Head) error {
-		var why error
-		if d, why = c.decide(v, h, req, root); why != nil {
-			c.metrics.refusals.WithLabelValues(why.Error()).Inc()
-			return ErrNotReleased
+	index := 0
+	// Decision and receipt are one step between two blocks: once a block that revokes is
+	// being executed, everything that was decided before it is on disk under a lower height.
+	err = c.Ledger.Hold(func(v *state.View, h ledger.Head) error {
+		defer c.metrics.held(time.Now())
+		var err error
+		if index, err = c.decide(v, h, req, root, parts); err != nil {
+			return err
 		}
-		receipt.Height, receipt.Time = d.height, d.time
+		receipt.Height, receipt.Time = uint64(h.Height), h.Time
 		return c.wal.append(receipt)
 	})
 	if err != nil {
-		if !errors.Is(err, ErrNotReleased) {
-			c.Log.ErrorContext(ctx, "release_failed", "err", err)
-		}
-		return nil, ErrNotReleased
+		return nil, c.refuse(ctx, err)
 	}
-	if err := c.keepOpening(req); err != nil {
-		c.Log.ErrorContext(ctx, "opening_not_kept", "err", err)
-		return nil, ErrNotReleased
+	reply, err := c.reply(req, root, receipt, index, parts)
+	if err != nil {
+		return nil, c.refuse(ctx, err)
 	}
-	reply := &exchange.ReleaseReply{Custodian: uint8(d.index), Sequence: receipt.Sequence, Height: d.height}
-	for _, p := range d.parts {
-		part, err := c.sealPart(req, d.index, p)
-		if err != nil {
-			c.Log.ErrorContext(ctx, "release_failed", "err", err)
-			return nil, ErrNotReleased
-		}
-		reply.Parts = append(reply.Parts, part)
-	}
-	digest := exchange.ReplyDigest(c.Chain, req.Session, root, reply)
-	reply.Signature = ed25519.Sign(c.Sign, digest[:])
 	c.metrics.released.Add(float64(len(req.List.Items)))
 	return reply, nil
 }
 
-func (c *Custodian) sealPart(req *exchange.ReleaseRequest, index int, p decidedPart) (exchange.ReleasedPart, error) {
-	shares := make([]threshold.Share, len(p.indices))
-	for k, i := range p.indices {
-		shares[k] = p.row.Shares[i+1] // number 0 is the blinding share
+// refuse gives the one answer, and keeps the reason to itself.
+func (c *Custodian) refuse(ctx context.Context, err error) error {
+	var why reason
+	if !errors.As(err, &why) {
+		why = failed
+		c.Log.ErrorContext(ctx, "release_failed", "err", err)
 	}
-	sealed, err := seal.Release(req.ReaderKey, req.Session, index, p.hash, p.indices, shares)
-	if err != nil {
-		return exchange.ReleasedPart{}, errorf("seal", err)
-	}
-	part := exchange.ReleasedPart{Header: p.hash, Sealed: sealed}
-	if req.Proofs {
-		part.Proofs, err = seal.ReleaseProofs(req.ReaderKey, req.Session, index, p.header, p.indices, p.row.Shares)
-	}
-	return part, err
+	c.metrics.refusals.WithLabelValues(string(why)).Inc()
+	return ErrNotReleased
 }
 
-// reason is why nothing is released; it labels a metric and never leaves the process.
-type reason string
+// prepare reads the shares that are asked for, if there is a session to ask for them.
+func (c *Custodian) prepare(req *exchange.ReleaseRequest, root [32]byte) ([]*part, error) {
+	v := c.Ledger.View()
+	defer v.Close()
+	if _, err := c.admit(v, headOf(v), req, root); err != nil {
+		return nil, err
+	}
+	if !c.pace.allow(req.Session, c.Now()) {
+		return nil, tooFast
+	}
+	var parts []*part
+	for header, indices := range req.List.Groups() {
+		p, err := c.load(v, header, indices)
+		if err != nil {
+			wipe(parts)
+			return nil, err
+		}
+		parts = append(parts, p)
+	}
+	return parts, nil
+}
 
-func (r reason) Error() string { return string(r) }
+// reply keeps the opening, seals the shares and signs.
+func (c *Custodian) reply(req *exchange.ReleaseRequest, root [32]byte, receipt *ReleaseReceipt, index int, parts []*part) (*exchange.ReleaseReply, error) {
+	if err := c.keepOpening(req); err != nil {
+		return nil, err
+	}
+	reply := &exchange.ReleaseReply{Custodian: uint8(index), Sequence: receipt.Sequence, Height: receipt.Height}
+	for _, p := range parts {
+		sealed, err := seal.Release(req.ReaderKey, req.Session, index, p.hash, p.indices, p.shares)
+		if err != nil {
+			return nil, errorf("seal", err)
+		}
+		out := exchange.ReleasedPart{Header: p.hash, Sealed: sealed}
+		if req.Proofs {
+			if out.Proofs, err = c.proofs(req, index, p); err != nil {
+				return nil, err
+			}
+		}
+		reply.Parts = append(reply.Parts, out)
+	}
+	digest := exchange.ReplyDigest(c.Chain, req.Session, root, reply)
+	reply.Signature = ed25519.Sign(c.Sign, digest[:])
+	return reply, nil
+}
 
-const (
-	notFresh     = reason("replica_stale")
-	noSession    = reason("session")
-	wrongKey     = reason("reader_key")
-	wrongList    = reason("list")
-	wrongEpoch   = reason("epoch")
-	notActive    = reason("not_active")
-	notHeld      = reason("not_held")
-	otherPatient = reason("patient")
-	notAllowed   = reason("slot")
-	notListed    = reason("index")
-)
-
-// decide is the rule of custody.md B.2: every input but ids comes from the own replica.
-func (c *Custodian) decide(v *state.View, h ledger.Head, req *exchange.ReleaseRequest, root [32]byte) (*decision, error) {
-	s, allowed, err := c.session(v, h, req.Session, req.ReaderKey)
+// proofs seals the paths that show the released shares to be the dealt ones. They need the
+// whole share vector, which is read again: it is asked for only when somebody lied.
+func (c *Custodian) proofs(req *exchange.ReleaseRequest, index int, p *part) ([]byte, error) {
+	row, err := c.rows.batch(p.hash)
 	if err != nil {
 		return nil, err
 	}
-	f, ok := access.LookupFetch(v, req.Session, req.Fetch)
-	if !ok || f.Count != uint32(len(req.List.Items)) || subtle.ConstantTimeCompare(f.Root[:], root[:]) != 1 {
-		return nil, wrongList
-	}
-	epoch, err := committee.Current(v)
+	defer row.wipe()
+	b, err := seal.ReleaseProofs(req.ReaderKey, req.Session, index, p.header, p.indices, row.Shares)
 	if err != nil {
-		return nil, wrongEpoch
+		return nil, errorf("seal", err)
 	}
-	index, ok := epoch.IndexOf(c.Self)
-	if !ok {
-		return nil, wrongEpoch
-	}
-	d := &decision{epoch: epoch, index: index, height: uint64(h.Height), time: h.Time}
-	for header, indices := range req.List.Groups() {
-		p, err := c.decidePart(v, s, allowed, epoch, index, header, indices)
-		if err != nil {
-			return nil, err
-		}
-		d.parts = append(d.parts, p)
-	}
-	return d, nil
+	return b, nil
 }
 
-// session checks everything about the session that does not depend on a record.
-func (c *Custodian) session(v *state.View, h ledger.Head, id tx.Hash, readerKey []byte) (access.Session, uint64, error) {
-	now := c.Now()
-	lease := time.Duration(governance.ParamsOf(v).LeaseSeconds) * time.Second
-	if now.Sub(time.Unix(int64(h.Time), 0)) > lease {
-		return access.Session{}, 0, notFresh
+func wipe(parts []*part) {
+	for _, p := range parts {
+		clear(p.shares)
 	}
-	s, allowed, err := access.Open(v, id, h.Time)
-	if err != nil {
-		return s, 0, noSession
-	}
-	// Expiry needs no transaction, so a stalled chain must not stretch a session (B.6).
-	if now.After(time.Unix(int64(s.Expires), 0).Add(skew)) {
-		return s, 0, noSession
-	}
-	if hash := sha256.Sum256(readerKey); subtle.ConstantTimeCompare(hash[:], s.ReaderKey[:]) != 1 {
-		return s, 0, wrongKey
-	}
-	return s, allowed, nil
 }
 
-func (c *Custodian) decidePart(v *state.View, s access.Session, allowed uint64, epoch committee.Epoch, index int, header [32]byte, indices []int) (p decidedPart, err error) {
-	b, ok := anchor.Lookup(v, header)
-	if !ok || b.Active == 0 {
-		return p, notActive
+// validKey reports whether the bytes are a key that can be sealed to at all.
+func validKey(b []byte) bool {
+	if len(b) != seal.PublicKeySize {
+		return false
 	}
-	if b.Epoch != epoch.Epoch {
-		return p, wrongEpoch
-	}
-	put, err := exchange.PutAt(v, b)
-	if err != nil {
-		return p, notHeld
-	}
-	row, err := c.rows.batch(header)
-	if err != nil || int(row.Index) != index {
-		return p, notHeld
-	}
-	if seal.PatientCommit([16]byte(s.Patient), row.Opening) != put.Header.PatientCommit {
-		return p, otherPatient
-	}
-	for _, i := range indices {
-		// The entries were checked against the manifest root when the batch was ingested.
-		if i >= len(row.Entries) {
-			return p, notListed
-		}
-		if row.Entries[i].Slots&^allowed != 0 {
-			return p, notAllowed
-		}
-	}
-	return decidedPart{&put.Header, header, indices, row}, nil
+	_, err := hpke.MLKEM768X25519().NewPublicKey(b)
+	return err == nil
 }
 
 // keepOpening keeps which records a fetch named, for the patient alone to ask.
 func (c *Custodian) keepOpening(req *exchange.ReleaseRequest) error {
-	k := rowKey(prefixOpening, req.Session[:], binary.BigEndian.AppendUint32(nil, req.Fetch))
+	k := openingKey(req.Session, req.Fetch)
 	if c.rows.has(k) {
-		return nil
+		return nil // the ledger binds fetch and list: it is the same one
 	}
 	b, err := tx.Encode(&req.List)
 	if err != nil {
 		return errorf("opening", err)
 	}
-	if err := c.rows.db.Set(k, c.rows.wrap(k, b), pebble.Sync); err != nil {
-		return errorf("opening", err)
-	}
-	return nil
+	return c.rows.setWrapped(k, b)
 }

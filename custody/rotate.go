@@ -8,17 +8,24 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cockroachdb/pebble"
-
-	"salus/exchange"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/governance"
 	"salus/ledger/tx"
 	"salus/seal"
 )
 
-// How often the custody keys are looked after.
+// rotateEvery is how often the custody keys are looked after.
 const rotateEvery = 30 * time.Second
+
+// seedRow is one custody key of this member.
+type seedRow struct {
+	Epoch  uint64   `cbor:"1,keyasint"`
+	Seed   [32]byte `cbor:"2,keyasint"`
+	Public []byte   `cbor:"3,keyasint"`
+	Until  uint64   `cbor:"4,keyasint"` // unix seconds of block time
+}
+
+func (s *seedRow) hash() tx.Hash { return sha256.Sum256(s.Public) }
 
 // rotate keeps one fresh custody key on the ledger: a new one when a quarter of the present
 // one's period is left, and the old seed destroyed one grace period after its end, so that
@@ -31,7 +38,9 @@ func (c *Custodian) rotate(ctx context.Context) error {
 				return ctx.Err()
 			}
 			c.Log.WarnContext(ctx, "custody_key_waits", "err", err)
-			wait = retryPause
+			if _, refused := tx.CodeOf(err); !refused { // what the ledger refuses, it refuses for a while
+				wait = retryPause
+			}
 		}
 		if !sleep(ctx, wait) {
 			return ctx.Err()
@@ -39,6 +48,9 @@ func (c *Custodian) rotate(ctx context.Context) error {
 	}
 }
 
+var errNoBlock = errors.New("custody: the ledger has no block yet")
+
+// rotateOnce works by block time alone: what the other members judge a key by.
 func (c *Custodian) rotateOnce(ctx context.Context) error {
 	v := c.Ledger.View()
 	defer v.Close()
@@ -50,170 +62,125 @@ func (c *Custodian) rotateOnce(ctx context.Context) error {
 		return nil
 	}
 	now, period := v.Meta().Time, governance.ParamsOf(v).CustodyKeyPeriod
-	if now == 0 {
-		return errors.New("custody: the ledger has no block yet")
+	if v.Meta().Height == 0 {
+		return errNoBlock
 	}
 	if err := c.destroyOld(now, period); err != nil {
 		return err
 	}
-	if err := c.copyKeys(ctx, committee.LiveKeys(v, now), epoch); err != nil {
+	seeds, err := c.rows.seeds()
+	if err != nil {
 		return err
 	}
-	newest, err := c.rows.newestKey()
-	if err == nil && newest.Until > now+period/4 {
-		// Drawn before, maybe not committed: a crash between the two repeats the transaction.
-		if _, ok := committee.Key(v, c.Self, newest.Epoch); ok {
-			return nil
+	latest, _ := committee.Latest(v, c.Self)
+	fresh := func(s *seedRow) bool { return s.Until > now+period/4 }
+	next := latest.KeyEpoch + 1
+	var unsent *seedRow
+	for i := range seeds {
+		s := &seeds[i]
+		if s.Epoch == latest.KeyEpoch && s.hash() == latest.Hash && fresh(s) {
+			return c.copyKeys(ctx, committee.LiveKeys(v, now), epoch)
 		}
-	} else if err == nil || errors.Is(err, errAbsent) {
-		if newest, err = c.newKey(newest.Epoch+1, now+period); err != nil {
+		// Drawn before, maybe on its way: a crash in between repeats the transaction.
+		if s.Epoch == next && fresh(s) {
+			unsent = s
+		}
+	}
+	if unsent == nil {
+		if unsent, err = c.newKey(next, now+period); err != nil {
 			return err
 		}
-	} else {
-		return err
 	}
-	_, err = c.Submit.Submit(ctx, committee.KindKey, &committee.Publish{KeyEpoch: newest.Epoch, Hash: sha256.Sum256(newest.Public), From: now, Until: newest.Until})
-	return err
+	_, err = c.Submit.Submit(ctx, committee.KindKey, &committee.Publish{KeyEpoch: unsent.Epoch, Hash: unsent.hash(), From: now, Until: unsent.Until})
+	return errors.Join(err, c.copyKeys(ctx, committee.LiveKeys(v, now), epoch))
 }
 
 // newKey draws a key and keeps it before anybody can seal to it.
-func (c *Custodian) newKey(epoch, until uint64) (seedRow, error) {
+func (c *Custodian) newKey(epoch, until uint64) (*seedRow, error) {
 	seed, public, err := seal.NewCustodyKey(rand.Reader)
 	if err != nil {
-		return seedRow{}, errorf("new key", err)
+		return nil, errorf("new key", err)
 	}
-	s := seedRow{Epoch: epoch, Seed: [32]byte(seed), Public: public, Until: until}
-	b, err := tx.Encode(&s)
+	s := &seedRow{Epoch: epoch, Seed: [32]byte(seed), Public: public, Until: until}
+	b, err := tx.Encode(s)
 	if err != nil {
-		return s, errorf("encode", err)
+		return nil, errorf("encode", err)
 	}
-	k := seedKey(epoch)
-	if err := c.rows.db.Set(k, c.rows.wrap(k, b), pebble.Sync); err != nil {
-		return s, errorf("store", err)
-	}
-	return s, nil
+	return s, c.rows.setWrapped(s.key(), b)
 }
 
 // destroyOld deletes seeds one grace period (a period's length) after their end, and
 // replaces the root that wrapped them, which is what makes the deletion real.
 func (c *Custodian) destroyOld(now, grace uint64) error {
-	destroyed := false
-	var old [][]byte
-	err := c.rows.eachSeed(func(k []byte, s seedRow) {
-		if s.Until+grace < now {
-			old = append(old, k)
-		}
-	})
+	seeds, err := c.rows.seeds()
 	if err != nil {
 		return err
 	}
-	for _, k := range old {
-		if err := c.rows.db.Delete(k, pebble.Sync); err != nil {
-			return errorf("store", err)
+	var old [][]byte
+	for i := range seeds {
+		if seeds[i].Until+grace < now {
+			old = append(old, seeds[i].key())
 		}
-		destroyed = true
 	}
-	if destroyed {
-		return c.rows.compactRoots()
+	if len(old) == 0 {
+		return nil
 	}
-	return nil
+	if err := c.rows.drop(c.rows.update, old...); err != nil {
+		return err
+	}
+	return c.rows.compact(uint64(c.Now().Unix()))
 }
 
-// copyKeys keeps copies of the other custodians' live public keys, to answer authors while
-// their owner is down.
-func (c *Custodian) copyKeys(ctx context.Context, live []committee.LiveKey, epoch committee.Epoch) error {
-	for _, l := range live {
-		k := l.Key
-		c.mu.Lock()
-		_, known := c.copies[k.Hash]
-		c.mu.Unlock()
-		if known || k.Member == c.Self {
-			continue
+// compactions replaces the root of everything at rest when it is CompactEvery old: the age
+// is the root's own, so that a node that often starts again compacts all the same.
+func (c *Custodian) compactions(ctx context.Context) error {
+	for {
+		now := uint64(c.Now().Unix())
+		born, unfinished := c.rows.roots.born()
+		if unfinished || now >= born+uint64(c.CompactEvery/time.Second) {
+			start := time.Now()
+			if err := c.rows.compact(now); err != nil {
+				// The old root stays, and what it wraps stays readable.
+				c.Log.ErrorContext(ctx, "compaction_failed", "err", err)
+			}
+			c.metrics.compaction.Observe(time.Since(start).Seconds())
 		}
-		var reply exchange.KeyReply
-		for _, m := range append([]tx.Account{k.Member}, epoch.Members...) {
-			if m == c.Self || c.Links.Call(ctx, m, exchange.PathKey, exchange.KeyRequest{Hash: k.Hash}, &reply) != nil {
-				continue
-			}
-			if tx.Hash(sha256.Sum256(reply.Public)) == k.Hash {
-				c.mu.Lock()
-				c.copies[k.Hash] = reply.Public
-				c.mu.Unlock()
-				break
-			}
+		if !sleep(ctx, min(c.CompactEvery, rotateEvery)) {
+			return ctx.Err()
 		}
 	}
-	return ctx.Err()
 }
 
-// Key answers for a public custody key by its hash: an own one or a copy.
-func (c *Custodian) Key(_ context.Context, req *exchange.KeyRequest) (*exchange.KeyReply, error) {
-	c.mu.Lock()
-	public, ok := c.copies[req.Hash]
-	c.mu.Unlock()
-	if !ok {
-		err := c.rows.eachSeed(func(_ []byte, s seedRow) {
-			if tx.Hash(sha256.Sum256(s.Public)) == req.Hash {
-				public, ok = s.Public, true
-			}
-		})
+// key is the row of a custody key. The hash is in it because a key may be drawn again for
+// an epoch whose first transaction was given up and commits after all.
+func (s *seedRow) key() []byte {
+	h := s.hash()
+	return rowKey(prefixSeed, binary.BigEndian.AppendUint64(nil, s.Epoch), h[:8])
+}
+
+// seeds returns the custody keys that are here, oldest epoch first.
+func (r *rows) seeds() ([]seedRow, error) {
+	var keys [][]byte
+	if err := r.scan([]byte{prefixSeed}, func(rest, _ []byte) (bool, error) {
+		keys = append(keys, rowKey(prefixSeed, rest))
+		return true, nil
+	}); err != nil {
+		return nil, err
+	}
+	var out []seedRow
+	for _, k := range keys {
+		plain, err := r.unwrapped(k)
+		if errors.Is(err, errAbsent) {
+			continue // destroyed since
+		}
 		if err != nil {
 			return nil, err
 		}
-	}
-	if !ok {
-		return nil, ErrNoKey
-	}
-	return &exchange.KeyReply{Public: public}, nil
-}
-
-func seedKey(epoch uint64) []byte {
-	return rowKey(prefixSeed, binary.BigEndian.AppendUint64(nil, epoch))
-}
-
-func (r *rows) seed(epoch uint64) (seedRow, error) {
-	var s seedRow
-	k := seedKey(epoch)
-	b, err := r.get(k)
-	if err != nil {
-		return s, err
-	}
-	plain, err := r.unwrap(k, b)
-	if err != nil {
-		return s, err
-	}
-	if err := tx.DecodeAny(plain, &s, len(plain)); err != nil {
-		return s, errDamaged
-	}
-	return s, nil
-}
-
-func (r *rows) eachSeed(f func(k []byte, s seedRow)) error {
-	var epochs []uint64
-	if err := r.scan([]byte{prefixSeed}, func(rest, _ []byte) (bool, error) {
-		epochs = append(epochs, binary.BigEndian.Uint64(rest))
-		return true, nil
-	}); err != nil {
-		return err
-	}
-	for _, e := range epochs {
-		s, err := r.seed(e)
-		if err != nil {
-			return err
+		var s seedRow
+		if tx.DecodeAny(plain, &s, len(plain)) != nil {
+			return nil, errDamaged
 		}
-		f(seedKey(e), s)
+		out = append(out, s)
 	}
-	return nil
-}
-
-func (r *rows) newestKey() (newest seedRow, err error) {
-	err = r.eachSeed(func(_ []byte, s seedRow) {
-		if s.Epoch >= newest.Epoch {
-			newest = s
-		}
-	})
-	if err == nil && newest.Epoch == 0 {
-		err = errAbsent
-	}
-	return newest, err
+	return out, nil
 }

@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"time"
 
 	"salus/exchange"
 	"salus/internal/peer"
@@ -16,11 +17,45 @@ func (c *Custodian) Routes(s *peer.Server) {
 		}
 		return struct{}{}, c.Accept(ctx, r.From, &p)
 	})
-	handle(s, exchange.PathParcelOf, c.Parcel)
+	s.Handle(exchange.PathParcelOf, func(ctx context.Context, r *peer.Request) (any, error) {
+		var q exchange.ParcelRequest
+		if err := r.Decode(&q); err != nil {
+			return nil, err
+		}
+		return c.Parcel(ctx, r.From, &q)
+	})
 	handle(s, exchange.PathKey, c.Key)
-	handle(s, exchange.PathLocate, c.Locate)
-	handle(s, exchange.PathRelease, c.Release)
+	handle(s, exchange.PathLocate, func(ctx context.Context, q *exchange.LocateRequest) (*exchange.Sealed, error) {
+		c.await(ctx, q.Height)
+		return c.Locate(ctx, q)
+	})
+	handle(s, exchange.PathRelease, func(ctx context.Context, q *exchange.ReleaseRequest) (*exchange.ReleaseReply, error) {
+		c.await(ctx, q.Height)
+		return c.Release(ctx, q)
+	})
 	handle(s, exchange.PathOpenings, c.Openings)
+}
+
+// awaitTime bounds how long a request waits for this replica to reach the reader's block.
+const awaitTime = 2 * time.Second
+
+// await returns when the own replica has reached a height, or after awaitTime. A reader's own
+// node is often a few milliseconds ahead of the others. What is decided afterwards is decided
+// from the own replica, however far it is.
+func (c *Custodian) await(ctx context.Context, height uint64) {
+	ctx, cancel := context.WithTimeout(ctx, awaitTime)
+	defer cancel()
+	for {
+		changed := c.Changed()
+		if uint64(max(c.Ledger.Head().Height, 0)) >= height {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // handle serves a typed method.

@@ -9,6 +9,7 @@
 package exchange
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"iter"
@@ -23,7 +24,7 @@ import (
 // Paths of the members' link (internal/peer).
 const (
 	PathParcel   = "custody/parcel"    // author to custodian: Parcel
-	PathParcelOf = "custody/parcel-of" // custodian to anybody who holds it: ParcelRequest, Parcel
+	PathParcelOf = "custody/parcel-of" // custodian to another of the same epoch: ParcelRequest, Parcel
 	PathKey      = "custody/key"       // KeyRequest, KeyReply
 	PathLocate   = "custody/locate"    // LocateRequest, Sealed
 	PathRelease  = "custody/release"   // ReleaseRequest, ReleaseReply
@@ -44,6 +45,36 @@ type Parcel struct {
 	KeyEpochs   []uint64     `cbor:"6,keyasint"` // custody key epoch of each envelope
 	Pack        [32]byte     `cbor:"7,keyasint"` // vault.PackID
 }
+
+var errParcel = errors.New("exchange: the parcel's parts do not fit its header")
+
+// Validate checks what needs neither ledger nor key: every part has the number and the
+// size that the header fixes and hashes to what the header commits to. Pack, envelopes
+// and key epochs are not under the header: anchor.put commits to the first two, and the
+// last are only a hint.
+func (p *Parcel) Validate() error {
+	h := &p.Header
+	if h.Validate() != nil {
+		return errParcel
+	}
+	n, count := int(h.N), int(h.Count)
+	if len(p.Entries) != count || len(p.ShareRoots) != n || len(p.Commitments) != int(h.T) || len(p.Envelopes) != n || len(p.KeyEpochs) != n {
+		return errParcel
+	}
+	for _, e := range p.Envelopes {
+		if len(e) != envelopeSize(count) {
+			return errParcel
+		}
+	}
+	if seal.ManifestRoot(p.Entries) != h.ManifestRoot || seal.ShareRootsHash(p.ShareRoots) != h.ShareRoots || seal.CommitmentsHash(p.Commitments) != h.VSSRoot {
+		return errParcel
+	}
+	return nil
+}
+
+// envelopeSize is the size of a sealed envelope for count records: blinding share, shares,
+// opening and pseudonym (custody.md B.2 step 8).
+func envelopeSize(count int) int { return seal.Overhead + 32*(count+2) + 16 }
 
 // ParcelRequest asks for the parcel of one header.
 type ParcelRequest struct {
@@ -69,6 +100,9 @@ type LocateRequest struct {
 	ReaderKey []byte  `cbor:"2,keyasint"`
 	// After continues a long answer at the page before's Next, 0 to begin.
 	After uint64 `cbor:"3,keyasint"`
+	// Height is the block that the reader has seen its session in: a custodian a moment behind
+	// waits for it instead of answering that it knows nothing. It decides nothing.
+	Height uint64 `cbor:"4,keyasint"`
 }
 
 // Sealed is an answer encrypted to the session's reader key, with info
@@ -137,10 +171,8 @@ func (l *List) Validate() error {
 
 // Compare orders items by header, then index.
 func (a Item) Compare(b Item) int {
-	for i := range a.Header {
-		if a.Header[i] != b.Header[i] {
-			return int(a.Header[i]) - int(b.Header[i])
-		}
+	if c := bytes.Compare(a.Header[:], b.Header[:]); c != 0 {
+		return c
 	}
 	return int(a.Index) - int(b.Index)
 }
@@ -171,6 +203,7 @@ type ReleaseRequest struct {
 	ReaderKey []byte  `cbor:"3,keyasint"`
 	List      List    `cbor:"4,keyasint"`
 	Proofs    bool    `cbor:"5,keyasint"` // ask for share proofs, to find out who lied
+	Height    uint64  `cbor:"6,keyasint"` // block of the fetch; waited for as in LocateRequest
 }
 
 // A ReleaseReply carries the sealed shares, batch by batch in the order of the list, and
@@ -227,6 +260,9 @@ type OpeningsRequest struct {
 	Session   tx.Hash      `cbor:"1,keyasint"`
 	ReaderKey []byte       `cbor:"2,keyasint"`
 	Signature tx.Signature `cbor:"3,keyasint"`
+	// After continues a long answer at the page before's Next, 0 to begin. It is not signed:
+	// every page goes to the same key.
+	After uint32 `cbor:"4,keyasint"`
 }
 
 // OpeningsDigest is what the patient signs.
@@ -237,6 +273,8 @@ func OpeningsDigest(chain string, session tx.Hash, readerKey []byte) tx.Hash {
 // Openings is the plaintext answer: the list of each fetch the custodian released for.
 type Openings struct {
 	Lists []OpenedList `cbor:"1,keyasint"`
+	// Next is the After of the next page, 0 at the end.
+	Next uint32 `cbor:"2,keyasint"`
 }
 
 // OpenedList is the list that was committed as fetch number Fetch.

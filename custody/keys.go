@@ -1,0 +1,81 @@
+package custody
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"golang.org/x/sync/errgroup"
+
+	"salus/exchange"
+	"salus/ledger/module/committee"
+	"salus/ledger/tx"
+)
+
+// copyKeys keeps copies of the other custodians' live public keys, to answer authors while
+// their owner is down.
+func (c *Custodian) copyKeys(ctx context.Context, live []committee.LiveKey, epoch committee.Epoch) error {
+	keep := map[tx.Hash]bool{}
+	var g errgroup.Group
+	g.SetLimit(askAtOnce)
+	for _, l := range live {
+		keep[l.Key.Hash] = true
+		if _, known := c.copied(l.Key.Hash); !known && l.Key.Member != c.Self {
+			g.Go(func() error { c.copyKey(ctx, l.Key, epoch); return nil })
+		}
+	}
+	_ = g.Wait() // who could not be reached is asked again
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for hash := range c.copies {
+		if !keep[hash] {
+			delete(c.copies, hash)
+		}
+	}
+	return ctx.Err()
+}
+
+// copyKey asks the key's owner, then the others.
+func (c *Custodian) copyKey(ctx context.Context, k committee.CustodyKey, epoch committee.Epoch) {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	for _, m := range append([]tx.Account{k.Member}, epoch.Members...) {
+		if m == c.Self || ctx.Err() != nil {
+			continue
+		}
+		var reply exchange.KeyReply
+		if c.Links.Call(ctx, m, exchange.PathKey, exchange.KeyRequest{Hash: k.Hash}, &reply) != nil {
+			continue
+		}
+		if sha256.Sum256(reply.Public) == k.Hash {
+			c.mu.Lock()
+			c.copies[k.Hash] = reply.Public
+			c.mu.Unlock()
+			return
+		}
+	}
+}
+
+func (c *Custodian) copied(hash tx.Hash) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	public, ok := c.copies[hash]
+	return public, ok
+}
+
+// Key answers for a public custody key by its hash: an own one or a copy.
+// Errors: ErrNoKey.
+func (c *Custodian) Key(_ context.Context, req *exchange.KeyRequest) (*exchange.KeyReply, error) {
+	if public, ok := c.copied(req.Hash); ok {
+		return &exchange.KeyReply{Public: public}, nil
+	}
+	seeds, err := c.rows.seeds()
+	if err != nil {
+		return nil, err
+	}
+	for i := range seeds {
+		if seeds[i].hash() == req.Hash {
+			return &exchange.KeyReply{Public: seeds[i].Public}, nil
+		}
+	}
+	return nil, ErrNoKey
+}
