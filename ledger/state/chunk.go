@@ -17,8 +17,8 @@ const (
 	recordRow   = 1
 	recordEntry = 2
 
-	chunkTarget = 1 << 20  // a chunk ends before the record that would exceed it
-	maxChunk    = 64 << 20 // of what Add takes
+	chunkTarget = 1 << 20 // a chunk ends before the record that would exceed it
+	maxChunk    = 8 << 20 // of what Add takes
 	maxChunks   = 1 << 18
 	maxManifest = 64 + 256 + 40*maxChunks
 )

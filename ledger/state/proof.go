@@ -63,62 +63,78 @@ const maxProof = 40 << 10
 // Verify checks that under appHash key holds value, or nothing if value is nil.
 // It reads no state. Every other proof, altered in whichever byte, is ErrProof.
 func (p *KeyProof) Verify(appHash [32]byte, key, value []byte) error {
-	treeKey := sha256.Sum256(key)
-	root, err := p.root(treeKey, value)
-	if err != nil {
+	if err := p.verify(appHash, sha256.Sum256(key), value); err != nil {
 		return fmt.Errorf("%w: %w", ErrProof, err)
-	}
-	if AppHash(root, p.LogRoot, p.LogSize) != appHash {
-		return fmt.Errorf("%w: it leads to another app hash", ErrProof)
 	}
 	return nil
 }
 
-// root returns the tree root under which the proof shows value under treeKey,
-// or nothing if value is nil.
-func (p *KeyProof) root(treeKey [32]byte, value []byte) (root [32]byte, err error) {
+func (p *KeyProof) verify(appHash, treeKey [32]byte, value []byte) error {
 	if len(p.Proof) == 0 {
 		if value != nil {
-			return root, errors.New("an empty tree holds no value")
+			return errors.New("an empty tree holds no value")
 		}
-		return root, nil
+		return p.leads(nil, appHash)
 	}
 	if len(p.Proof) > maxProof {
-		return root, errors.New("too long")
+		return errors.New("too long")
 	}
 	var c ics23.CommitmentProof
 	if c.Unmarshal(p.Proof) != nil {
-		return root, errors.New("not an ICS23 proof")
+		return errors.New("not an ICS23 proof")
 	}
 	// Protobuf has many encodings of one message: only ours counts.
 	if again, err := c.Marshal(); err != nil || !bytes.Equal(again, p.Proof) {
-		return root, errors.New("not in its one encoding")
+		return errors.New("not in its one encoding")
 	}
-	var calc []byte
+	// The root is compared before ICS23 walks the paths, which are then those
+	// of the tree and not the sender's.
+	exist, absent := c.GetExist(), c.GetNonexist()
 	switch {
-	case c.GetExist() != nil && value != nil:
-		calc, err = c.GetExist().Calculate()
-	case c.GetNonexist() != nil && value == nil:
-		// ICS23 itself leaves the name of the absent key unchecked.
-		if !bytes.Equal(c.GetNonexist().Key, treeKey[:]) {
-			return root, errors.New("of another key")
+	case exist != nil && value != nil:
+		root, err := exist.Calculate()
+		if err != nil {
+			return errors.New("no root can be computed")
 		}
-		calc, err = c.GetNonexist().Calculate()
-	default:
-		return root, errors.New("not of the kind asked for")
-	}
-	if err != nil || len(calc) != len(root) {
-		return root, errors.New("no root can be computed")
-	}
-	if value != nil {
+		if err := p.leads(root, appHash); err != nil {
+			return err
+		}
 		sum := sha256.Sum256(value)
-		if !ics23.VerifyMembership(ics23.SmtSpec, calc, &c, treeKey[:], sum[:]) {
-			return root, errors.New("of another key or value")
+		if !ics23.VerifyMembership(ics23.SmtSpec, root, &c, treeKey[:], sum[:]) {
+			return errors.New("of another key or value")
 		}
-	} else if !ics23.VerifyNonMembership(ics23.SmtSpec, calc, &c, treeKey[:]) {
-		return root, errors.New("absence is not shown")
+	case absent != nil && value == nil:
+		root, err := absent.Calculate()
+		if err != nil {
+			return errors.New("no root can be computed")
+		}
+		if err := p.leads(root, appHash); err != nil {
+			return err
+		}
+		// ICS23 itself leaves the name of the absent key unchecked.
+		if !bytes.Equal(absent.Key, treeKey[:]) {
+			return errors.New("of another key")
+		}
+		if !ics23.VerifyNonMembership(ics23.SmtSpec, root, &c, treeKey[:]) {
+			return errors.New("absence is not shown")
+		}
+	default:
+		return errors.New("not of the kind asked for")
 	}
-	return [32]byte(calc), nil
+	return nil
+}
+
+// leads compares the app hash over a tree root, nil for the empty tree's.
+func (p *KeyProof) leads(root []byte, appHash [32]byte) error {
+	var tree [32]byte
+	if len(root) != 0 && len(root) != len(tree) {
+		return errors.New("no root can be computed")
+	}
+	copy(tree[:], root)
+	if AppHash(tree, p.LogRoot, p.LogSize) != appHash {
+		return errors.New("it leads to another app hash")
+	}
+	return nil
 }
 
 // Verify checks that under appHash the log holds entry at index. It reads no

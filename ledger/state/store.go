@@ -110,6 +110,9 @@ func (s *Store) load() (Meta, error) {
 	row, err := read(db, []byte{spaceMeta})
 	switch {
 	case errors.Is(err, errMissing):
+		if err := isEmpty(db); err != nil {
+			return meta, err
+		}
 	case err != nil:
 		return meta, fmt.Errorf("%w: meta: %w", ErrCorrupt, err)
 	default:
@@ -133,6 +136,22 @@ func (s *Store) load() (Meta, error) {
 		return meta, fmt.Errorf("%w: log: root differs from what was committed", ErrCorrupt)
 	}
 	return meta, nil
+}
+
+// isEmpty refuses a database that holds anything: a new store is empty.
+func isEmpty(db *pebble.DB) error {
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	found := it.First()
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if found {
+		return fmt.Errorf("%w: meta: %w", ErrCorrupt, errMissing)
+	}
+	return nil
 }
 
 // Close releases the store. Views still open are an error and of no more use.
