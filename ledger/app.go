@@ -170,10 +170,18 @@ func (a *App) rebase() error {
 // started reports whether there is a genesis to run on.
 func (b *base) started() bool { return b.chain.Version != 0 }
 
-// Close releases the state and closes the store. No ABCI call may follow.
+// Close waits for whoever holds, releases the state and closes the store. A
+// finalised block that was not committed is forgotten: it will be delivered
+// again. Afterwards Hold and queries are refused, and nothing else may be called.
 func (a *App) Close() error {
 	a.consensus.Lock()
 	defer a.consensus.Unlock()
+	if a.final == nil {
+		a.decided.Lock()
+	}
+	a.final = nil
+	a.halted.Store(true)
+	a.decided.Unlock()
 	a.check.Lock()
 	defer a.check.Unlock()
 	a.snapshots.Lock()

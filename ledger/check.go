@@ -24,7 +24,7 @@ func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.Respon
 	}
 	e := a.on(a.base, a.base.head.Height+1, a.base.head.Time)
 	e.quota = a.window
-	v := e.run(req.Tx)
+	v := e.try(req.Tx)
 	if v.refusal == nil {
 		a.window.take(v.signer, len(req.Tx))
 	}

@@ -21,7 +21,8 @@ var (
 	errNoResult     = tx.Refuse(0x0106, "ledger: no transaction of that id is committed")
 	errNoProof      = tx.Refuse(0x0107, "ledger: an answer of a module has no proof; ask for its rows by key")
 	errNoExtension  = tx.Refuse(0x0108, "ledger: the log was never of that size")
-	errHalted       = tx.Refuse(0x0109, "ledger: this node has halted; its operator must look at it")
+	errHalted       = tx.Refuse(0x0109, "ledger: this node has halted or is stopping")
+	errInternal     = tx.Refuse(0x010b, "ledger: the transaction ran into a fault of this program; please report it")
 	errAnswerFailed = tx.Refuse(0x010a, "ledger: the answer cannot be given")
 )
 
@@ -62,6 +63,7 @@ func codes() []tx.CodeInfo {
 		{Code: errNoProof.Code, Name: "ledger-no-proof", Text: errNoProof.Text},
 		{Code: errNoExtension.Code, Name: "ledger-no-extension", Text: errNoExtension.Text},
 		{Code: errHalted.Code, Name: "ledger-halted", Text: errHalted.Text},
+		{Code: errInternal.Code, Name: "ledger-internal", Text: errInternal.Text},
 		{Code: errAnswerFailed.Code, Name: "ledger-answer-failed", Text: errAnswerFailed.Text},
 	}
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
@@ -88,6 +89,23 @@ func (e *execution) run(raw []byte) (v verdict) {
 	return v
 }
 
+// try is run for transactions that nobody has decided on yet. A fault of the
+// program that this input alone sets off (an index out of range, a nil map)
+// refuses the input here, so that it never gets into a block; in a decided block
+// it halts. What panics on purpose, because the state cannot be trusted, halts
+// everywhere.
+func (e *execution) try(raw []byte) (v verdict) {
+	defer func() {
+		r := recover()
+		if _, fault := r.(runtime.Error); fault {
+			v = verdict{refusal: errInternal}
+		} else if r != nil {
+			panic(r)
+		}
+	}()
+	return e.run(raw)
+}
+
 // admit decides whether the bytes may be in this block at all, the cheapest
 // reasons against it first, and returns what is to be called. It writes
 // nothing.
@@ -148,9 +166,9 @@ func (e *execution) begin(misbehavior []abci.Misbehavior) {
 	e.keep(c)
 }
 
-// deliver runs one transaction of the block and records its result.
-func (e *execution) deliver(raw []byte) verdict {
-	v := e.run(raw)
+// deliver records the result of one transaction of the block, which run or try
+// has run.
+func (e *execution) deliver(raw []byte, v verdict) {
 	if v.admitted {
 		e.quota.take(v.signer, len(raw))
 	}
@@ -163,7 +181,6 @@ func (e *execution) deliver(raw []byte) verdict {
 		e.record(v.id, Result{Height: e.head.Height, Index: uint32(len(e.results)), Code: r.Code, Text: r.Log})
 	}
 	e.results = append(e.results, r)
-	return v
 }
 
 // end runs what comes after the transactions of a block.
@@ -241,7 +258,7 @@ func (a *App) execute(hash []byte, height, unix int64, txs [][]byte, misbehavior
 	e.hash = string(hash)
 	e.begin(misbehavior)
 	for _, raw := range txs {
-		e.deliver(raw)
+		e.deliver(raw, e.run(raw))
 	}
 	e.end()
 	return e

@@ -25,7 +25,7 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 		if size > room {
 			continue
 		}
-		v := e.run(raw)
+		v := e.try(raw)
 		if v.refusal != nil {
 			continue
 		}
@@ -55,9 +55,11 @@ func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposa
 	e.hash = string(req.Hash)
 	e.begin(req.Misbehavior)
 	for _, raw := range req.Txs {
-		if !e.deliver(raw).admitted {
+		v := e.try(raw)
+		if !v.admitted {
 			return reject, nil
 		}
+		e.deliver(raw, v)
 	}
 	e.end()
 	a.proposed = e

@@ -7,10 +7,12 @@ import (
 	"testing"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/google/go-cmp/cmp"
 
 	"salus/ledger"
 	"salus/ledger/ledgertest"
+	"salus/ledger/state"
 	"salus/ledger/tx"
 )
 
@@ -338,6 +340,42 @@ func TestHandlerWithAnUncodedErrorHalts(t *testing.T) {
 	}
 	if _, err := c.App(0).Ask("toy/counter", nil); err == nil {
 		t.Error("a halted node answered a query")
+	}
+}
+
+// An input that sets off a bug stays out of blocks; in a decided block it halts.
+func TestFaultOfTheProgramStaysOutOfBlocks(t *testing.T) {
+	c := newToy(t)
+	good, _ := c.Sign("toy.faulty", &faulty{0}, "alice")
+	bad, _ := c.Sign("toy.faulty", &faulty{9}, "alice")
+	wantCode(t, "without the fault", c.Check(good).Code, tx.CodeOK)
+	wantCode(t, "with the fault", c.Check(bad).Code, 0x010b)
+	if kept := c.Prepare(bad, good); len(kept) != 1 || !bytes.Equal(kept[0], good) {
+		t.Errorf("proposal: got %d transactions, want only the good one", len(kept))
+	}
+	if c.Process(bad) {
+		t.Error("a proposal with it was accepted")
+	}
+	c.Block(good)
+	if got := panics(func() { finalize(t, c.App(0), c, bad) }); got == "" {
+		t.Error("a decided block with it did not halt")
+	}
+}
+
+func TestClosedAppLetsNobodyHold(t *testing.T) {
+	p := toyNetwork()
+	a := open(t, p, t.TempDir())
+	initChain(t, p, a)
+	if _, err := a.FinalizeBlock(t.Context(), &abci.RequestFinalizeBlock{Height: 1}); err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan error)
+	go func() { waiting <- a.Hold(func(*state.View, ledger.Head) error { return nil }) }()
+	if err := a.Close(); err != nil { // between FinalizeBlock and Commit
+		t.Fatal(err)
+	}
+	if err := <-waiting; err == nil {
+		t.Error("somebody held a closed node")
 	}
 }
 

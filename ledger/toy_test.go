@@ -77,6 +77,19 @@ type broken struct{}
 
 func (*broken) Validate() error { return nil }
 
+// faulty handlers have a bug that some input sets off.
+type faulty struct {
+	At uint64 `cbor:"1,keyasint"`
+}
+
+func (*faulty) Validate() error { return nil }
+
+func runFaulty(c *ledger.Context, m *faulty) error {
+	counters.Put(c.State, []byte("faulty"), counter{1})
+	_ = make([]byte, 1)[m.At]
+	return nil
+}
+
 type byName struct {
 	Name string `cbor:"1,keyasint" json:"name"`
 }
@@ -88,6 +101,7 @@ func toy() ledger.Module {
 		Calls: []ledger.Call{
 			ledger.On("toy.add", runAdd),
 			ledger.On("toy.seat", runSeat),
+			ledger.On("toy.faulty", runFaulty),
 			ledger.On("toy.broken", func(*ledger.Context, *broken) error { return errors.New("disk on fire") }),
 		},
 		Queries: []ledger.Query{{
