@@ -1,0 +1,55 @@
+# Everything this project does, one target each. `make help` lists them.
+
+GO      ?= go
+BIN     := bin/salus
+NETWORK ?= .salus
+# Tools are pinned here and run through the module cache; nothing is installed globally.
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+FUZZTIME    ?= 10s
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo build test race lint vet fuzz golden model bench check clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+run: build ## Start four organisations with sample patients; Ctrl-C stops them.
+	$(BIN) devnet up --dir $(NETWORK)
+
+demo: build ## Tell the life of a record on a fresh or running network.
+	$(BIN) devnet demo --dir $(NETWORK)
+
+build: ## Build the one binary into bin/.
+	$(GO) build -trimpath -o $(BIN) ./cmd/salus
+
+test: ## Run every test.
+	$(GO) test -timeout 14m ./...
+
+race: ## Run the short tests of the concurrent rooms under the race detector.
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./ledger/... ./custody/... ./vault/... ./record/... ./client/... ./internal/peer/... ./gateway/...
+
+vet: ## Run go vet and gofmt.
+	$(GO) vet ./...
+	@test -z "$$(gofmt -l $$(git ls-files '*.go' | grep -v testdata))" || { gofmt -l $$(git ls-files '*.go' | grep -v testdata); echo "run gofmt -w on these"; exit 1; }
+
+lint: vet ## Run vet and the linters of .golangci.yml.
+	$(GO) run $(GOLANGCI) run ./...
+
+fuzz: ## Fuzz every decoder for FUZZTIME each.
+	./test/fuzz.sh $(FUZZTIME)
+
+golden: ## Write golden files and generated specs anew; read the diff.
+	$(GO) test ./internal/archtest ./ledger/... -update
+
+model: ## Check the release protocol exhaustively with spin.
+	./model/run.sh
+
+bench: ## Measure; writes docs/performance.md and test/perf/results.json.
+	$(GO) run ./test/perf
+
+check: lint test ## What a change must pass.
+
+clean: ## Remove the binary and the sample network.
+	rm -rf bin $(NETWORK)
