@@ -20,7 +20,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -362,13 +361,16 @@ func (c *Chain) Query(req *abci.RequestQuery) *abci.ResponseQuery {
 // WithKeys authenticates the accounts of these names, each as a member with the
 // key of its name, for chains without an identity module.
 func WithKeys(names ...string) ledger.Authenticator {
+	keys := map[tx.Account]tx.PublicKey{}
+	for _, n := range names {
+		keys[Account(n)] = Public(n)
+	}
 	return func(_ state.Reader, _ ledger.Head, p ledger.Params, b *tx.Body, e *tx.Envelope, digest tx.Hash, verify ledger.VerifyFunc) (ledger.Signer, error) {
-		i := slices.IndexFunc(names, func(n string) bool { return Account(n) == b.Signer })
-		if i < 0 {
+		key, ok := keys[b.Signer]
+		if !ok {
 			return ledger.Signer{}, tx.Refuse(tx.CodeUnknownSigner, "ledgertest: nobody of that account")
 		}
 		s := &e.Signatures[0]
-		key := Public(names[i])
 		if s.Account != b.Signer || s.Key != key.ID() {
 			return ledger.Signer{}, tx.Refuse(tx.CodeKeyInactive, "ledgertest: not the account's key")
 		}

@@ -68,11 +68,11 @@ func floats(x float64, n int) bool { // want "floating point"
 }
 
 func outside() {
-	_ = time.Now()                  // want "clock"
-	now := time.Now                 // want "clock"
-	_ = time.Since(now())           // want "clock"
+	_ = time.Now()                   // want "clock"
+	now := time.Now                  // want "clock"
+	_ = time.Since(now())            // want "clock"
 	_ = time.Unix(1, 0).UTC().Unix() // a time that a block told us
-	_ = time.Unix(1, 0).Local()     // want "time zone"
+	_ = time.Unix(1, 0).Local()      // want "time zone"
 	_ = rand.Int()
 	_ = os.Args
 	fmt.Println() // want "output"
