@@ -85,3 +85,5 @@ func (m *model) appHash() [32]byte {
 	r := m.roots()
 	return sum([]byte("salus/apphash/v1\x00"), r.Tree[:], r.Log[:], binary.BigEndian.AppendUint64(nil, r.Size))
 }
+
+func sortedKeys(rows map[string]string) []string { return slices.Sorted(maps.Keys(rows)) }
