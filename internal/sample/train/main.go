@@ -1,0 +1,118 @@
+// Command train makes a compression dictionary for seal/compress from the project's own
+// synthetic patients: no real record, and no other data set, has any part in it.
+//
+// A dictionary that records were sealed with must stay as it is for ever, so train never
+// writes over a file: a better dictionary is a new version under a new ID.
+//
+//	train <file> <id>
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/klauspost/compress/zstd"
+
+	"salus/internal/sample"
+)
+
+const (
+	patients  = 60
+	resources = 150       // of each patient
+	history   = 112 << 10 // bytes of the dictionary's content
+	window    = 16        // bytes that must be seen to call a piece of text known
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 2 {
+		return errors.New("train: want a file and an ID")
+	}
+	id, err := strconv.ParseUint(args[1], 10, 31)
+	if err != nil {
+		return fmt.Errorf("train: ID: %w", err)
+	}
+	d, err := Train(uint32(id))
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("train: a dictionary is never written over: %w", err)
+	}
+	_, err = f.Write(d)
+	return errors.Join(err, f.Close())
+}
+
+// Train returns a dictionary. Its history is whole resources, each chosen because much of
+// it is new; whole ones because an identifier between two matches then costs no new offset.
+func Train(id uint32) ([]byte, error) {
+	var all [][]byte
+	for seed := range uint64(patients) {
+		all = append(all, bytes.Split(bytes.TrimSpace(sample.NDJSON(seed, resources)), []byte("\n"))...)
+		all = append(all, entries(sample.Bundle(seed, resources))...)
+	}
+	d, err := zstd.BuildDict(zstd.BuildDictOptions{
+		ID: id, Contents: all[:6000], History: choose(all), Offsets: [3]int{1, 4, 8}, CompatV155: true, Level: zstd.SpeedBetterCompression,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	return d, nil
+}
+
+// entries takes the resources out of a Bundle that package sample wrote, one a line.
+func entries(bundle []byte) [][]byte {
+	var out [][]byte
+	for line := range bytes.Lines(bundle) {
+		_, rest, ok := bytes.Cut(line, []byte(`"resource":`))
+		if end := bytes.LastIndex(rest, []byte(`,"request":`)); ok && end > 0 {
+			out = append(out, rest[:end])
+		}
+	}
+	return out
+}
+
+// choose fills the history in three rounds, from resources that are half new to those that
+// are a fifth new, and puts the first chosen last, where offsets are short.
+func choose(all [][]byte) []byte {
+	seen := map[string]bool{}
+	var chosen [][]byte
+	total := 0
+	for _, wanted := range []float64{0.5, 0.3, 0.2} {
+		for _, r := range all {
+			if total+len(r) > history || fresh(r, seen) <= wanted {
+				continue
+			}
+			for i := 0; i+window <= len(r); i++ {
+				seen[string(r[i:i+window])] = true
+			}
+			chosen, total = append(chosen, r), total+len(r)
+		}
+	}
+	var out []byte
+	for i := len(chosen) - 1; i >= 0; i-- {
+		out = append(out, chosen[i]...)
+	}
+	return out
+}
+
+// fresh returns the share of r that was not seen.
+func fresh(r []byte, seen map[string]bool) float64 {
+	n := 0
+	for i := 0; i+window <= len(r); i++ {
+		if !seen[string(r[i:i+window])] {
+			n++
+		}
+	}
+	return float64(n) / float64(len(r))
+}
