@@ -47,6 +47,9 @@ func (l *Local) Broadcast(ctx context.Context, raw []byte) error {
 	}
 	select {
 	case r := <-verdict:
+		if r.Code == tx.CodeQuota {
+			return ErrBusy // the next block has room again
+		}
 		if r.Code != tx.CodeOK {
 			return tx.Refuse(r.Code, r.Log)
 		}

@@ -68,24 +68,27 @@ func (e *execution) context(w state.Writer) *Context {
 }
 
 // run runs one transaction: decode, authenticate, replay window, handler. What
-// it writes is kept only if it succeeds.
+// the handler writes is kept only if it succeeds. A transaction that its
+// handler refuses still uses its nonce up: its signer was told no, and nobody
+// who kept the bytes may turn that into a yes later.
 func (e *execution) run(raw []byte) (v verdict) {
 	scratch := state.NewCache(e.cache)
 	c := e.context(scratch)
 	call, payload, w, err := e.admit(c, raw, &v)
-	if err == nil {
-		v.admitted, v.signer = true, c.Signer
-		err = call.run(c, payload)
-	}
 	if err != nil {
-		scratch.Discard()
 		v.refusal = refused(err)
 		return v
 	}
+	v.admitted, v.signer = true, c.Signer
+	if err := call.run(c, payload); err != nil {
+		scratch.Discard()
+		v.refusal = refused(err)
+	} else {
+		e.validators = append(e.validators, c.validators...)
+		v.events = c.events
+	}
 	windows.Put(scratch, c.Signer.Account[:], w)
 	scratch.Flush()
-	e.validators = append(e.validators, c.validators...)
-	v.events = c.events
 	return v
 }
 

@@ -41,13 +41,17 @@ func TestAcceptedTransactionTakesEffectOnce(t *testing.T) {
 	}
 }
 
-func TestRefusedTransactionChangesNothing(t *testing.T) {
+func TestRefusedTransactionChangesNothingButItsNonce(t *testing.T) {
 	c := newToy(t)
-	before := c.Head().AppHash
+	size := view(t, c).Size()
 	raw, id := c.Sign("toy.add", &add{"apples", 101}, "alice")
 	wantCode(t, "over the limit", c.DoRaw(raw).Code, errToyLimit.Code)
-	if c.Head().AppHash != before {
-		t.Error("a refused transaction changed the app hash")
+	v := view(t, c)
+	if got := value(t, v, "apples"); got != 0 || v.Size() != size {
+		t.Errorf("a refused transaction left %d apples and %d log entries, want none", got, v.Size()-size)
+	}
+	if got := ledger.NextNonce(v, ledgertest.Account("alice")); got != 2 {
+		t.Errorf("next nonce: got %d, want 2", got)
 	}
 	if r, ok := c.App(0).Result(id); !ok || r.Code != errToyLimit.Code || r.Height != 1 || r.Text != errToyLimit.Text {
 		t.Errorf("result: got %+v, %v, want the refusal at height 1", r, ok)
@@ -106,12 +110,17 @@ func TestReplayWindow(t *testing.T) {
 	}
 }
 
-func TestRefusedTransactionKeepsItsNonce(t *testing.T) {
+// Who was told no must not find a yes later: the same bytes can never succeed.
+func TestRefusedTransactionCannotComeBack(t *testing.T) {
 	c := newToy(t)
-	raw, _ := c.SignWith("toy.add", &add{"apples", 101}, 1, 100, "alice")
+	c.Do("toy.add", &add{"apples", 60}, "bob")
+	raw, _ := c.SignWith("toy.add", &add{"apples", 60}, 1, 100, "alice")
 	wantCode(t, "over the limit", c.DoRaw(raw).Code, errToyLimit.Code)
-	raw, _ = c.SignWith("toy.add", &add{"apples", 100}, 1, 100, "alice")
-	wantCode(t, "the same nonce", c.DoRaw(raw).Code, tx.CodeOK)
+	wantCode(t, "the same bytes", c.DoRaw(raw).Code, tx.CodeNonceReplay)
+	raw, _ = c.SignWith("toy.add", &add{"apples", 40}, 1, 100, "alice")
+	wantCode(t, "the same nonce", c.DoRaw(raw).Code, tx.CodeNonceReplay)
+	raw, _ = c.SignWith("toy.add", &add{"apples", 40}, 2, 100, "alice")
+	wantCode(t, "the next nonce", c.DoRaw(raw).Code, tx.CodeOK)
 }
 
 func TestExpiry(t *testing.T) {
@@ -140,8 +149,10 @@ func TestExpiry(t *testing.T) {
 func TestNotAdmitted(t *testing.T) {
 	c := newToy(t)
 	good, _ := c.SignWith("toy.add", &add{"g", 1}, 1, 100, "alice")
+	nonce := uint64(1)
 	resign := func(chain string, kind tx.Kind, payload []byte) []byte {
-		body := tx.MustEncode(tx.Body{Chain: chain, Kind: kind, Payload: payload, Signer: ledgertest.Account("alice"), Nonce: 1, Expiry: 100})
+		nonce++
+		body := tx.MustEncode(tx.Body{Chain: chain, Kind: kind, Payload: payload, Signer: ledgertest.Account("alice"), Nonce: nonce, Expiry: 100})
 		s, err := ledgertest.Signer("alice").Sign(tx.Digest(body, ledgertest.ChainID))
 		if err != nil {
 			t.Fatal(err)
@@ -176,12 +187,13 @@ func TestNotAdmitted(t *testing.T) {
 			}
 			before := c.Head().AppHash
 			// What was signed and in time may be in a block: its sender learns why.
-			if got, want := c.Process(s.raw), s.want == tx.CodePayload || s.want == errToyZero.Code; got != want {
-				t.Errorf("proposal with it accepted: got %v, want %v", got, want)
+			signed := s.want == tx.CodePayload || s.want == errToyZero.Code
+			if got := c.Process(s.raw); got != signed {
+				t.Errorf("proposal with it accepted: got %v, want %v", got, signed)
 			}
 			wantCode(t, "FinalizeBlock", c.Finalize(s.raw).TxResults[0].Code, s.want)
-			if c.Head().AppHash != before {
-				t.Error("it changed the app hash")
+			if got := c.Head().AppHash != before; got != signed {
+				t.Errorf("it changed the app hash: got %v, want %v", got, signed)
 			}
 		})
 	}

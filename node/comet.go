@@ -121,7 +121,8 @@ func (l cometLog) Debug(string, ...any)       {}
 func (l cometLog) Info(msg string, kv ...any) { l.log.Debug(msg, stringers(kv)...) }
 func (l cometLog) Warn(msg string, kv ...any) { l.log.Debug(msg, stringers(kv)...) }
 func (l cometLog) Error(msg string, kv ...any) {
-	if l.quiet {
+	// Closing the RPC listener is how a stop looks to CometBFT.
+	if l.quiet || msg == "Error serving server" {
 		l.log.Debug(msg, stringers(kv)...)
 		return
 	}
