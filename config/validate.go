@@ -1,0 +1,130 @@
+package config
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"salus/ledger/tx"
+)
+
+// Validate reports the first key that cannot work.
+func (c *Config) Validate() error {
+	if c.Member == (tx.Account{}) {
+		return errors.New("config: member: the organisation's account is missing")
+	}
+	if c.Name == "" || len(c.Name) > 64 || strings.ContainsFunc(c.Name, notNameRune) {
+		return errors.New("config: name: use 1 to 64 letters, digits and dashes")
+	}
+	if err := c.validateRoles(); err != nil {
+		return err
+	}
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("config: log_level: unknown level %q", c.LogLevel)
+	}
+	if err := c.validateListeners(); err != nil {
+		return err
+	}
+	for _, p := range c.Ledger.Peers {
+		if !validPeer(p) {
+			return fmt.Errorf("config: ledger.peers: %q is not <node id>@host:port", p)
+		}
+	}
+	if h := c.Ledger.Heartbeat.Duration; h <= 0 || h > 7*time.Second {
+		return errors.New("config: ledger.heartbeat: must be above 0 and at most 7s, half the custodians' lease")
+	}
+	if d := c.Custody.CompactEvery.Duration; d <= 0 || d > 24*time.Hour {
+		return errors.New("config: custody.compact_every: must be above 0 and at most 24h")
+	}
+	if c.Vault.ScrubEvery.Duration <= 0 {
+		return errors.New("config: vault.scrub_every: must be above 0")
+	}
+	if f := c.Record.Fold.Duration; f < 0 || f > time.Second {
+		return errors.New("config: record.fold: must be between 0 and 1s")
+	}
+	return c.Ledger.StateSync.validate()
+}
+
+// validateRoles: a role that is left out would run all the same, so leaving one out is refused.
+func (c *Config) validateRoles() error {
+	all := Default("").Roles
+	for i, r := range c.Roles {
+		if !slices.Contains(all, r) {
+			return fmt.Errorf("config: roles: unknown role %q", r)
+		}
+		if slices.Contains(c.Roles[:i], r) {
+			return fmt.Errorf("config: roles: %q twice", r)
+		}
+	}
+	if len(c.Roles) != len(all) {
+		return fmt.Errorf("config: roles: one process runs all of %s", strings.Join(all, ", "))
+	}
+	return nil
+}
+
+func (c *Config) validateListeners() error {
+	taken := map[string]string{}
+	for _, a := range []struct{ key, addr string }{
+		{"ledger.listen", c.Ledger.Listen}, {"ledger.rpc", c.Ledger.RPC}, {"peer.listen", c.Peer.Listen}, {"gateway.listen", c.Gateway.Listen},
+	} {
+		if a.key == "ledger.rpc" && a.addr == "" {
+			continue
+		}
+		if !validAddress(a.addr) {
+			return fmt.Errorf("config: %s: want host:port", a.key)
+		}
+		if other, ok := taken[a.addr]; ok {
+			return fmt.Errorf("config: %s: the same address as %s", a.key, other)
+		}
+		taken[a.addr] = a.key
+	}
+	return nil
+}
+
+func (s StateSync) validate() error {
+	if !s.Enable {
+		return nil
+	}
+	if len(s.Servers) < 2 {
+		return errors.New("config: ledger.state_sync.servers: name at least two")
+	}
+	for _, addr := range s.Servers {
+		if u, err := url.Parse(addr); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("config: ledger.state_sync.servers: %q is not http://host:port", addr)
+		}
+	}
+	if s.TrustHeight <= 0 {
+		return errors.New("config: ledger.state_sync.trust_height: must be above 0")
+	}
+	if b, err := hex.DecodeString(s.TrustHash); err != nil || len(b) != 32 {
+		return errors.New("config: ledger.state_sync.trust_hash: want 64 hex digits")
+	}
+	return nil
+}
+
+// validAddress accepts host:port with a port that can be listened on.
+func validAddress(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	return err == nil && perr == nil && n > 0
+}
+
+// validPeer accepts "<40 hex digits>@host:port".
+func validPeer(peer string) bool {
+	id, addr, ok := strings.Cut(peer, "@")
+	b, err := hex.DecodeString(id)
+	host, _, _ := net.SplitHostPort(addr)
+	return ok && err == nil && len(b) == 20 && host != "" && validAddress(addr)
+}
+
+func notNameRune(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r >= 'A' && r <= 'Z')
+}
