@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,8 @@ import (
 const (
 	patients  = 60
 	resources = 150       // of each patient
-	history   = 112 << 10 // bytes of the dictionary's content
+	history   = 112 << 10 // bytes of the dictionary's content: resources on one line ...
+	pretty    = 48 << 10  // ... and as they stand in indented Bundles
 	window    = 16        // bytes that must be seen to call a piece of text known
 )
 
@@ -62,7 +64,7 @@ func Train(id uint32) ([]byte, error) {
 		all = append(all, entries(sample.Bundle(seed, resources))...)
 	}
 	d, err := zstd.BuildDict(zstd.BuildDictOptions{
-		ID: id, Contents: all[:6000], History: choose(all), Offsets: [3]int{1, 4, 8}, CompatV155: true, Level: zstd.SpeedBetterCompression,
+		ID: id, Contents: all[:6000], History: append(choose(indented(all), pretty), choose(all, history)...), Offsets: [3]int{1, 4, 8}, CompatV155: true, Level: zstd.SpeedBetterCompression,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
@@ -82,15 +84,31 @@ func entries(bundle []byte) [][]byte {
 	return out
 }
 
+// indented returns a part of all as exports indent the entries of a Bundle: by 4 or 2 spaces.
+func indented(all [][]byte) [][]byte {
+	var out [][]byte
+	for i, r := range all[:len(all)/4] {
+		var b bytes.Buffer
+		prefix, indent := "            ", "    "
+		if i%3 == 2 {
+			prefix, indent = "      ", "  "
+		}
+		if json.Indent(&b, r, prefix, indent) == nil {
+			out = append(out, b.Bytes())
+		}
+	}
+	return out
+}
+
 // choose fills the history in three rounds, from resources that are half new to those that
 // are a fifth new, and puts the first chosen last, where offsets are short.
-func choose(all [][]byte) []byte {
+func choose(all [][]byte, size int) []byte {
 	seen := map[string]bool{}
 	var chosen [][]byte
 	total := 0
 	for _, wanted := range []float64{0.5, 0.3, 0.2} {
 		for _, r := range all {
-			if total+len(r) > history || fresh(r, seen) <= wanted {
+			if total+len(r) > size || fresh(r, seen) <= wanted {
 				continue
 			}
 			for i := 0; i+window <= len(r); i++ {
