@@ -2,9 +2,11 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble"
 	"github.com/cockroachdb/pebble/bloom"
@@ -144,19 +146,26 @@ func (b *base) draft(root [32]byte, log *compact.Range) *draft {
 	return &draft{base: b, batch: b.db.NewBatch(), root: root, log: cloneRange(log)}
 }
 
-// page notes a changed page. An error of Set can only be that the batch was
-// committed.
-func (d *draft) page(k pageKey, p *page) {
-	d.pages = append(d.pages, draftPage{k, p})
-	d.key = k.append(d.key[:0])
-	if p == nil {
-		d.del(d.key)
-		return
+// page notes a changed page.
+func (d *draft) page(k pageKey, p *page) { d.pages = append(d.pages, draftPage{k, p}) }
+
+// writePages puts the changed pages into the batch, in the order of their keys:
+// Pebble takes sorted keys in faster.
+func (d *draft) writePages() {
+	slices.SortStableFunc(d.pages, func(a, b draftPage) int { return cmp.Compare(a.key.n, b.key.n) })
+	for i := range d.pages {
+		p := &d.pages[i]
+		d.key = p.key.append(d.key[:0])
+		if p.page == nil {
+			d.del(d.key)
+			continue
+		}
+		d.value = p.page.append(d.value[:0])
+		d.set(d.key, d.value)
 	}
-	d.value = p.append(d.value[:0])
-	d.set(d.key, d.value)
 }
 
+// set changes the batch. An error can only be that it was committed.
 func (d *draft) set(key, value []byte) {
 	if err := d.batch.Set(key, value, nil); err != nil {
 		panic("state: internal error: " + err.Error())
@@ -187,6 +196,7 @@ func (d *draft) rows(changes []rowChange) error {
 		return err
 	}
 	d.root = root
+	d.writePages()
 	for i := range changes {
 		if !changed[i] {
 			continue

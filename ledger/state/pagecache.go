@@ -4,7 +4,8 @@ package state
 // the writer.
 type pageCache struct {
 	limit, used int64
-	pages       map[pageKey]*cached
+	upper       [1 + 1<<4 + 1<<8 + 1<<12 + 1<<16]*cached // depths 0 to 4: no hashing for the busy ones
+	lower       map[pageKey]*cached
 	ring        cached // next is the newest, prev the oldest
 }
 
@@ -15,7 +16,7 @@ type cached struct {
 }
 
 func newPageCache(limit int64) *pageCache {
-	c := &pageCache{limit: limit, pages: make(map[pageKey]*cached)}
+	c := &pageCache{limit: limit, lower: make(map[pageKey]*cached)}
 	c.ring.prev, c.ring.next = &c.ring, &c.ring
 	return c
 }
@@ -24,8 +25,25 @@ func newPageCache(limit int64) *pageCache {
 // ring.
 const overhead = 160
 
+// place returns where upper keeps the page; nil if that is in lower.
+func (c *pageCache) place(k *pageKey) **cached {
+	if k.n > 4 {
+		return nil
+	}
+	first := (1<<(pageBits*k.n) - 1) / (pageSlots - 1) // pages above
+	prefix := (int(k.path[0])<<8 | int(k.path[1])) >> (16 - pageBits*k.n)
+	return &c.upper[first+prefix]
+}
+
+func (c *pageCache) find(k *pageKey) *cached {
+	if p := c.place(k); p != nil {
+		return *p
+	}
+	return c.lower[*k]
+}
+
 func (c *pageCache) get(k pageKey) *page {
-	e := c.pages[k]
+	e := c.find(&k)
 	if e == nil {
 		return nil
 	}
@@ -35,10 +53,14 @@ func (c *pageCache) get(k pageKey) *page {
 }
 
 func (c *pageCache) put(k pageKey, p *page) {
-	e := c.pages[k]
+	e := c.find(&k)
 	if e == nil {
 		e = &cached{key: k}
-		c.pages[k] = e
+		if at := c.place(&k); at != nil {
+			*at = e
+		} else {
+			c.lower[k] = e
+		}
 	} else {
 		c.unlink(e)
 		c.used -= e.page.size() + overhead
@@ -52,10 +74,16 @@ func (c *pageCache) put(k pageKey, p *page) {
 }
 
 func (c *pageCache) drop(k pageKey) {
-	if e := c.pages[k]; e != nil {
-		c.unlink(e)
-		c.used -= e.page.size() + overhead
-		delete(c.pages, k)
+	e := c.find(&k)
+	if e == nil {
+		return
+	}
+	c.unlink(e)
+	c.used -= e.page.size() + overhead
+	if at := c.place(&k); at != nil {
+		*at = nil
+	} else {
+		delete(c.lower, k)
 	}
 }
 
