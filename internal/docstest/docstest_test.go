@@ -118,3 +118,35 @@ func TestMissingCommandLineIsAnError(t *testing.T) {
 		t.Error("got no error without a Makefile")
 	}
 }
+
+// TestEveryConfigurationKeyIsExplained: the operator's guide knows each key of the
+// configuration's reference, which is made from the code.
+func TestEveryConfigurationKeyIsExplained(t *testing.T) {
+	reference, err := os.ReadFile("../../docs/reference/config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guide, err := os.ReadFile("../../docs/running-a-node.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	section, keys := "", 0
+	for line := range strings.Lines(string(reference)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			section = strings.Trim(line, "[]") + "."
+			continue
+		}
+		name, _, ok := strings.Cut(line, " = ")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		keys++
+		if !strings.Contains(string(guide), "`"+section+name+"`") {
+			t.Errorf("docs/running-a-node.md: got no `%s%s`", section, name)
+		}
+	}
+	if keys == 0 {
+		t.Error("docs/reference/config.toml: got no key")
+	}
+}
