@@ -1,6 +1,9 @@
 package fhir
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // compartment names, for every type in R4's Patient compartment
 // (hl7.org/fhir/R4/compartmentdefinition-patient.html) and for the few others that point at
@@ -83,16 +86,26 @@ var compartment = map[string][]string{
 
 // Patient returns the reference to the patient whose the resource is, as the resource
 // writes it but without a version: "Patient/x", "urn:uuid:..." or an absolute URL. A
-// Patient is its own: "Patient/<id>". ok is false if nothing names one patient. A
+// Patient is its own: "Patient/<id>". ok is false if nothing names one patient, or if the
+// element that does names several. A
 // urn:uuid or other opaque reference is returned unresolved: only the Bundle around the
 // resource knows whether it is a Patient (GroupByPatient resolves it).
 func (r Resource) Patient() (ref string, ok bool) {
 	if r.typ == "Patient" {
-		return "Patient/" + r.id, r.id != ""
+		return ownReference(Item{Resource: r}), r.id != ""
 	}
-	for _, o := range r.owners() {
-		if o.kind == refPatient || o.kind == refOpaque {
-			return o.ref, true
+	for element := range r.owners() {
+		for _, o := range element {
+			switch {
+			case o.kind != refPatient && o.kind != refOpaque:
+			case ref != "" && ref != o.ref:
+				return "", false
+			default:
+				ref = o.ref
+			}
+		}
+		if ref != "" {
+			return ref, true
 		}
 	}
 	return "", false
@@ -113,24 +126,29 @@ type owner struct {
 	kind refKind
 }
 
-// owners returns the references that may name the patient, most telling first.
-func (r Resource) owners() []owner {
-	var out []owner
-	body := r.body()
-	for _, path := range compartment[r.typ] {
-		top, rest, _ := strings.Cut(path, ".")
-		for el := range body.get(top).elements() {
-			if rest != "" {
-				el = el.get(rest)
-			}
-			for ref := range el.elements() {
-				if o, ok := parseReference(ref); ok {
-					out = append(out, o)
+// owners yields the references that may name the patient, those of one element together,
+// the most telling element first.
+func (r Resource) owners() iter.Seq[[]owner] {
+	return func(yield func([]owner) bool) {
+		body := r.body()
+		for _, path := range compartment[r.typ] {
+			top, rest, _ := strings.Cut(path, ".")
+			var out []owner
+			for el := range body.get(top).elements() {
+				if rest != "" {
+					el = el.get(rest)
 				}
+				for ref := range el.elements() {
+					if o, ok := parseReference(ref); ok {
+						out = append(out, o)
+					}
+				}
+			}
+			if len(out) > 0 && !yield(out) {
+				return
 			}
 		}
 	}
-	return out
 }
 
 // parseReference reads a FHIR Reference (R4 2.3.0).
@@ -178,6 +196,8 @@ func classify(ref string) (refKind, string) {
 			return refOther, ref
 		} else if typ == "Patient" && validID(parts[n-1]) {
 			return refPatient, ref
+		} else if typ == "Patient" {
+			return refUnfollowed, ""
 		}
 	}
 	return refOpaque, ref

@@ -151,22 +151,20 @@ func (s *sorter) patientOf(it Item) (ref, code string) {
 		return ref, ""
 	}
 	lost := false
-	for _, o := range it.Resource.owners() {
-		switch o.kind {
-		case refPatient:
-			if ref, ok := s.resolve(o.ref, it); ok {
-				return ref, ""
-			}
-			return "", CodeReference
-		case refOpaque:
-			n, ok := s.byURL[o.ref]
-			if !ok {
+	for element := range it.Resource.owners() {
+		for _, o := range element {
+			found, known := s.follow(o, it)
+			switch {
+			case !known:
 				lost = true
-			} else if s.items[n].Resource.typ == "Patient" {
-				return ownReference(s.items[n]), ""
+			case found != "" && ref != "" && found != ref:
+				return "", CodeReference // one element, several patients
+			case found != "":
+				ref = found
 			}
-		case refUnfollowed:
-			lost = true
+		}
+		if ref != "" {
+			return ref, ""
 		}
 	}
 	switch {
@@ -176,6 +174,24 @@ func (s *sorter) patientOf(it Item) (ref, code string) {
 		return s.patients[0], ""
 	}
 	return "", CodeNoPatient
+}
+
+// follow returns the patient that a reference leads to, or "" if it leads to something
+// else; known is false if it leads nowhere.
+func (s *sorter) follow(o owner, it Item) (ref string, known bool) {
+	switch o.kind {
+	case refPatient:
+		return s.resolve(o.ref, it)
+	case refOpaque:
+		n, ok := s.byURL[o.ref]
+		if !ok || s.items[n].Resource.typ != "Patient" {
+			return "", ok
+		}
+		return ownReference(s.items[n]), true
+	case refUnfollowed:
+		return "", false
+	}
+	return "", true
 }
 
 // resolve turns a literal reference to a Patient into the name of its group. A relative
