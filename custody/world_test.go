@@ -63,8 +63,7 @@ type world struct {
 	clock  time.Time
 	blocks []*abci.RequestFinalizeBlock
 	nonces map[tx.Account]uint64
-	stuck  bool // the chain makes no blocks
-	halt   chan struct{}
+	halt   chan struct{} // while it is not nil, no transaction of a custodian commits
 }
 
 // A member is one organisation's node.
@@ -80,11 +79,52 @@ type member struct {
 	down    bool // does not answer
 	skew    time.Duration
 	calls   map[string]int // answered, by path
+
+	// Hooks at the seams, to stop a process there or to let a block in between.
+	beforeHold, afterHold     func()
+	beforeSubmit, afterSubmit func(tx.Kind) error
+}
+
+// View, Head and Hold implement Ledger.
+func (m *member) View() *state.View { return m.app.View() }
+func (m *member) Head() ledger.Head { return m.app.Head() }
+func (m *member) Hold(f func(*state.View, ledger.Head) error) error {
+	if m.beforeHold != nil {
+		m.beforeHold()
+	}
+	err := m.app.Hold(f)
+	if m.afterHold != nil {
+		m.afterHold()
+	}
+	return err
+}
+
+// beginEpoch puts another committee in force, which no transaction of the real modules can
+// do yet.
+type beginEpoch struct {
+	Epoch committee.Epoch `cbor:"1,keyasint"`
+}
+
+const kindEpoch tx.Kind = "epochs.begin"
+
+func (*beginEpoch) Validate() error { return nil }
+
+func (m *beginEpoch) handle(c *ledger.Context) error {
+	c.State.Set(committee.EpochKey(m.Epoch.Epoch), tx.MustEncode(m.Epoch))
+	c.State.Set([]byte{committee.Prefix, 0x02}, tx.MustEncode(struct {
+		Epoch uint64 `cbor:"1,keyasint"`
+	}{m.Epoch.Epoch}))
+	return nil
+}
+
+func epochs() ledger.Module {
+	begin := ledger.On(kindEpoch, func(c *ledger.Context, m *beginEpoch) error { return m.handle(c) })
+	return ledger.Module{Name: "epochs", Prefix: 0x70, Calls: []ledger.Call{begin}}
 }
 
 func modules() []ledger.Module {
 	return []ledger.Module{
-		governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(),
+		governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(), epochs(),
 	}
 }
 
@@ -101,7 +141,8 @@ func newWorld(t testing.TB) *world {
 	for _, p := range []string{"alice", "bob", "carol"} {
 		w.must("hospital", identity.KindEnrol, &identity.Enrol{Patient: account(p), Keys: []tx.PublicKey{public(p)}})
 	}
-	w.rotate()
+	w.rotate() // publishes
+	w.rotate() // copies what the others published
 	return w
 }
 
@@ -180,7 +221,7 @@ func (m *member) close() {
 
 func (m *member) open(dir string) (*Custodian, error) {
 	return Open(Config{
-		Self: account(m.name), Chain: chainID, Dir: dir, Ledger: m.app, Changed: m.hub.Changed, Submit: m, Links: m,
+		Self: account(m.name), Chain: chainID, Dir: dir, Ledger: m, Changed: m.hub.Changed, Submit: m, Links: m,
 		Sign: private(m.name), HasPack: m.vault.HasPack, Now: m.now, Log: slog.New(slog.NewTextHandler(m.w.Output(), nil)),
 	})
 }
@@ -291,7 +332,15 @@ func (m *member) Submit(ctx context.Context, kind tx.Kind, msg tx.Message) (clie
 			return client.Committed{}, ctx.Err()
 		}
 	}
+	if m.beforeSubmit != nil {
+		if err := m.beforeSubmit(kind); err != nil {
+			return client.Committed{}, err
+		}
+	}
 	id, err := m.w.do(m.name, kind, msg)
+	if m.afterSubmit != nil && err == nil {
+		err = m.afterSubmit(kind)
+	}
 	return client.Committed{ID: id}, err
 }
 
