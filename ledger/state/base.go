@@ -61,7 +61,7 @@ func openBase(dir string, o Options, wal bool) (*base, error) {
 		return nil, err
 	}
 	b.db = db
-	b.tree = &tree{pages: b.pages, read: func(k pageKey) (*page, error) { return readPage(db, k) }}
+	b.tree = &tree{pages: b.pages, read: func(k pageKey, p *page) error { return readPageInto(db, k, p) }}
 	return b, nil
 }
 
@@ -104,16 +104,20 @@ func read(r pebble.Reader, key []byte) ([]byte, error) {
 
 // readPage reads a page of the tree.
 func readPage(r pebble.Reader, k pageKey) (*page, error) {
+	p := new(page)
+	return p, readPageInto(r, k, p)
+}
+
+func readPageInto(r pebble.Reader, k pageKey, p *page) error {
 	var buf [40]byte
 	v, c, err := r.Get(k.append(buf[:0]))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, fmt.Errorf("tree page: %w", errMissing)
+		return fmt.Errorf("tree page: %w", errMissing)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("tree page: %w", err)
+		return fmt.Errorf("tree page: %w", err)
 	}
-	p, err := decodePage(v)
-	return p, errors.Join(err, c.Close())
+	return errors.Join(decodePage(v, p), c.Close())
 }
 
 // A rowChange is what becomes of a row.

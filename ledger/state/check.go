@@ -47,6 +47,7 @@ const checkStep = 1 << 18
 type checker struct {
 	view                 *View
 	progress             func(string)
+	seen                 *pageCache // of rows
 	pages, leaves, count uint64
 }
 
@@ -108,15 +109,14 @@ func (c *checker) page(k pageKey, want *[32]byte) error {
 // rows looks every row up in the tree. As every leaf is of one key and the
 // numbers agree, there is no leaf without its row either.
 func (c *checker) rows() error {
-	pages := newPageCache(16 << 20)
-	t := tree{pages: pages, read: func(k pageKey) (*page, error) { return readPage(c.view.version.snap, k) }}
+	c.seen = newPageCache(16 << 20)
 	var damage error
 	err := c.view.scan([]byte{spaceRow}, func(key, value []byte) bool {
 		var o op
 		o.set(&rowChange{key: key, value: value})
 		var found *entry
 		if c.view.Meta().TreeRoot != zeroHash {
-			if found, damage = t.find(&o.path); damage != nil {
+			if found, damage = c.find(&o.path); damage != nil {
 				return false
 			}
 		}
@@ -138,12 +138,16 @@ func (c *checker) rows() error {
 }
 
 // find returns the leaf in whose slot path ends; nil if that is empty.
-func (t *tree) find(path *[32]byte) (*entry, error) {
+func (c *checker) find(path *[32]byte) (*entry, error) {
 	var k pageKey
 	for {
-		p, err := t.page(k)
-		if err != nil {
-			return nil, err
+		p := c.seen.get(k)
+		if p == nil {
+			var err error
+			if p, err = readPage(c.view.version.snap, k); err != nil {
+				return nil, err
+			}
+			c.seen.put(k, p)
 		}
 		slot := k.slot(path)
 		switch bit := uint16(1) << slot; {

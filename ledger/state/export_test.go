@@ -13,8 +13,8 @@ func (s *Store) PageCacheUsed() int64 { return s.base.pages.used }
 
 // RecodePage, RecodeChunk and RecodeMeta decode b and encode it again.
 func RecodePage(b []byte) ([]byte, error) {
-	p, err := decodePage(b)
-	if err != nil {
+	var p page
+	if err := decodePage(b, &p); err != nil {
 		return nil, err
 	}
 	p.hash(1)

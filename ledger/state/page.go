@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
+	"slices"
 )
 
 // The tree is cut into pages of four levels. A page at depth n nibbles has 16
@@ -171,30 +172,30 @@ func (p *page) append(b []byte) []byte {
 	return b
 }
 
-// decodePage reads the bytes of a page and refuses all but what append gives.
-func decodePage(b []byte) (*page, error) {
+// decodePage reads the bytes of a page into p, whose memory it uses, and
+// refuses all but what append gives.
+func decodePage(b []byte, p *page) error {
 	if len(b) < 4 {
-		return nil, errPage
+		return errPage
 	}
-	p := &page{leaves: binary.BigEndian.Uint16(b), inner: binary.BigEndian.Uint16(b[2:])}
+	p.leaves, p.inner, p.known = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), 0
 	b = b[4:]
 	if p.leaves&p.inner != 0 || p.occupied() == 0 ||
 		len(b) != 64*bits.OnesCount16(p.leaves)+32*bits.OnesCount16(p.inner) {
-		return nil, errPage
+		return errPage
 	}
-	p.entries = make([]entry, bits.OnesCount16(p.occupied()))
-	i := 0
+	p.entries = slices.Grow(p.entries[:0], bits.OnesCount16(p.occupied()))
 	for m := p.occupied(); m != 0; m &= m - 1 {
-		e := &p.entries[i]
+		p.entries = p.entries[:len(p.entries)+1]
+		e := &p.entries[len(p.entries)-1]
 		if p.leaves&m&-m != 0 {
 			b = b[copy(e.key[:], b):]
 			b = b[copy(e.value[:], b):]
 		} else {
 			b = b[copy(e.hash[:], b):]
 		}
-		i++
 	}
-	return p, nil
+	return nil
 }
 
 // under reports whether every leaf of the page lies where its path says.

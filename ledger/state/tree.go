@@ -32,11 +32,14 @@ func sortOps(ops []op) {
 
 // A tree applies ops to pages. It belongs to the writer.
 type tree struct {
-	pages   *pageCache                     // of the last committed version
-	read    func(k pageKey) (*page, error) // what the cache does not hold
-	write   func(k pageKey, p *page)       // p is nil for a page that is no more
-	effect  func(o *op)                    // called for each op that changes a row
-	scratch [maxDepth][pageSlots]entry     // of update, by depth
+	pages  *pageCache                     // of the last committed version
+	read   func(k pageKey, p *page) error // what the cache does not hold, into p
+	write  func(k pageKey, p *page)       // p is nil for a page that is no more
+	effect func(o *op)                    // called for each op that changes a row
+	work   [maxDepth]struct {             // of update, by depth
+		old     page // read from the database
+		entries [pageSlots]entry
+	}
 }
 
 // maxDepth is the number of pages on the longest path.
@@ -81,23 +84,21 @@ func (t *tree) apply(root [32]byte, ops []op) ([32]byte, error) {
 	return n.entry.hash, nil
 }
 
+// page returns a page that is there. It is good until the next page of that
+// depth is asked for. What is read is not cached: the changed page will be.
 func (t *tree) page(k pageKey) (*page, error) {
 	if p := t.pages.get(k); p != nil {
 		return p, nil
 	}
-	p, err := t.read(k)
-	if err != nil {
-		return nil, err
-	}
-	t.pages.put(k, p)
-	return p, nil
+	p := &t.work[k.n].old
+	return p, t.read(k, p)
 }
 
 // update applies ops to the page k, which is old, or nil for none; then all ops
 // set leaves.
 func (t *tree) update(k pageKey, old *page, ops []op) (node, error) {
 	var next page
-	entries := t.scratch[k.n][:0]
+	entries := t.work[k.n].entries[:0]
 	var changed uint16
 	before := 0 // entries of old so far
 	for slot := range pageSlots {
