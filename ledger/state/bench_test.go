@@ -49,12 +49,61 @@ func BenchmarkInsert(b *testing.B) {
 					b.Fatal(err)
 				}
 				fill(b, s, 0, 0, n)
-				b.Log(s.Metrics())
 				if err := s.Close(); err != nil {
 					b.Fatal(err)
 				}
 			}
 			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}
+
+// BenchmarkProve measures proofs from a store of 100,000 rows, and their checks.
+func BenchmarkProve(b *testing.B) {
+	s, err := state.Open(b.TempDir(), state.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 100_000
+	fill(b, s, 0, 0, n)
+	v := s.View()
+	hash := v.Meta().AppHash
+	defer func() {
+		v.Close()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}()
+	key := func(i int, absent bool) []byte {
+		if absent {
+			return benchKey(n + i)
+		}
+		return benchKey(i % n)
+	}
+	for _, absent := range []bool{false, true} {
+		name := map[bool]string{false: "row", true: "absence"}[absent]
+		b.Run(name, func(b *testing.B) {
+			for i := range b.N {
+				if _, err := v.ProveKey(key(i, absent)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/verify", func(b *testing.B) {
+			p, err := v.ProveKey(key(7, absent))
+			if err != nil {
+				b.Fatal(err)
+			}
+			var value []byte
+			if !absent {
+				value, _ = v.Get(key(7, false))
+			}
+			for b.Loop() {
+				if err := p.Verify(hash, key(7, absent), value); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(p.Proof)), "B/proof")
 		})
 	}
 }

@@ -2,9 +2,6 @@ package state
 
 import "github.com/cockroachdb/pebble"
 
-// Metrics describes the database, for benchmarks.
-func (s *Store) Metrics() string { return s.base.db.Metrics().String() }
-
 // Database is what lies under the store, for tests that damage it.
 func (s *Store) Database() *pebble.DB { return s.base.db }
 

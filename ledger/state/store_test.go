@@ -187,3 +187,33 @@ func TestFullDiskRefusesAndKeepsWhatWasAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestPageCacheStaysInItsLimit however large the tree, and the tree is the same.
+func TestPageCacheStaysInItsLimit(t *testing.T) {
+	const limit = 256 << 10
+	small, err := state.Open("s", state.Options{FS: vfs.NewMem(), PageCache: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	large, err := state.Open("s", state.Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*state.Store{small, large} {
+		fill(t, s, 0, 0, 20_000)
+	}
+	if got := small.PageCacheUsed(); got > limit {
+		t.Errorf("got %d bytes of pages, want at most %d", got, limit)
+	}
+	if large.PageCacheUsed() < 4*limit {
+		t.Errorf("the tree of the test is too small: %d bytes", large.PageCacheUsed())
+	}
+	if small.Last() != large.Last() {
+		t.Error("the size of the cache changes the state")
+	}
+	for _, s := range []*state.Store{small, large} {
+		if err := errors.Join(s.Check(nil), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
