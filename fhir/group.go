@@ -150,8 +150,8 @@ func (s *sorter) patientOf(it Item) (ref, code string) {
 		}
 		return ref, ""
 	}
-	lost := false
 	for element := range it.Resource.owners() {
+		lost := false
 		for _, o := range element {
 			found, known := s.follow(o, it)
 			switch {
@@ -163,14 +163,14 @@ func (s *sorter) patientOf(it Item) (ref, code string) {
 				ref = found
 			}
 		}
-		if ref != "" {
+		switch {
+		case ref != "":
 			return ref, ""
+		case lost: // a less telling element must not decide instead
+			return "", CodeReference
 		}
 	}
-	switch {
-	case lost:
-		return "", CodeReference
-	case len(s.patients) == 1:
+	if len(s.patients) == 1 {
 		return s.patients[0], ""
 	}
 	return "", CodeNoPatient

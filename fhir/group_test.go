@@ -82,8 +82,9 @@ func TestEveryResourceGoesToItsOwnPatientOrNowhere(t *testing.T) {
 			[]string{at("urn:uuid:1", patient("child")), at("urn:uuid:2", patient("mother")),
 				alone(`{"resourceType":"AllergyIntolerance","patient":{"reference":"urn:uuid:1"},"recorder":{"reference":"urn:uuid:2"},"asserter":{"reference":"urn:uuid:2"}}`),
 				alone(`{"resourceType":"Coverage","policyHolder":{"reference":"urn:uuid:2"},"beneficiary":{"reference":"urn:uuid:1"}}`),
+				alone(`{"resourceType":"Coverage","policyHolder":{"reference":"urn:uuid:2"},"beneficiary":{"reference":"urn:uuid:9"}}`),
 				alone(`{"resourceType":"Observation","performer":[{"reference":"urn:uuid:2"}]}`)},
-			[]string{"Patient/child", "Patient/mother", "Patient/child", "Patient/child", CodeNoPatient},
+			[]string{"Patient/child", "Patient/mother", "Patient/child", "Patient/child", CodeReference, CodeNoPatient},
 		},
 		"elements inside lists": {
 			[]string{at("urn:uuid:1", patient("a")), at("urn:uuid:2", patient("b")),
