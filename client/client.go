@@ -1,11 +1,17 @@
-// Package client submits transactions to the ledger and reads it back, for the
-// node's own parts, the command line and other Go programs.
+// Package client submits transactions to the ledger, reads it back, and makes
+// receipts of what a node's replica holds, for the node's own parts, the command
+// line and other Go programs.
 //
-// Contract: Submit returns only after the transaction is committed (or refused)
-// and never turns one intent into two committed transactions: the same bytes are
-// sent again until they commit or expire, and only an expired transaction is
-// signed anew. Everything read can be verified against a header (see light.go).
-// It must never hold a key: signing is the caller's tx.Signer.
+//	submit     one intent, one transaction                       client.go
+//	transport  to the node in this process, to another's gateway local.go, http.go
+//	prove      receipts for strangers                            prover.go, trail.go
+//
+// Contract: Submit returns only after the transaction is committed or refused, or
+// says that it does not know; it never turns one intent into two committed
+// transactions: the same bytes are sent again until they commit or expire, and only
+// a transaction that can never commit is signed anew. A Transport's node is believed
+// about the ledger; who does not trust it asks for receipts (package receipt). It must
+// never hold a key: signing is the caller's tx.Signer.
 package client
 
 import (
@@ -22,7 +28,8 @@ import (
 // A Transport reaches one node of the network.
 type Transport interface {
 	// Broadcast hands a transaction to the node's mempool. A refusal by CheckTx is a
-	// *tx.Refusal; ErrBusy means try again later; already known is no error.
+	// *tx.Refusal; ErrBusy means that the node kept nothing and may be asked again; already
+	// known is no error. After any other error the node may or may not have it.
 	Broadcast(ctx context.Context, raw []byte) error
 	// Result says whether a transaction is committed and how it went.
 	Result(ctx context.Context, id tx.Hash) (Committed, bool, error)
@@ -42,10 +49,15 @@ type Committed struct {
 	Text   string  `cbor:"4,keyasint,omitempty" json:"text,omitempty"`
 }
 
-// Errors of submission. ErrUnreachable wraps transport failures.
+// Errors of submission.
 var (
-	ErrBusy        = errors.New("client: the node takes no transactions at the moment")
+	// ErrBusy: the node takes no transactions at the moment; nothing was kept.
+	ErrBusy = errors.New("client: the node takes no transactions at the moment")
+	// ErrUnreachable wraps transport failures.
 	ErrUnreachable = errors.New("client: the node is unreachable")
+	// ErrUncertain: the transaction was sent, and nobody said what became of it. It may still
+	// commit until it expires. The Committed beside it holds its id: Client.Wait tells.
+	ErrUncertain = errors.New("client: the transaction was sent but its result is not known")
 )
 
 // How long a transaction stays valid, in blocks, and how often its bytes are sent again.
@@ -88,62 +100,114 @@ type Submitter struct {
 func (s *Submitter) Account() tx.Account { return s.signers[0].Account() }
 
 // Submit signs and sends msg and waits until it is committed.
-// Errors: *tx.Refusal when the ledger refused it, ErrUnreachable, or ctx's error,
-// after which the transaction may still commit.
+//
+// Errors: *tx.Refusal when the ledger refused it, for good. ErrUnreachable, ErrBusy or ctx's
+// error when it was not sent. ErrUncertain, with ctx's error or ErrUnreachable in the chain,
+// when it may still commit. The ID of the result is set as soon as there is one.
 func (s *Submitter) Submit(ctx context.Context, kind tx.Kind, msg tx.Message) (Committed, error) {
 	if err := msg.Validate(); err != nil {
 		return Committed{}, err
 	}
 	for {
-		got, again, err := s.attempt(ctx, kind, msg)
-		if !again {
+		got, err := s.attempt(ctx, kind, msg)
+		if !errors.Is(err, errAgain) {
 			return got, err
 		}
 	}
 }
 
-// attempt sends one signed transaction to its end; again is true when it can never
-// commit (expired, or its nonce was taken by somebody else) and must be signed anew.
-func (s *Submitter) attempt(ctx context.Context, kind tx.Kind, msg tx.Message) (got Committed, again bool, err error) {
+// errAgain: the transaction can never commit, so the intent may be signed anew.
+var errAgain = errors.New("client: sign anew")
+
+// attempt takes one signed transaction to its end.
+func (s *Submitter) attempt(ctx context.Context, kind tx.Kind, msg tx.Message) (Committed, error) {
 	c := s.client
 	head, err := c.transport.Head(ctx)
 	if err != nil {
-		return got, false, err
+		return Committed{}, err
 	}
 	nonce, err := c.nonce(ctx, s.Account())
 	if err != nil {
-		return got, false, err
+		return Committed{}, err
 	}
 	expiry := uint64(head.Height) + expiryBlocks
 	raw, id, err := tx.Sign(c.chain, kind, msg, s.Account(), nonce, expiry, s.signers...)
 	if err != nil {
-		return got, false, fmt.Errorf("client: %w", err)
+		return Committed{}, fmt.Errorf("client: %w", err)
 	}
+	p := &pending{client: c, account: s.Account(), raw: raw, id: id, expiry: expiry}
 	for {
-		if err := c.broadcast(ctx, raw); err != nil {
-			if got, done, rerr := c.transport.Result(ctx, id); rerr == nil && done {
-				return got, false, refusal(got)
-			}
-			if code, ok := tx.CodeOf(err); ok && nonceTaken(code) {
-				c.forget(s.Account())
-				return got, true, nil
-			}
-			return got, false, err
+		if got, over, err := p.send(ctx); over {
+			got.ID = id
+			return got, err
 		}
 		wait, cancel := context.WithTimeout(ctx, resendEvery)
-		got, done, err := c.await(wait, id, expiry)
+		got, over, err := c.await(wait, id, expiry)
+		late := wait.Err() != nil
 		cancel()
+		got.ID = id
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return got, false, ctx.Err()
-		case err != nil && wait.Err() == nil:
-			return got, false, err
-		case done && got.Height == 0: // expired without being committed
-			return got, true, nil
-		case done:
-			return got, false, refusal(got)
+			return got, fmt.Errorf("%w: %w", ErrUncertain, ctx.Err())
+		case err != nil && !late:
+			return got, fmt.Errorf("%w: %w", ErrUncertain, err)
+		case over && got.Height == 0 && p.refused != nil: // expired, and not for want of a place
+			return got, p.refused
+		case over && got.Height == 0:
+			return got, errAgain
+		case over:
+			return got, refusal(got)
 		}
 	}
+}
+
+// pending is one signed transaction on its way.
+type pending struct {
+	client  *Client
+	account tx.Account
+	raw     []byte
+	id      tx.Hash
+	expiry  uint64
+	taken   bool  // the node took it once: others may have it, and it may commit until it expires
+	refused error // what the node said when it was sent again
+}
+
+// send broadcasts the bytes; over is true when that settled the transaction.
+func (p *pending) send(ctx context.Context) (got Committed, over bool, err error) {
+	err = p.client.broadcast(ctx, p.raw)
+	if err == nil {
+		p.taken, p.refused = true, nil
+		return got, false, nil
+	}
+	code, refused := tx.CodeOf(err)
+	if !refused {
+		if errors.Is(err, ErrBusy) && !p.taken {
+			return got, true, err // the node kept nothing
+		}
+		return got, true, fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	// A transaction that committed a moment ago is refused too: as a replay, or because
+	// what it asks for is done.
+	got, done, rerr := p.client.transport.Result(ctx, p.id)
+	switch {
+	case rerr == nil && done:
+		return got, true, refusal(got)
+	case rerr != nil && p.taken:
+		return got, true, fmt.Errorf("%w: %w", ErrUncertain, rerr)
+	case nonceTaken(code):
+		if err := p.client.skip(ctx, p.account); err != nil {
+			return got, true, err
+		}
+		return got, true, errAgain
+	case code == tx.CodeExpired:
+		return got, true, errAgain
+	case p.taken:
+		// Another node may hold it still, and the state may change back: the refusal is
+		// final only when the transaction has expired.
+		p.refused = err
+		return got, false, nil
+	}
+	return got, true, err
 }
 
 // await watches commits until the transaction is there (done) or expired (done, height 0).
@@ -175,10 +239,13 @@ func (c *Client) Wait(ctx context.Context, id tx.Hash) (Committed, error) {
 	return got, refusal(got)
 }
 
+// broadcast hands the bytes to the node. Being full, and having had this signer's share of
+// the next block already, pass by themselves: it waits for that.
 func (c *Client) broadcast(ctx context.Context, raw []byte) error {
 	for {
 		err := c.transport.Broadcast(ctx, raw)
-		if !errors.Is(err, ErrBusy) {
+		code, _ := tx.CodeOf(err)
+		if !errors.Is(err, ErrBusy) && code != tx.CodeQuota {
 			return err
 		}
 		pause := time.NewTimer(busyPause)
@@ -186,38 +253,39 @@ func (c *Client) broadcast(ctx context.Context, raw []byte) error {
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
-			return ctx.Err()
+			return fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
 		}
 	}
 }
 
+// nonce hands out the next nonce of an account, each once: the first is the ledger's.
 func (c *Client) nonce(ctx context.Context, account tx.Account) (uint64, error) {
 	c.mu.Lock()
-	n, ok := c.nonces[account]
-	if ok {
-		c.nonces[account] = n + 1
-	}
+	_, known := c.nonces[account]
 	c.mu.Unlock()
-	if ok {
-		return n, nil
-	}
-	next, err := c.transport.NextNonce(ctx, account)
-	if err != nil {
-		return 0, err
+	if !known {
+		if err := c.skip(ctx, account); err != nil {
+			return 0, err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n, ok := c.nonces[account]; ok { // somebody asked at the same time
-		next = max(next, n)
-	}
-	c.nonces[account] = next + 1
-	return next, nil
+	n := c.nonces[account]
+	c.nonces[account] = n + 1
+	return n, nil
 }
 
-func (c *Client) forget(account tx.Account) {
+// skip moves an account's next nonce past those that the ledger has seen, never back:
+// those between may be under way.
+func (c *Client) skip(ctx context.Context, account tx.Account) error {
+	next, err := c.transport.NextNonce(ctx, account)
+	if err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.nonces, account)
+	c.nonces[account] = max(c.nonces[account], next)
+	return nil
 }
 
 func nonceTaken(code uint32) bool {

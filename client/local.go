@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -37,13 +38,16 @@ func (l *Local) Broadcast(ctx context.Context, raw []byte) error {
 	verdict := make(chan *abci.ResponseCheckTx, 1)
 	err := pool.CheckTx(raw, func(r *abci.ResponseCheckTx) { verdict <- r }, mempool.TxInfo{})
 	var full mempool.ErrMempoolIsFull
+	var large mempool.ErrTxTooLarge
 	switch {
 	case errors.Is(err, mempool.ErrTxInCache):
 		return nil // sent before: committed, waiting, or dropped from the pool and soon out of the cache
 	case errors.As(err, &full):
 		return ErrBusy
+	case errors.As(err, &large), mempool.IsPreCheckError(err):
+		return tx.Refuse(tx.CodeTooLarge, "client: the transaction does not fit into a block")
 	case err != nil:
-		return errors.Join(ErrBusy, err)
+		return fmt.Errorf("%w: mempool: %w", ErrUnreachable, err)
 	}
 	select {
 	case r := <-verdict:

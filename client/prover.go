@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 
-	cmtmath "github.com/cometbft/cometbft/libs/math"
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 
@@ -122,11 +121,11 @@ func (p *Prover) seal(ctx context.Context, v *state.View, r *receipt.Receipt) (*
 	if r.Block, err = receipt.EncodeBlock(block); err != nil {
 		return nil, err
 	}
-	vals := make([]*cmttypes.Validator, len(p.genesis.Validators))
-	for i, g := range p.genesis.Validators {
-		vals[i] = cmttypes.NewValidator(g.PubKey, g.Power)
+	from, err := receipt.TrustGenesis(p.genesis)
+	if err != nil {
+		return nil, err
 	}
-	trail, _, err := p.trail(ctx, cmttypes.NewValidatorSet(vals), 0, block)
+	trail, _, err := p.trail(ctx, from, block)
 	if err != nil {
 		return nil, err
 	}
@@ -141,29 +140,6 @@ func (p *Prover) seal(ctx context.Context, v *state.View, r *receipt.Receipt) (*
 }
 
 func appHash(v *state.View) []byte { h := v.Meta().AppHash; return h[:] }
-
-// trail finds the blocks that lead from a trusted validator set to one of which less than
-// two thirds are known, by bisection; it returns the set trusted at the end.
-func (p *Prover) trail(ctx context.Context, trusted *cmttypes.ValidatorSet, low int64, to *cmttypes.LightBlock) ([]*cmttypes.LightBlock, *cmttypes.ValidatorSet, error) {
-	same := bytes.Equal(trusted.Hash(), to.ValidatorsHash)
-	if same || trusted.VerifyCommitLightTrusting(p.genesis.ChainID, to.Commit, cmtmath.Fraction{Numerator: 2, Denominator: 3}) == nil {
-		return nil, to.ValidatorSet, nil
-	}
-	middle := (low + to.Height) / 2
-	if middle <= low {
-		return nil, nil, fmt.Errorf("client: block %d changes too many validators at once", to.Height)
-	}
-	mid, err := p.block(ctx, middle)
-	if err != nil {
-		return nil, nil, err
-	}
-	first, trusted, err := p.trail(ctx, trusted, low, mid)
-	if err != nil {
-		return nil, nil, err
-	}
-	rest, trusted, err := p.trail(ctx, trusted, middle, to)
-	return append(append(first, mid), rest...), trusted, err
-}
 
 func (p *Prover) block(ctx context.Context, height int64) (*cmttypes.LightBlock, error) {
 	blocks := p.blocks()

@@ -1,12 +1,10 @@
 package receipt
 
 import (
-	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
-	cmtmath "github.com/cometbft/cometbft/libs/math"
-	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 
 	"salus/ledger"
@@ -31,19 +29,28 @@ type Finding struct {
 	Audit   []audit.Link  // for an access log: every entry, oldest first
 }
 
-// Verify checks a receipt against the network's genesis file.
+// Verify checks a receipt against the network's genesis file, whose chain id and validators
+// are the only things it takes on trust.
 // Errors: ErrFormat, ErrGenesis, ErrBlock, ErrProof, ErrChain (wrapped with the detail).
 func Verify(genesis []byte, r *Receipt) (*Finding, error) {
-	doc, err := cmttypes.GenesisDocFromJSON(genesis)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrGenesis, err)
+	if !r.wellFormed() {
+		return nil, ErrFormat
 	}
-	if doc.ChainID != r.Chain {
-		return nil, fmt.Errorf("%w: receipt is of %q, genesis of %q", ErrGenesis, r.Chain, doc.ChainID)
-	}
-	block, err := followTrail(doc, r)
+	trust, err := readGenesis(genesis)
 	if err != nil {
 		return nil, err
+	}
+	if trust.chain != r.Chain {
+		return nil, fmt.Errorf("%w: receipt is of %q, genesis of %q", ErrGenesis, r.Chain, trust.chain)
+	}
+	var block *cmttypes.LightBlock
+	for _, raw := range append(slices.Clip(r.Trail), r.Block) {
+		if block, err = decodeBlock(raw); err != nil {
+			return nil, err
+		}
+		if trust, err = trust.Follow(block); err != nil {
+			return nil, err
+		}
 	}
 	if len(block.AppHash) != 32 {
 		return nil, fmt.Errorf("%w: header carries no app hash", ErrBlock)
@@ -58,7 +65,10 @@ func Verify(genesis []byte, r *Receipt) (*Finding, error) {
 		Chain: r.Chain, Height: block.Height - 1, Block: block.Height, Time: block.Time, Hash: block.Hash().String(),
 		Signed: signed, Of: block.ValidatorSet.Size(),
 	}
-	return f, f.claim(r, [32]byte(block.AppHash))
+	if err := f.claim(r, [32]byte(block.AppHash)); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // claim checks what the receipt claims under appHash and fills the finding.
@@ -75,10 +85,7 @@ func (f *Finding) claim(r *Receipt, appHash [32]byte) error {
 		f.Entry, f.Index = e, r.Entry.Index
 		return nil
 	case r.Row != nil:
-		if r.Row.Absent != (len(r.Row.Value) == 0) {
-			return ErrFormat
-		}
-		value := r.Row.Value
+		value := r.Row.Value // not empty unless absent (wellFormed)
 		if r.Row.Absent {
 			value = nil
 		}
@@ -107,85 +114,4 @@ func (f *Finding) auditClaim(c *AuditClaim, appHash [32]byte) error {
 	}
 	f.Patient, f.Audit = c.Patient, links
 	return nil
-}
-
-// twoThirds is what a validator set must sign to hand over to a different one.
-var twoThirds = cmtmath.Fraction{Numerator: 2, Denominator: 3}
-
-// followTrail walks from the genesis validators over every change of the set to the
-// receipt's block and returns it verified.
-func followTrail(doc *cmttypes.GenesisDoc, r *Receipt) (*cmttypes.LightBlock, error) {
-	vals := make([]*cmttypes.Validator, len(doc.Validators))
-	for i, v := range doc.Validators {
-		vals[i] = cmttypes.NewValidator(v.PubKey, v.Power)
-	}
-	trusted := cmttypes.NewValidatorSet(vals)
-	height := int64(0)
-	for i := 0; ; i++ {
-		raw := r.Block
-		if i < len(r.Trail) {
-			raw = r.Trail[i]
-		}
-		b, err := decodeBlock(raw, doc.ChainID)
-		if err != nil {
-			return nil, err
-		}
-		if b.Height <= height {
-			return nil, fmt.Errorf("%w: heights do not rise", ErrBlock)
-		}
-		if !bytes.Equal(b.ValidatorsHash, trusted.Hash()) {
-			if err := trusted.VerifyCommitLightTrusting(doc.ChainID, b.Commit, twoThirds); err != nil {
-				return nil, fmt.Errorf("%w: change of validators at %d: %w", ErrBlock, b.Height, err)
-			}
-		}
-		if err := b.ValidatorSet.VerifyCommit(doc.ChainID, b.Commit.BlockID, b.Height, b.Commit); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrBlock, err)
-		}
-		if i >= len(r.Trail) {
-			return b, nil
-		}
-		trusted, height = b.ValidatorSet, b.Height
-	}
-}
-
-func decodeBlock(raw []byte, chain string) (*cmttypes.LightBlock, error) {
-	var p cmtproto.LightBlock
-	if err := p.Unmarshal(raw); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	b, err := cmttypes.LightBlockFromProto(&p)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	// Protobuf has many encodings of one value; only the one that encodes back is a receipt.
-	if again, err := EncodeBlock(b); err != nil || !bytes.Equal(again, raw) {
-		return nil, fmt.Errorf("%w: block is not canonically encoded", ErrFormat)
-	}
-	if err := b.ValidateBasic(chain); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBlock, err)
-	}
-	return b, nil
-}
-
-// EncodeBlock returns the bytes of a light block as a receipt carries them.
-func EncodeBlock(b *cmttypes.LightBlock) ([]byte, error) {
-	p, err := b.ToProto()
-	if err != nil {
-		return nil, fmt.Errorf("receipt: %w", err)
-	}
-	// What a verifier recomputes or does not need would be bytes that nobody checks.
-	// The validators hash covers keys and powers only, so the rest is set to one fixed value.
-	if p.ValidatorSet == nil || len(p.ValidatorSet.Validators) == 0 {
-		return nil, fmt.Errorf("%w: block without validators", ErrFormat)
-	}
-	p.ValidatorSet.TotalVotingPower = 0
-	for _, v := range p.ValidatorSet.Validators {
-		v.ProposerPriority = 0
-	}
-	p.ValidatorSet.Proposer = p.ValidatorSet.Validators[0]
-	raw, err := p.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("receipt: %w", err)
-	}
-	return raw, nil
 }
