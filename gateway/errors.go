@@ -5,17 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"salus/client"
+	"salus/fhir"
 	"salus/internal/peer"
 	"salus/ledger/tx"
 	"salus/record"
 	"salus/vault"
 )
-
-// maxBody bounds every request: an import of one patient's whole history.
-const maxBody = 256 << 20
 
 // A Problem is an error on the wire. Code is stable: "0x0601" for a refusal of the
 // ledger, a word for everything else.
@@ -33,6 +32,7 @@ var (
 	errToken    = &Problem{"token", "gateway: the bearer token in the node's home is needed", http.StatusUnauthorized}
 	errArgument = &Problem{"argument", "gateway: an argument of the request is missing or malformed", http.StatusBadRequest}
 	errUnknown  = &Problem{"unknown", "gateway: there is no such thing here", http.StatusNotFound}
+	errSession  = &Problem{"session", "gateway: no such session here; sessions live in memory and end when the node stops", http.StatusNotFound}
 	errTooLarge = &Problem{"too-large", "gateway: the request is larger than allowed", http.StatusRequestEntityTooLarge}
 	errInternal = &Problem{"internal", "gateway: the node failed; its log says why", http.StatusInternalServerError}
 	errAway     = &Problem{"unreachable", "gateway: too few members can be reached for this at the moment", http.StatusServiceUnavailable}
@@ -45,13 +45,16 @@ func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
 	var p *Problem
 	var refusal *tx.Refusal
 	var large *http.MaxBytesError
+	var issue *fhir.Issue
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &large): // before what a reader made of it
+		return errTooLarge
+	case errors.As(err, &issue):
+		return &Problem{issue.Code, issue.Error(), http.StatusUnprocessableEntity}
 	case errors.As(err, &refusal):
 		return &Problem{fmt.Sprintf("%#04x", refusal.Code), refusal.Text, http.StatusUnprocessableEntity}
-	case errors.As(err, &large):
-		return errTooLarge
 	case errors.Is(err, record.ErrUnknownPatient):
 		return &Problem{"patient", err.Error(), http.StatusNotFound}
 	case errors.Is(err, record.ErrUnknownRecord), errors.Is(err, vault.ErrNotFound):
@@ -80,18 +83,21 @@ func answer(w http.ResponseWriter, v any) error {
 	return json.NewEncoder(w).Encode(v)
 }
 
-// body decodes a JSON request strictly.
+// body decodes a JSON request strictly: one value, no unknown fields, nothing behind it.
 func body(r *http.Request, v any) error {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return err
+	err := d.Decode(v)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
 		}
-		return errArgument
 	}
-	return nil
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return err
+	}
+	return errArgument
 }
 
 func accountOf(r *http.Request, name string) (tx.Account, error) {

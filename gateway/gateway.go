@@ -79,7 +79,7 @@ func New(c Config) *Gateway {
 	g.sessions.open = map[tx.Hash]*record.Session{}
 	g.http = &http.Server{
 		Handler: g.routes(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
 	}
 	return g
 }
@@ -95,24 +95,21 @@ func (g *Gateway) Serve(ln net.Listener) error {
 // Shutdown stops accepting and waits for running requests until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error { return g.http.Shutdown(ctx) }
 
-// authorised wraps a handler with the bearer token.
-func (g *Gateway) authorised(h func(http.ResponseWriter, *http.Request) error) http.Handler {
+// serve is a route's handler: the token first, then a bounded body, then the answer or a problem.
+func (g *Gateway) serve(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(g.Token)) != 1 {
+		if !rt.access.open && !g.authorised(r) {
 			g.fail(w, r, errToken)
 			return
 		}
-		g.open(h).ServeHTTP(w, r)
-	})
-}
-
-// open serves a handler without the token.
-func (g *Gateway) open(h func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		if err := h(w, r); err != nil {
+		r.Body = http.MaxBytesReader(w, r.Body, rt.access.bytes)
+		if err := rt.handle(w, r); err != nil {
 			g.fail(w, r, err)
 		}
 	})
+}
+
+func (g *Gateway) authorised(r *http.Request) bool {
+	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && subtle.ConstantTimeCompare([]byte(given), []byte(g.Token)) == 1
 }

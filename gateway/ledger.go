@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
@@ -111,8 +110,8 @@ func (g *Gateway) submit(w http.ResponseWriter, r *http.Request) error {
 		return errUnknown
 	}
 	msg := g.Calls[i].New()
-	if err := json.NewDecoder(r.Body).Decode(msg); err != nil {
-		return errArgument
+	if err := body(r, msg); err != nil {
+		return err
 	}
 	by := g.Member
 	if as := r.URL.Query().Get("as"); as != "" {

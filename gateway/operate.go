@@ -23,8 +23,9 @@ func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) error {
 	return answer(w, map[string]string{"status": "ready"})
 }
 
-func (g *Gateway) metrics() http.Handler {
-	return promhttp.HandlerFor(g.Registry, promhttp.HandlerOpts{})
+func (g *Gateway) metrics(w http.ResponseWriter, r *http.Request) error {
+	promhttp.HandlerFor(g.Registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	return nil
 }
 
 // Status is GET /v1/status.

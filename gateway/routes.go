@@ -2,52 +2,82 @@ package gateway
 
 import "net/http"
 
-// routes is the whole API.
+// A route is one line of the API.
+type route struct {
+	pattern string // method and path of net/http.ServeMux
+	access  access
+	handle  func(http.ResponseWriter, *http.Request) error
+}
+
+// access says who may call a route and how much it may send.
+type access struct {
+	open  bool  // without the bearer token
+	bytes int64 // of the body
+}
+
+var (
+	noToken = access{open: true}
+	small   = access{bytes: 1 << 20}   // a message, a transaction
+	medium  = access{bytes: 16 << 20}  // a list of records
+	large   = access{bytes: 256 << 20} // an import; fhir bounds what it holds
+)
+
+// table is the whole API.
+func (g *Gateway) table() []route {
+	return []route{
+		// Operators and monitoring, without the token.
+		{"GET /healthz", noToken, g.healthz},
+		{"GET /readyz", noToken, g.readyz},
+		{"GET /metrics", noToken, g.metrics},
+		// The ledger.
+		{"GET /v1/status", small, g.status},
+		{"GET /v1/head", small, g.head},
+		{"GET /v1/nonce/{account}", small, g.nonce},
+		{"POST /v1/tx", small, g.broadcast},
+		{"GET /v1/tx/{id}", small, g.result},
+		{"GET /v1/tx/{id}/raw", small, g.raw},
+		{"POST /v1/submit/{kind}", small, g.submit}, // signed by this organisation or, with ?as=, one of its staff
+		{"GET /v1/query/{module}/{name}", small, g.query},
+		{"GET /v1/receipts/entry/{index}", small, g.entryReceipt},
+		{"GET /v1/receipts/audit/{patient}", small, g.auditReceipt},
+		{"GET /v1/members", small, g.members},
+		// The organisation's own records.
+		{"POST /v1/import", large, g.imports},
+		{"GET /v1/patients", small, g.patients},
+		{"POST /v1/patients/{patient}/adopt", small, g.adopt},
+		{"POST /v1/patients/{patient}/claim", small, g.claimCode},
+		{"GET /v1/patients/{patient}/records", small, g.records},
+		{"GET /v1/patients/{patient}/log", small, g.log},
+		{"GET /v1/records/{id}", small, g.record},
+		{"GET /v1/staff", small, g.staff},
+		{"POST /v1/staff/{name}", small, g.register},
+		// Reading other organisations' records through the ledger.
+		{"POST /v1/sessions", small, g.openSession},
+		{"GET /v1/sessions/{session}/records", small, g.locate},
+		{"POST /v1/sessions/{session}/read", medium, g.read},
+		{"DELETE /v1/sessions/{session}", small, g.closeSession},
+		// For wallets: answers that only they can open.
+		{"POST /v1/relay/{custodian}/locate", medium, g.relayLocate},
+		{"POST /v1/relay/{custodian}/release", medium, g.relayRelease},
+		{"POST /v1/relay/{custodian}/openings", medium, g.relayOpenings},
+		{"GET /v1/relay/blob/{address}", small, g.relayBlob},
+		{"GET /v1/relay/batch/{header}", small, g.relayBatch},
+		{"GET /v1/relay/session/{session}", small, g.relaySession},
+		{"GET /v1/relay/committee", small, g.relayCommittee},
+		// Custody and vault.
+		{"GET /v1/custody", small, g.custody},
+		{"GET /v1/vault", small, g.vaultStats},
+		{"POST /v1/vault/scrub", small, g.scrub},
+		{"POST /v1/vault/repair", small, g.repair},
+	}
+}
+
 func (g *Gateway) routes() http.Handler {
 	m := http.NewServeMux()
-	// Operators and monitoring, without the token.
-	m.Handle("GET /healthz", g.open(g.healthz))
-	m.Handle("GET /readyz", g.open(g.readyz))
-	m.Handle("GET /metrics", g.metrics())
-	// The ledger.
-	m.Handle("GET /v1/status", g.authorised(g.status))
-	m.Handle("GET /v1/head", g.authorised(g.head))
-	m.Handle("GET /v1/nonce/{account}", g.authorised(g.nonce))
-	m.Handle("POST /v1/tx", g.authorised(g.broadcast))
-	m.Handle("GET /v1/tx/{id}", g.authorised(g.result))
-	m.Handle("GET /v1/tx/{id}/raw", g.authorised(g.raw))
-	m.Handle("POST /v1/submit/{kind}", g.authorised(g.submit)) // signed by this organisation or, with ?as=, one of its staff
-	m.Handle("GET /v1/query/{module}/{name}", g.authorised(g.query))
-	m.Handle("GET /v1/receipts/entry/{index}", g.authorised(g.entryReceipt))
-	m.Handle("GET /v1/receipts/audit/{patient}", g.authorised(g.auditReceipt))
-	m.Handle("GET /v1/members", g.authorised(g.members))
-	// The organisation's own records.
-	m.Handle("POST /v1/import", g.authorised(g.imports))
-	m.Handle("GET /v1/patients", g.authorised(g.patients))
-	m.Handle("POST /v1/patients/{patient}/adopt", g.authorised(g.adopt))
-	m.Handle("POST /v1/patients/{patient}/claim", g.authorised(g.claimCode))
-	m.Handle("GET /v1/patients/{patient}/records", g.authorised(g.records))
-	m.Handle("GET /v1/patients/{patient}/log", g.authorised(g.log))
-	m.Handle("GET /v1/records/{id}", g.authorised(g.record))
-	m.Handle("GET /v1/staff", g.authorised(g.staff))
-	m.Handle("POST /v1/staff/{name}", g.authorised(g.register))
-	// Reading other organisations' records through the ledger.
-	m.Handle("POST /v1/sessions", g.authorised(g.openSession))
-	m.Handle("GET /v1/sessions/{session}/records", g.authorised(g.locate))
-	m.Handle("POST /v1/sessions/{session}/read", g.authorised(g.read))
-	m.Handle("DELETE /v1/sessions/{session}", g.authorised(g.closeSession))
-	// For wallets: answers that only they can open.
-	m.Handle("POST /v1/relay/{custodian}/locate", g.authorised(g.relayLocate))
-	m.Handle("POST /v1/relay/{custodian}/release", g.authorised(g.relayRelease))
-	m.Handle("POST /v1/relay/{custodian}/openings", g.authorised(g.relayOpenings))
-	m.Handle("GET /v1/relay/blob/{address}", g.authorised(g.relayBlob))
-	m.Handle("GET /v1/relay/batch/{header}", g.authorised(g.relayBatch))
-	m.Handle("GET /v1/relay/session/{session}", g.authorised(g.relaySession))
-	m.Handle("GET /v1/relay/committee", g.authorised(g.relayCommittee))
-	// Custody and vault.
-	m.Handle("GET /v1/custody", g.authorised(g.custody))
-	m.Handle("GET /v1/vault", g.authorised(g.vaultStats))
-	m.Handle("POST /v1/vault/scrub", g.authorised(g.scrub))
-	m.Handle("POST /v1/vault/repair", g.authorised(g.repair))
+	for _, r := range g.table() {
+		m.Handle(r.pattern, g.serve(r))
+	}
+	// What is not in the table does not exist, for those who may ask.
+	m.Handle("/", g.serve(route{access: access{}, handle: func(http.ResponseWriter, *http.Request) error { return errUnknown }}))
 	return m
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -11,15 +12,22 @@ import (
 	"salus/record"
 )
 
+// endedFor is how many seconds an ended session is still known: its reader learns that it
+// has ended, not that it never was.
+const endedFor = 3600
+
 // sessions are those this organisation's staff opened here. Their keys live in memory only.
 type sessions struct {
 	mu   sync.Mutex
 	open map[tx.Hash]*record.Session
 }
 
+// put keeps a session and forgets those that have ended: their keys open nothing any more.
 func (s *sessions) put(x *record.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := uint64(time.Now().Unix())
+	maps.DeleteFunc(s.open, func(_ tx.Hash, old *record.Session) bool { return old.Expires+endedFor < now })
 	s.open[x.ID] = x
 }
 
@@ -32,7 +40,7 @@ func (s *sessions) get(r *http.Request) (*record.Session, error) {
 	defer s.mu.Unlock()
 	x, ok := s.open[id]
 	if !ok {
-		return nil, errUnknown
+		return nil, errSession
 	}
 	return x, nil
 }

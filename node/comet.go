@@ -2,15 +2,20 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	dbm "github.com/cometbft/cometbft-db"
 	"github.com/cometbft/cometbft/blocksync"
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/consensus"
+	cmtjson "github.com/cometbft/cometbft/libs/json"
 	cmtlog "github.com/cometbft/cometbft/libs/log"
 	"github.com/cometbft/cometbft/mempool"
 	cmtnode "github.com/cometbft/cometbft/node"
@@ -80,8 +85,15 @@ func cometConfig(c *config.Config) *cmtcfg.Config {
 	return k
 }
 
+// consensusNode is the CometBFT node with the databases it opened: when it does not start, it
+// does not close them itself.
+type consensusNode struct {
+	*cmtnode.Node
+	dbs []dbm.DB
+}
+
 // newComet builds, but does not start, the CometBFT node over app.
-func newComet(ctx context.Context, c *config.Config, app abci.Application, metrics cmtnode.MetricsProvider, log *slog.Logger) (*cmtnode.Node, error) {
+func newComet(ctx context.Context, c *config.Config, app abci.Application, metrics cmtnode.MetricsProvider, log *slog.Logger) (*consensusNode, error) {
 	k := cometConfig(c)
 	if err := k.ValidateBasic(); err != nil {
 		return nil, fmt.Errorf("node: consensus configuration: %w", err)
@@ -90,16 +102,61 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 	if err != nil {
 		return nil, fmt.Errorf("node: node key: %w", err)
 	}
-	pv := privval.LoadFilePVEmptyState(k.PrivValidatorKeyFile(), k.PrivValidatorStateFile())
-	if exists(k.PrivValidatorStateFile()) {
-		pv = privval.LoadFilePV(k.PrivValidatorKeyFile(), k.PrivValidatorStateFile())
+	pv, err := loadValidator(k)
+	if err != nil {
+		return nil, err
 	}
 	genesis := func() (*cmttypes.GenesisDoc, error) { return cmttypes.GenesisDocFromFile(c.GenesisFile()) }
-	n, err := cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, proxy.NewConnSyncLocalClientCreator(app), genesis, cometdb.Provider, metrics, cometLog{log: log})
+	n := &consensusNode{}
+	provider := func(x *cmtcfg.DBContext) (dbm.DB, error) {
+		db, err := cometdb.Provider(x)
+		if err == nil {
+			n.dbs = append(n.dbs, db)
+		}
+		return db, err
+	}
+	n.Node, err = cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, proxy.NewConnSyncLocalClientCreator(app), genesis, provider, metrics, cometLog{log: log})
 	if err != nil {
-		return nil, fmt.Errorf("node: consensus: %w", err)
+		return nil, errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeDBs())
 	}
 	return n, nil
+}
+
+// start starts consensus, or leaves nothing open.
+func (n *consensusNode) start() error {
+	if err := n.Start(); err != nil {
+		return errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeDBs())
+	}
+	return nil
+}
+
+func (n *consensusNode) closeDBs() error {
+	var err error
+	for _, db := range n.dbs {
+		err = errors.Join(err, db.Close())
+	}
+	return err
+}
+
+// loadValidator reads the validator's key and what it signed last. CometBFT's own loader ends
+// the process when a file is damaged.
+func loadValidator(k *cmtcfg.Config) (*privval.FilePV, error) {
+	for _, f := range []struct {
+		path string
+		to   any
+	}{{k.PrivValidatorKeyFile(), &privval.FilePVKey{}}, {k.PrivValidatorStateFile(), &privval.FilePVLastSignState{}}} {
+		b, err := os.ReadFile(f.path)
+		if errors.Is(err, fs.ErrNotExist) && f.path == k.PrivValidatorStateFile() {
+			return privval.LoadFilePVEmptyState(k.PrivValidatorKeyFile(), k.PrivValidatorStateFile()), nil
+		}
+		if err == nil {
+			err = cmtjson.Unmarshal(b, f.to)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("node: %s: %w", filepath.Base(f.path), err)
+		}
+	}
+	return privval.LoadFilePV(k.PrivValidatorKeyFile(), k.PrivValidatorStateFile()), nil
 }
 
 // noMetrics keeps CometBFT's own collectors out of the way: it registers them

@@ -15,7 +15,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -55,7 +54,7 @@ type Node struct {
 	peers    *peer.Server
 	gateway  *gateway.Gateway
 	comet    atomic.Pointer[running] // nil until consensus has started
-	cometNew func(context.Context) (*cmtnode.Node, error)
+	cometNew func(context.Context) (*consensusNode, error)
 
 	peerLn, apiLn net.Listener
 	close         []func() error // in reverse order of opening
@@ -81,6 +80,11 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	if err := cfg.MakeDirs(); err != nil {
 		return nil, fmt.Errorf("node: home: %w", err)
 	}
+	unlock, err := lockHome(cfg)
+	if err != nil {
+		return nil, err
+	}
+	n.onClose(unlock)
 	genesis, err := cmttypes.GenesisDocFromFile(cfg.GenesisFile())
 	if err != nil {
 		return nil, fmt.Errorf("node: genesis: %w", err)
@@ -150,7 +154,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 		return nil, fmt.Errorf("node: gateway.listen: %w", err)
 	}
 	n.onClose(closeListener(n.apiLn))
-	n.cometNew = func(ctx context.Context) (*cmtnode.Node, error) {
+	n.cometNew = func(ctx context.Context) (*consensusNode, error) {
 		return newComet(ctx, cfg, n.app, noMetrics, log)
 	}
 	return n, nil
@@ -179,10 +183,10 @@ func (n *Node) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, n.closeAll())
 	}
-	if err := comet.Start(); err != nil {
-		return errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeAll())
+	if err := comet.start(); err != nil {
+		return errors.Join(err, n.closeAll())
 	}
-	n.comet.Store(&running{comet, local.New(comet), time.Now()})
+	n.comet.Store(&running{comet.Node, local.New(comet.Node), time.Now()})
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.peers.Serve(n.peerLn) })
@@ -200,7 +204,7 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		<-ctx.Done()
-		return n.shutdown(comet)
+		return n.shutdown(comet.Node)
 	})
 	return errors.Join(g.Wait(), n.closeAll())
 }
@@ -373,11 +377,6 @@ func (m members) ByKey(key ed25519.PublicKey) (tx.Account, bool) {
 		}
 	}
 	return tx.Account{}, false
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // newRegistry is this node's own: two nodes in one process must not share collectors.

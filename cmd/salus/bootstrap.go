@@ -118,11 +118,7 @@ func wallets(ctx context.Context, e *env, dir, hospital string, api *client.API)
 		if fileExists(path) {
 			continue
 		}
-		w, err := claim(&in, p.Patient)
-		if err != nil {
-			return err
-		}
-		if err := w.Save(path); err != nil {
+		if _, err := claim(&in, p.Patient, path); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -23,7 +22,7 @@ type consentCmd struct {
 
 type consentGrant struct {
 	Wallet       string        `help:"The patient's wallet." required:"" type:"existingfile"`
-	Member       string        `help:"Account or name of an organisation." xor:"who"`
+	Member       string        `help:"Account, name or class of an organisation." xor:"who"`
 	Practitioner string        `help:"Account of one practitioner." xor:"who"`
 	Role         string        `help:"A role code at any clinical organisation." xor:"who"`
 	AnyClinical  bool          `help:"Any practitioner of any clinical organisation." xor:"who"`
@@ -100,12 +99,22 @@ func findMember(e *env, api *client.API, name string) (governance.Member, error)
 	if err := api.JSON(e.ctx, "GET", "/v1/members", nil, &members); err != nil {
 		return governance.Member{}, err
 	}
+	var found []governance.Member
 	for _, m := range members {
-		if m.Account.String() == name || strings.EqualFold(m.Name, name) || string(m.Class) == name {
+		if m.Account.String() == name {
 			return m, nil
 		}
+		if m.Active && (strings.EqualFold(m.Name, name) || string(m.Class) == name) {
+			found = append(found, m)
+		}
 	}
-	return governance.Member{}, usageError{"no organisation of that name, class or account"}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return governance.Member{}, usageError{"no organisation of that name, class or account; `salus governance members` lists them"}
+	}
+	return governance.Member{}, usageError{"several organisations of that name or class; give the account, as `salus governance members` lists it"}
 }
 
 func labels(names []string) ([]fhir.Label, error) {
@@ -188,17 +197,7 @@ func grants(e *env, api *client.API, patient tx.Account) (consent.Consents, erro
 	if err != nil {
 		return out, err
 	}
-	var hexed struct {
-		Answer string `json:"answer"`
-	}
-	if err := api.JSON(e.ctx, "GET", "/v1/query/consent/grants?arg="+hex.EncodeToString(arg), nil, &hexed); err != nil {
-		return out, err
-	}
-	b, err := hex.DecodeString(hexed.Answer)
-	if err != nil {
-		return out, err
-	}
-	return out, tx.DecodeAny(b, &out, len(b))
+	return out, ask(e, api, "consent/grants", arg, &out)
 }
 
 type consentLabels struct{}

@@ -7,8 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"salus/client"
@@ -128,11 +128,10 @@ func (d *demo) at(org string) *env {
 }
 
 func (d *demo) importRecord() (string, error) {
-	var seed [8]byte
-	if _, err := rand.Read(seed[:]); err != nil {
+	bundle, err := storyBundle()
+	if err != nil {
 		return "", err
 	}
-	bundle := sample.Bundle(binary.BigEndian.Uint64(seed[:])>>16, sampleSize)
 	r, err := d.orgs["hospital"].Do(d.ctx, "POST", "/v1/import?wait=active", "application/fhir+json", bytes.NewReader(bundle))
 	if err != nil {
 		return "", err
@@ -149,20 +148,37 @@ func (d *demo) importRecord() (string, error) {
 	return fmt.Sprintf("%d resources are encrypted, their keys split 3-of-4, their commitments final.\n    The ledger knows the patient as %s.", rep.Progress.Records, d.patient), nil
 }
 
+// storyBundle draws a patient who has something that she withholds in the story, and more.
+func storyBundle() ([]byte, error) {
+	for {
+		var seed [8]byte
+		if _, err := rand.Read(seed[:]); err != nil {
+			return nil, err
+		}
+		bundle := sample.Bundle(binary.BigEndian.Uint64(seed[:])>>16, sampleSize)
+		withheld, all := 0, 0
+		for it, err := range fhir.ReadBundle(bytes.NewReader(bundle)) {
+			if err != nil {
+				return nil, err
+			}
+			all++
+			if slices.Contains(fhir.LabelsOf(it.Resource), "PSY") {
+				withheld++
+			}
+		}
+		if withheld > 0 && withheld < all {
+			return bundle, nil
+		}
+	}
+}
+
 func (d *demo) claim() (string, error) {
 	a, err := account(d.patient)
 	if err != nil {
 		return "", err
 	}
-	w, err := claim(d.at("hospital"), a)
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(devnet.WalletDir(d.dir), 0o700); err != nil {
-		return "", err
-	}
-	d.wallet = w
-	return "The hospital's one-time code made a wallet; from now on the pseudonym obeys her key.", w.Save(filepath.Join(devnet.WalletDir(d.dir), d.patient+".json"))
+	d.wallet, err = claim(d.at("hospital"), a, filepath.Join(devnet.WalletDir(d.dir), d.patient+".json"))
+	return "The hospital's one-time code made a wallet; from now on the pseudonym obeys her key.", err
 }
 
 func (d *demo) submitter() record.Submitter {

@@ -29,10 +29,17 @@ func (n *network) init() (*devnet.Manifest, error) {
 
 type devnetInit struct {
 	network `embed:""`
+	Params  string `help:"JSON file with genesis parameters other than the defaults, e.g. {\"snapshotInterval\": 1000}." type:"existingfile"`
 }
 
 func (c *devnetInit) Run(e *env) error {
-	m, err := c.init()
+	o := devnet.Options{Port: c.Port}
+	if c.Params != "" {
+		if err := readJSON(c.Params, &o.Params); err != nil {
+			return err
+		}
+	}
+	m, err := devnet.Init(c.Dir, o)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"salus/client"
@@ -86,29 +84,48 @@ func (c *identityRegister) Run(e *env) error {
 		return err
 	}
 	var p gateway.Practitioner
-	if err := api.JSON(e.ctx, "POST", "/v1/staff/"+c.Name, gateway.Registration{Device: c.Device, Roles: c.Roles, Privileges: bits}, &p); err != nil {
+	if err := api.JSON(e.ctx, "POST", "/v1/staff/"+c.Name, gateway.Registration{Device: c.Device, Roles: slices.Sorted(slices.Values(c.Roles)), Privileges: bits}, &p); err != nil {
 		return err
 	}
 	return e.show(p, "", func(add func(...any)) { add("account", p.Account); add("name", p.Name) })
 }
 
 type identityUpdate struct {
-	Account    string   `arg:"" help:"Account of the practitioner or device."`
-	Roles      []string `help:"Role codes."`
-	Privileges []string `help:"read, write, emergency, admin, research."`
-	Suspend    bool     `help:"Suspend: open sessions release nothing more from the block on."`
+	Account    string   `arg:"" help:"Account or name of the practitioner or device."`
+	Roles      []string `help:"Role codes, instead of those it has."`
+	Privileges []string `help:"read, write, emergency, admin, research; instead of those it has."`
+	Suspend    bool     `help:"Suspend: open sessions release nothing more from the block on." xor:"standing"`
+	Resume     bool     `help:"End a suspension." xor:"standing"`
 }
 
 func (c *identityUpdate) Run(e *env) error {
-	a, err := account(c.Account)
-	if err != nil {
-		return err
-	}
 	bits, err := privileges(c.Privileges)
 	if err != nil {
 		return err
 	}
-	return submit(e, identity.KindUpdate, &identity.Update{Account: a, Roles: c.Roles, Privileges: bits, Active: !c.Suspend})
+	api, err := e.api()
+	if err != nil {
+		return err
+	}
+	var known []gateway.Practitioner
+	if err := api.JSON(e.ctx, "GET", "/v1/staff", nil, &known); err != nil {
+		return err
+	}
+	for _, p := range known {
+		if p.Name != c.Account && p.Account.String() != c.Account {
+			continue
+		}
+		// The ledger replaces everything, so what is not named stays as it is.
+		u := &identity.Update{Account: p.Account, Roles: p.Roles, Privileges: p.Privileges, Active: p.Active && !c.Suspend || c.Resume}
+		if c.Roles != nil {
+			u.Roles = slices.Sorted(slices.Values(c.Roles))
+		}
+		if c.Privileges != nil {
+			u.Privileges = bits
+		}
+		return submit(e, identity.KindUpdate, u)
+	}
+	return usageError{"this organisation has no practitioner or device of that name or account; `salus identity list` shows them"}
 }
 
 // submit sends a message signed by this organisation.
@@ -131,51 +148,6 @@ func (e *env) committed(got client.Committed) error {
 	return e.show(got, "", func(add func(...any)) { add("transaction", got.ID); add("block", got.Height) })
 }
 
-type identityClaim struct {
-	Patient string `arg:"" help:"Pseudonym, as 'salus identity list' prints it."`
-	Wallet  string `help:"Where to write the wallet." required:"" type:"path"`
-}
-
-func (c *identityClaim) Run(e *env) error {
-	a, err := account(c.Patient)
-	if err != nil {
-		return err
-	}
-	if fileExists(c.Wallet) {
-		return usageError{"there is a wallet in that place already"}
-	}
-	w, err := claim(e, a)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(c.Wallet), 0o700); err != nil {
-		return fmt.Errorf("salus: wallet: %w", err)
-	}
-	if err := w.Save(c.Wallet); err != nil {
-		return err
-	}
-	e.say("Wallet written to %s. The pseudonym %s now obeys its key.", c.Wallet, w.Patient)
-	return nil
-}
-
-// claim makes a wallet from the claim code of the home's organisation.
-func claim(e *env, patient tx.Account) (*record.Wallet, error) {
-	api, err := e.api()
-	if err != nil {
-		return nil, err
-	}
-	var code record.ClaimCode
-	if err := api.JSON(e.ctx, "POST", "/v1/patients/"+patient.String()+"/claim", struct{}{}, &code); err != nil {
-		return nil, err
-	}
-	head, err := api.Head(e.ctx)
-	if err != nil {
-		return nil, err
-	}
-	cl := client.New(api, head.Chain)
-	return record.ClaimWallet(e.ctx, head.Chain, code, func(s ...tx.Signer) record.Submitter { return cl.As(s...) })
-}
-
 type identityAdopt struct {
 	Patient   string `arg:"" help:"Pseudonym."`
 	Reference string `help:"How this organisation refers to her, e.g. Patient/123." required:""`
@@ -194,34 +166,4 @@ func (c *identityAdopt) Run(e *env) error {
 		return err
 	}
 	return api.JSON(e.ctx, "POST", "/v1/patients/"+a.String()+"/adopt", map[string]string{"reference": c.Reference}, nil)
-}
-
-type identityRotate struct {
-	Wallet string `help:"The wallet." required:"" type:"existingfile"`
-}
-
-func (c *identityRotate) Run(e *env) error {
-	w, _, by, err := e.wallet(c.Wallet)
-	if err != nil {
-		return err
-	}
-	next, err := record.NewWallet(w.Chain, w.Patient)
-	if err != nil {
-		return err
-	}
-	next.Slots = w.Slots
-	// Both keys are in the file before the ledger changes: a crash in between locks nobody out.
-	if err := next.Save(c.Wallet + ".next"); err != nil {
-		return err
-	}
-	got, err := by.Submit(e.ctx, identity.KindRotate, &identity.Rotate{
-		Account: w.Patient, Add: []tx.PublicKey{next.Signer().Public()}, Revoke: []tx.KeyID{w.Signer().Public().ID()},
-	})
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(c.Wallet+".next", c.Wallet); err != nil {
-		return fmt.Errorf("salus: wallet: %w", err)
-	}
-	return e.committed(got)
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -41,6 +42,8 @@ type cli struct {
 	Vault    vaultCmd    `cmd:"" help:"This organisation's store of ciphertext."`
 	Verify   verifyCmd   `cmd:"" help:"Check a receipt offline, with nothing but the genesis file."`
 	Tx       txCmd       `cmd:"" help:"Explain a transaction."`
+
+	Governance governanceCmd `cmd:"" help:"What the members decide by vote: members, validators, parameters."`
 }
 
 // Exit codes.
@@ -56,20 +59,26 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)() // a second Ctrl-C ends a stop that takes too long
 	var c cli
 	exited := -1
 	p, err := kong.New(&c, kong.Name("salus"), kong.Description("A health-record network that care organisations run together."),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.UsageOnError(),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		panic("salus: internal error: " + err.Error()) // a mistake in the struct above, found by the first test
+	}
+	if len(args) == 0 { // somebody's first try: show what there is
+		p.Stdout = stderr
+		_, _ = p.Parse([]string{"--help"})
+		return exitUsage
 	}
 	k, err := p.Parse(args)
 	if exited >= 0 { // --help
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "salus: %v\n", err)
+		fmt.Fprintf(stderr, "salus: %v\nhint: `%s --help` shows what there is\n", err, helpFor(err))
 		return exitUsage
 	}
 	e := &env{ctx: ctx, home: c.Home, json: c.Output == "json", in: stdin, out: stdout, err: stderr}
@@ -77,6 +86,20 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return e.explain(err)
 	}
 	return 0
+}
+
+// helpFor names the command whose help answers a usage error.
+func helpFor(err error) string {
+	name := "salus"
+	var perr *kong.ParseError
+	if errors.As(err, &perr) && perr.Context != nil {
+		for _, step := range perr.Context.Path {
+			if step.Command != nil {
+				name += " " + step.Command.Name
+			}
+		}
+	}
+	return name
 }
 
 // usageError is wrong usage that only shows after parsing.
@@ -91,8 +114,6 @@ func (e *env) explain(err error) int {
 	var usage usageError
 	code, hint := exitRefused, ""
 	switch {
-	case errors.Is(err, context.Canceled):
-		return exitRefused
 	case errors.As(err, &usage):
 		code = exitUsage
 	case errors.Is(err, client.ErrUnreachable):
@@ -101,16 +122,35 @@ func (e *env) explain(err error) int {
 		code, hint = exitUsage, "name the node's home with --home or SALUS_HOME; `salus devnet init` writes four"
 	case errors.Is(err, devnet.ErrNoNetwork):
 		code, hint = exitUsage, "write one with `salus devnet init`"
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "another process listens there; stop it, or change the address in the home's config.toml"
 	case errors.As(err, &refusal):
-		fmt.Fprintf(e.err, "salus: refused (%#04x): %s\n", refusal.Code, refusal.Text)
-		fmt.Fprintln(e.err, "hint: every code is explained in spec/codes.md")
+		fmt.Fprintf(e.err, "salus: refused (%#04x): %s\nhint: every code is explained in spec/codes.md\n", refusal.Code, refusal.Text)
 		return exitRefused
 	case errors.As(err, &problem):
-		if problem.Status == 503 {
-			code, hint = exitUnreachable, "too few members can be reached; `salus node status` shows this node's view"
+		fmt.Fprintf(e.err, "salus: refused (%s): %v\n", problem.Code, err)
+		if problem.Status == http.StatusServiceUnavailable {
+			code, hint = exitUnreachable, "`salus node status` shows this node's view of the network"
+		} else {
+			hint = hints[problem.Code]
 		}
+		return e.hint(code, hint)
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(e.err, "salus: interrupted")
+		return exitRefused
 	}
 	fmt.Fprintf(e.err, "salus: %v\n", err)
+	return e.hint(code, hint)
+}
+
+// hints are what to do about a gateway's problem, by its code.
+var hints = map[string]string{
+	"patient": "`salus identity list` shows the patients of this organisation; `salus identity adopt` makes another's known",
+	"session": "open one with `salus access open`",
+	"token":   "the home's api.token is not the one the node started with",
+}
+
+func (e *env) hint(code int, hint string) int {
 	if hint != "" {
 		fmt.Fprintln(e.err, "hint: "+hint)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,11 +35,19 @@ func (c *nodeInit) Run(e *env) error {
 	if _, err := os.Stat(filepath.Join(e.home, config.FileName)); err == nil {
 		return usageError{"there is a node in that home already"}
 	}
+	application := filepath.Join(e.home, "application.json")
 	admit, err := node.Init(node.InitOptions{Home: e.home, Name: c.Name, Title: c.Title, Class: c.Class, Genesis: c.Genesis, Peers: c.Peers, Listen: c.Listen})
 	if err != nil {
 		return err
 	}
-	e.say("Home written to %s.\nThe members vote on this application; any of them proposes it with `salus governance` messages:", e.home)
+	b, err := json.MarshalIndent(admit, "", "  ")
+	if err == nil {
+		err = os.WriteFile(application, append(b, '\n'), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("application: %w", err)
+	}
+	e.say("Home written to %s. The members vote on its application:\nsend %s to one of them, who proposes it with `salus governance admit`.\n", e.home, application)
 	return e.show(admit, "", func(add func(...any)) {
 		add("account", admit.Account)
 		add("name", admit.Name)

@@ -2,15 +2,18 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
+	"salus/client"
 	"salus/gateway"
+	"salus/ledger/tx"
 	"salus/record"
 )
 
@@ -60,6 +63,9 @@ func importFile(e *env, path, wait string) (*gateway.ImportReport, error) {
 			return nil, usageError{err.Error()}
 		}
 		defer f.Close()
+		if info, err := f.Stat(); err != nil || info.IsDir() {
+			return nil, usageError{path + " is not a file"}
+		}
 		in = f
 	}
 	format := "bundle"
@@ -84,17 +90,29 @@ func readImport(r io.Reader, progress func(record.Progress)) (*gateway.ImportRep
 	for {
 		var l gateway.ImportLine
 		if err := d.Decode(&l); err != nil {
-			return nil, errors.New("the node stopped before the import was complete; import the same files again: nothing is doubled")
+			return nil, fmt.Errorf("%w: the node stopped before the import was complete; import the same files again: nothing is doubled", client.ErrUnreachable)
 		}
 		switch {
 		case l.Error != nil:
-			return nil, l.Error
+			return nil, problem(l.Error)
 		case l.Done != nil:
 			return l.Done, nil
 		case l.Progress != nil:
 			progress(*l.Progress)
 		}
 	}
+}
+
+// problem is an error of the gateway as the client would have made it of an answer.
+func problem(p *gateway.Problem) error {
+	if n, err := strconv.ParseUint(p.Code, 0, 32); err == nil {
+		return tx.Refuse(uint32(n), p.Text)
+	}
+	status := 0
+	if p.Code == "unreachable" || p.Code == "busy" {
+		status = http.StatusServiceUnavailable
+	}
+	return &client.Problem{Status: status, Code: p.Code, Text: p.Text}
 }
 
 type recordList struct {
