@@ -8,10 +8,8 @@ import (
 	"testing"
 
 	"salus/exchange"
-	"salus/ledger"
 	"salus/ledger/module/access"
 	"salus/ledger/module/anchor"
-	"salus/ledger/module/committee"
 	"salus/ledger/tx"
 	"salus/seal"
 )
@@ -150,22 +148,10 @@ func (w *world) receiptsOf(name string) (n int) {
 	w.Helper()
 	v := w.nodes[0].app.View()
 	defer v.Close()
-	epoch, err := committee.Current(v)
-	if err != nil {
-		w.Fatal(err)
-	}
-	seat, _ := epoch.IndexOf(account(name))
+	seat := w.seat(name)
 	for i := range v.Size() {
-		raw, _ := v.Entry(i)
-		var e ledger.Entry
 		var r anchor.Receipted
-		if tx.Decode(raw, &e) != nil || e.Kind != anchor.EntryReceipts {
-			continue
-		}
-		if err := tx.Decode(e.Payload, &r); err != nil {
-			w.Fatal(err)
-		}
-		if int(r.Custodian) == seat {
+		if w.entry(v, i, anchor.EntryReceipts, &r) && int(r.Custodian) == seat {
 			n += len(r.Message.List)
 		}
 	}

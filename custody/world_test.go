@@ -437,3 +437,17 @@ func (w *world) step() {
 		}
 	}
 }
+
+// entry decodes a log entry of this kind.
+func (w *world) entry(v *state.View, i uint64, kind ledger.EntryKind, payload any) bool {
+	w.Helper()
+	raw, _ := v.Entry(i)
+	var e ledger.Entry
+	if tx.Decode(raw, &e) != nil || e.Kind != kind {
+		return false
+	}
+	if err := tx.Decode(e.Payload, payload); err != nil {
+		w.Fatal(err)
+	}
+	return true
+}
