@@ -25,7 +25,9 @@ type API struct {
 
 // NewAPI makes a client of the gateway at base, e.g. "http://127.0.0.1:8080".
 func NewAPI(base, token string) *API {
-	return &API{strings.TrimSuffix(base, "/"), token, &http.Client{}}
+	// A gateway redirects nobody; whoever does is not to get the token or the body.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &API{strings.TrimSuffix(base, "/"), token, &http.Client{CheckRedirect: stay}}
 }
 
 // A Problem is the gateway's error: a stable code and a sentence.
@@ -122,9 +124,12 @@ func (a *API) Bytes(ctx context.Context, method, path string, body io.Reader) ([
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(r.Body)
+	b, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
 	return b, errors.Join(err, r.Body.Close())
 }
+
+// maxAnswer bounds what is kept in memory of an answer: the largest is a receipt.
+const maxAnswer = 64 << 20
 
 // Broadcast implements Transport.
 func (a *API) Broadcast(ctx context.Context, raw []byte) error {
