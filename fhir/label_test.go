@@ -123,7 +123,7 @@ func TestSensitiveCodesAreFoundWhereverTheyStand(t *testing.T) {
 		{code("http://fhir.de/CodeSystem/bfarm/icd-10-gm", "Z21", ""), []Label{HIV}},
 		{code(loinc, "44261-6", ""), []Label{PSY}},
 		{code("https://loinc.org/", "76690-7", ""), []Label{SEX}},
-		{code(rxnorm, "351266", "buprenorphine 8 MG / naloxone 2 MG Sublingual Tablet"), []Label{SUD}},
+		{code(rxnorm, "351267", "buprenorphine 8 MG / naloxone 2 MG Sublingual Tablet"), []Label{SUD}},
 		{code(rxnorm, "1", "Abuse-Deterrent 12 HR Oxycodone"), nil},
 		{code(rxnorm, "748856", ""), []Label{SEX}},
 		{code("http://hospital.example/lab", "X7", "HIV-1 RNA, viral load"), []Label{HIV}},

@@ -115,7 +115,7 @@ var problems = []problem{
 	{code{snomed, "55822004", "Hyperlipidemia (disorder)"}, code{icd, "E78.5", "Hyperlipidemia, unspecified"}, followup, nil,
 		[]code{{rxnorm, "312961", "Simvastatin 20 MG Oral Tablet"}, {rxnorm, "259255", "Atorvastatin 80 MG Oral Tablet"}}, code{snomed, "736285004", "Hyperlipidemia clinical management plan"}, []code{exercise}},
 	{code{snomed, "195967001", "Asthma (disorder)"}, code{icd, "J45.909", "Unspecified asthma, uncomplicated"}, problemV, []code{{snomed, "127783003", "Spirometry (procedure)"}},
-		[]code{{rxnorm, "896209", "60 ACTUAT Fluticasone propionate 0.25 MG/ACTUAT / salmeterol 0.05 MG/ACTUAT Dry Powder Inhaler"}}, code{snomed, "698362007", "Asthma self management"}, nil},
+		[]code{{rxnorm, "896209", "60 ACTUAT Fluticasone propionate 0.25 MG/ACTUAT / salmeterol 0.05 MG/ACTUAT Dry Powder Inhaler"}}, code{snomed, "699728000", "Asthma self management (regime/therapy)"}, nil},
 	{code{snomed, "44465007", "Sprain of ankle (disorder)"}, code{icd, "S93.409A", "Sprain of unspecified ligament of unspecified ankle, initial encounter"}, emergency,
 		[]code{{snomed, "19490002", "Ankle X-ray (procedure)"}}, []code{{rxnorm, "310965", "Ibuprofen 200 MG Oral Tablet"}}, code{snomed, "91251008", "Physical therapy procedure"}, []code{{snomed, "229586001", "Rest, ice, compression and elevation treatment programme"}, {snomed, "229070002", "Stretching exercises"}}},
 	{code{snomed, "239873007", "Osteoarthritis of knee (disorder)"}, code{icd, "M17.9", "Osteoarthritis of knee, unspecified"}, problemV, nil,

@@ -24,13 +24,13 @@ var stories = []story{
 	},
 	{ // opioid use disorder under 42 CFR Part 2: labelled
 		problem: &problem{code{snomed, "5602001", "Opioid abuse (disorder)"}, code{icd, "F11.20", "Opioid dependence, uncomplicated"},
-			problemV, []code{{snomed, "266707007", "Drug addiction therapy (regime/therapy)"}}, []code{{rxnorm, "351266", "buprenorphine 8 MG / naloxone 2 MG Sublingual Tablet"}}, code{snomed, "56876005", "Drug rehabilitation and detoxification (regime/therapy)"}, []code{{snomed, "60112009", "Drug addiction counseling (procedure)"}}},
+			problemV, []code{{snomed, "266707007", "Drug addiction therapy (regime/therapy)"}}, []code{{rxnorm, "351267", "buprenorphine 8 MG / naloxone 2 MG Sublingual Tablet"}}, code{snomed, "56876005", "Drug rehabilitation and detoxification (regime/therapy)"}, []code{{snomed, "60112009", "Drug addiction counseling (procedure)"}}},
 		measures: []measure{{"82667-7", "Total score [DAST-10]", "{score}", 0, 10, true}}, category: "survey",
 		security: label(actCode, "OPIOIDUD", "opioid use disorder information sensitivity") + "," + label(confidentiality, "R", "restricted"), note: code{loinc, "34857-3", "Evaluation and management of substance abuse note"},
 	},
 	{ // HIV: the codes tell, no label
 		problem: &problem{code{snomed, "86406008", "Human immunodeficiency virus infection (disorder)"}, code{icd, "B20", "Human immunodeficiency virus [HIV] disease"},
-			followup, nil, []code{{rxnorm, "1999667", "bictegravir / emtricitabine / tenofovir alafenamide"}}, code{}, nil},
+			followup, nil, []code{{rxnorm, "1999667", "bictegravir 50 MG / emtricitabine 200 MG / tenofovir alafenamide 25 MG Oral Tablet"}}, code{}, nil},
 		measures: []measure{{"24467-3", "CD3+CD4+ (T4 helper) cells [#/volume] in Blood", "/uL", 200, 900, true}, {"20447-9", "HIV 1 RNA [#/volume] (viral load) in Serum or Plasma by NAA with probe detection", "{copies}/mL", 20, 400, true}}, category: "laboratory",
 		note: code{loinc, "11488-4", "Consult note"},
 	},
