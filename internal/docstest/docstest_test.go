@@ -150,3 +150,20 @@ func TestEveryConfigurationKeyIsExplained(t *testing.T) {
 		t.Error("docs/reference/config.toml: got no key")
 	}
 }
+
+// TestReadmeNamesEveryCommand: the list of nouns in the README is the command line's.
+func TestReadmeNamesEveryCommand(t *testing.T) {
+	cli, err := commandLine(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for noun := range cli.sub {
+		if !strings.Contains(string(b), "`"+noun+"`") {
+			t.Errorf("README.md: got no `%s`", noun)
+		}
+	}
+}
