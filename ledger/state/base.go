@@ -134,8 +134,7 @@ type draft struct {
 	root  [32]byte
 	log   *compact.Range
 	pages []draftPage
-	key   []byte
-	value []byte
+	key   []byte // scratch
 }
 
 // A draftPage is a changed page, nil if it is no more.
@@ -164,8 +163,13 @@ func (d *draft) writePages() {
 			d.del(d.key)
 			continue
 		}
-		d.value = p.page.append(d.value[:0])
-		d.set(d.key, d.value)
+		// Straight into the batch: pages are most of what is written.
+		op := d.batch.SetDeferred(len(d.key), p.page.length())
+		copy(op.Key, d.key)
+		p.page.append(op.Value[:0])
+		if err := op.Finish(); err != nil {
+			panic("state: internal error: " + err.Error())
+		}
 	}
 }
 

@@ -87,31 +87,53 @@ func nodeHash(left, right *[32]byte) [32]byte {
 // A page in memory. Its 31 nodes are numbered as in a heap: 1 is the root, 2i
 // and 2i+1 are below i, 16+s is slot s.
 type page struct {
-	leaves uint16 // slots that are leaves
-	inner  uint16 // slots that are pages
-	known  uint32 // nodes whose hash is computed
-	// hashes of the inner nodes 1..15, of slots in entries
-	nodes   [pageSlots][32]byte
-	entries []entry // the occupied slots, in order
+	leaves  uint16     // slots that are leaves
+	inner   uint16     // slots that are pages
+	forks   uint16     // nodes 1..15 that are inner nodes of the tree
+	known   uint32     // nodes whose hash is computed
+	nodes   [][32]byte // hashes of the forks, in order
+	entries []entry    // the occupied slots, in order
 }
 
 // size is about the memory the page takes, in bytes.
-func (p *page) size() int64 { return 700 + 96*int64(len(p.entries)) }
+func (p *page) size() int64 { return 96 + 34*int64(len(p.nodes)) + 102*int64(len(p.entries)) }
 
 func (p *page) occupied() uint16 { return p.leaves | p.inner }
+
+// shape prepares the page for hashes once its slots are known.
+func (p *page) shape() {
+	p.forks = 0
+	for node := 1; node < pageSlots; node++ {
+		if m := slots(node); p.inner&m != 0 || bits.OnesCount16(p.leaves&m) > 1 {
+			p.forks |= 1 << node
+		}
+	}
+	n := bits.OnesCount16(p.forks)
+	p.nodes = slices.Grow(p.nodes[:0], n)[:n]
+}
 
 // entry returns the entry of an occupied slot.
 func (p *page) entry(slot int) *entry {
 	return &p.entries[bits.OnesCount16(p.occupied()&(1<<slot-1))]
 }
 
-// slots returns the slots under a node as a mask.
-func slots(node int) uint16 {
-	level := bits.Len(uint(node)) - 1
-	width := pageSlots >> level
-	first := (node - 1<<level) * width
-	return uint16((1<<width - 1) << first)
+// node returns where the hash of a fork is kept.
+func (p *page) node(node int) *[32]byte {
+	return &p.nodes[bits.OnesCount16(p.forks&(1<<node-1))]
 }
+
+// masks holds the slots under each node.
+var masks = func() (m [2 * pageSlots]uint16) {
+	for node := 1; node < len(m); node++ {
+		level := bits.Len(uint(node)) - 1
+		width := pageSlots >> level
+		m[node] = uint16((1<<width - 1) << ((node - 1<<level) * width))
+	}
+	return m
+}()
+
+// slots returns the slots under a node as a mask.
+func slots(node int) uint16 { return masks[node] }
 
 // single reports whether the node is one leaf alone, which then stands for it,
 // and in which slot the leaf is.
@@ -130,28 +152,28 @@ var zeroHash [32]byte
 
 // hash returns the hash of a node and remembers what it computes.
 func (p *page) hash(node int) *[32]byte {
-	if p.empty(node) {
-		return &zeroHash
-	}
-	if slot, ok := p.single(node); ok {
-		node = pageSlots + slot
-	}
-	if node >= pageSlots {
-		e := p.entry(node - pageSlots)
+	if node < pageSlots && p.forks&(1<<node) != 0 {
+		h := p.node(node)
 		if p.known&(1<<node) == 0 {
-			if p.leaves&(1<<(node-pageSlots)) != 0 {
-				path := e.path()
-				e.hash = leafHash(&path, &e.value)
-			}
+			*h = nodeHash(p.hash(2*node), p.hash(2*node+1))
 			p.known |= 1 << node
 		}
-		return &e.hash
+		return h
 	}
-	if p.known&(1<<node) == 0 {
-		p.nodes[node] = nodeHash(p.hash(2*node), p.hash(2*node+1))
-		p.known |= 1 << node
+	m := p.occupied() & slots(node)
+	if m == 0 {
+		return &zeroHash
 	}
-	return &p.nodes[node]
+	slot := bits.TrailingZeros16(m) // the only one: node is no fork
+	e := p.entry(slot)
+	if p.known&(1<<(pageSlots+slot)) == 0 {
+		if p.leaves&m != 0 {
+			path := e.path()
+			e.hash = leafHash(&path, &e.value)
+		}
+		p.known |= 1 << (pageSlots + slot)
+	}
+	return &e.hash
 }
 
 // append appends the bytes of the page: the two masks, big endian, then each
@@ -172,6 +194,11 @@ func (p *page) append(b []byte) []byte {
 	return b
 }
 
+// length returns how many bytes append appends.
+func (p *page) length() int {
+	return 4 + 64*bits.OnesCount16(p.leaves) + 32*bits.OnesCount16(p.inner)
+}
+
 // decodePage reads the bytes of a page into p, whose memory it uses, and
 // refuses all but what append gives.
 func decodePage(b []byte, p *page) error {
@@ -181,7 +208,7 @@ func decodePage(b []byte, p *page) error {
 	p.leaves, p.inner, p.known = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), 0
 	b = b[4:]
 	if p.leaves&p.inner != 0 || p.occupied() == 0 ||
-		len(b) != 64*bits.OnesCount16(p.leaves)+32*bits.OnesCount16(p.inner) {
+		len(b) != p.length()-4 {
 		return errPage
 	}
 	p.entries = slices.Grow(p.entries[:0], bits.OnesCount16(p.occupied()))
@@ -195,6 +222,7 @@ func decodePage(b []byte, p *page) error {
 			b = b[copy(e.hash[:], b):]
 		}
 	}
+	p.shape()
 	return nil
 }
 

@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"crypto/sha256"
+	"math/bits"
 	"slices"
 )
 
@@ -97,7 +98,10 @@ func (t *tree) page(k pageKey) (*page, error) {
 // update applies ops to the page k, which is old, or nil for none; then all ops
 // set leaves.
 func (t *tree) update(k pageKey, old *page, ops []op) (node, error) {
-	var next page
+	var next struct {
+		leaves, inner uint16
+		known         uint32
+	}
 	entries := t.work[k.n].entries[:0]
 	var changed uint16
 	before := 0 // entries of old so far
@@ -162,15 +166,20 @@ func (t *tree) update(k pageKey, old *page, ops []op) (node, error) {
 		if len(entries) == 0 {
 			return node{kind: nodeEmpty}, nil
 		}
-		next.entries = entries
-		next.hash(1) // the leaf may not have been hashed yet
+		// A leaf that comes up from an old slot may not have been hashed yet.
+		if next.known == 0 {
+			path := entries[0].path()
+			entries[0].hash = leafHash(&path, &entries[0].value)
+		}
 		return node{kind: nodeLeaf, entry: entries[0]}, nil
 	}
 	p := &page{leaves: next.leaves, inner: next.inner, known: next.known, entries: slices.Clone(entries)}
+	p.shape()
 	if old != nil {
-		for i := 1; i < pageSlots; i++ {
-			if slots(i)&changed == 0 && old.known&(1<<i) != 0 {
-				p.nodes[i] = old.nodes[i]
+		same := p.forks & old.forks & uint16(old.known)
+		for m := same; m != 0; m &= m - 1 {
+			if i := bits.TrailingZeros16(m); slots(i)&changed == 0 {
+				*p.node(i) = *old.node(i)
 				p.known |= 1 << i
 			}
 		}
