@@ -6,11 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"salus/ledger/tx"
+)
+
+// How long a member may take to accept a connection, and to answer a ping on a silent one.
+const (
+	dialTime = 5 * time.Second
+	pingTime = 5 * time.Second
 )
 
 // ErrUnreachable wraps every failure to reach a member; errors.Is finds it.
@@ -64,9 +71,15 @@ func (c *Client) link(to tx.Account) (*link, error) {
 	}
 	pool := &http.Transport{
 		TLSClientConfig: c.id.clientTLS(key), ForceAttemptHTTP2: true, TLSHandshakeTimeout: 5 * time.Second,
+		DialContext:         (&net.Dialer{Timeout: dialTime}).DialContext,
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: 5 * time.Minute, ResponseHeaderTimeout: 30 * time.Second,
+		DisableCompression: true, // sealed bytes do not shrink, and nobody is to inflate ours
+		// Without pings a connection to a machine that lost its power swallows calls for minutes.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: pingTime, PingTimeout: pingTime},
 	}
-	l = &link{address: address, key: string(key), http: &http.Client{Transport: pool}, pool: pool}
+	// A member redirects nobody: its answer may name any address, and in the clear.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	l = &link{address: address, key: string(key), http: &http.Client{Transport: pool, CheckRedirect: stay}, pool: pool}
 	c.links[to] = l
 	return l, nil
 }

@@ -11,11 +11,14 @@ package peer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"salus/ledger/tx"
@@ -25,12 +28,18 @@ import (
 type Limits struct {
 	// Body is the largest CBOR request in bytes; Stream the largest upload.
 	Body, Stream int64
-	// Concurrent is the number of requests served at once; more wait in the kernel's queue.
-	Concurrent int
+	// Concurrent is the number of requests served at once, PerMember how many of them may be
+	// of one member; the others wait.
+	Concurrent, PerMember int
+	// BodyTime bounds how long a CBOR request may take to arrive, StreamTime an upload or
+	// a download. A member that trickles bytes must not hold a place for ever.
+	BodyTime, StreamTime time.Duration
 }
 
 // DefaultLimits fit a batch of 1,024 records for 31 custodians.
-var DefaultLimits = Limits{Body: 8 << 20, Stream: 256 << 20, Concurrent: 256}
+var DefaultLimits = Limits{
+	Body: 8 << 20, Stream: 256 << 20, Concurrent: 256, PerMember: 64, BodyTime: 30 * time.Second, StreamTime: 10 * time.Minute,
+}
 
 // A Request is one call from another member.
 type Request struct {
@@ -57,11 +66,14 @@ type Server struct {
 	slots  chan struct{}
 	mux    *http.ServeMux
 	http   *http.Server
+
+	mu     sync.Mutex                   // guards shares
+	shares map[tx.Account]chan struct{} // each member's part of the slots
 }
 
 // NewServer makes a server without routes.
 func NewServer(id *Identity, dir Directory, log *slog.Logger, limits Limits) *Server {
-	s := &Server{id: id, dir: dir, log: log, limits: limits, slots: make(chan struct{}, limits.Concurrent), mux: http.NewServeMux()}
+	s := &Server{id: id, dir: dir, log: log, limits: limits, slots: make(chan struct{}, limits.Concurrent), mux: http.NewServeMux(), shares: map[tx.Account]chan struct{}{}}
 	s.http = &http.Server{
 		Handler: s.mux, TLSConfig: id.serverTLS(dir), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 5 * time.Minute,
 		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -72,10 +84,10 @@ func NewServer(id *Identity, dir Directory, log *slog.Logger, limits Limits) *Se
 // Handle serves calls of path, e.g. "custody/release": CBOR in, CBOR out.
 func (s *Server) Handle(path string, h func(context.Context, *Request) (any, error)) {
 	s.mux.HandleFunc("POST /"+path, func(w http.ResponseWriter, r *http.Request) {
-		s.serve(w, r, func(from tx.Account) {
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.limits.Body))
+		s.serve(w, r, s.limits.BodyTime, func(from tx.Account) {
+			body, err := s.body(w, r)
 			if err != nil {
-				s.fail(w, r, errTooLarge)
+				s.fail(w, r, err)
 				return
 			}
 			answer, err := h(r.Context(), &Request{From: from, Body: body})
@@ -97,7 +109,7 @@ func (s *Server) Handle(path string, h func(context.Context, *Request) (any, err
 // HandleUpload serves uploads to path/<arg>.
 func (s *Server) HandleUpload(path string, h func(context.Context, *Request) error) {
 	s.mux.HandleFunc("PUT /"+path+"/{arg}", func(w http.ResponseWriter, r *http.Request) {
-		s.serve(w, r, func(from tx.Account) {
+		s.serve(w, r, s.limits.StreamTime, func(from tx.Account) {
 			if r.ContentLength < 0 || r.ContentLength > s.limits.Stream {
 				s.fail(w, r, errTooLarge)
 				return
@@ -115,13 +127,18 @@ func (s *Server) HandleUpload(path string, h func(context.Context, *Request) err
 // HandleDownload serves path/<arg> as a stream of known size.
 func (s *Server) HandleDownload(path string, h func(context.Context, *Request) (io.ReadCloser, int64, error)) {
 	s.mux.HandleFunc("GET /"+path+"/{arg}", func(w http.ResponseWriter, r *http.Request) {
-		s.serve(w, r, func(from tx.Account) {
+		s.serve(w, r, s.limits.StreamTime, func(from tx.Account) {
 			body, size, err := h(r.Context(), &Request{From: from, Arg: r.PathValue("arg")})
 			if err != nil {
 				s.fail(w, r, err)
 				return
 			}
 			defer body.Close()
+			defer func() {
+				if recover() != nil { // too late for an answer: the caller must see it break off
+					panic(http.ErrAbortHandler)
+				}
+			}()
 			w.Header().Set("Content-Type", "application/octet-stream")
 			w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 			_, _ = io.Copy(w, body) // the caller sees a short body
@@ -129,8 +146,25 @@ func (s *Server) HandleDownload(path string, h func(context.Context, *Request) (
 	})
 }
 
-// serve finds out who calls and bounds how many calls run at once.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, f func(tx.Account)) {
+// body reads a CBOR request; one that is declared too large is refused unread.
+func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > s.limits.Body {
+		return nil, errTooLarge
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.limits.Body))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, errTooLarge
+	case err != nil:
+		return nil, errEncoding // the caller went away or was too slow
+	}
+	return b, nil
+}
+
+// serve finds out who calls, bounds how many calls run at once and how long each may hold
+// its place on the wire, and survives a handler that panics.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, limit time.Duration, f func(tx.Account)) {
 	key, err := keyOf(*r.TLS)
 	if err != nil {
 		s.fail(w, r, err)
@@ -142,12 +176,63 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, f func(tx.Account
 		s.fail(w, r, errNotMember)
 		return
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-		f(from)
-	case <-r.Context().Done():
+	leave, ok := s.enter(r.Context(), from)
+	if !ok {
+		return
 	}
+	defer leave()
+	until, conn := time.Now().Add(limit), http.NewResponseController(w)
+	if err := errors.Join(conn.SetReadDeadline(until), conn.SetWriteDeadline(until.Add(limit))); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler {
+			panic(p)
+		} else if p != nil {
+			// Its type and where it happened, no more: values may quote what it choked on.
+			s.log.ErrorContext(r.Context(), "peer_call_panicked", "path", r.Pattern, "type", fmt.Sprintf("%T", p), "at", frames())
+			s.fail(w, r, errInternal)
+		}
+	}()
+	f(from)
+}
+
+// frames names the functions and lines under a panic, without their arguments.
+func frames() []string {
+	pcs := make([]uintptr, 16)
+	walk := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs)]) // past recover and the panic itself
+	var out []string
+	for {
+		f, more := walk.Next()
+		out = append(out, fmt.Sprintf("%s:%d", f.Function, f.Line))
+		if !more {
+			return out
+		}
+	}
+}
+
+// enter waits for a place of the member's own share, then for one of all; false means that
+// the caller went away.
+func (s *Server) enter(ctx context.Context, from tx.Account) (leave func(), ok bool) {
+	s.mu.Lock()
+	share := s.shares[from]
+	if share == nil { // at most one for each member that ever was
+		share = make(chan struct{}, s.limits.PerMember)
+		s.shares[from] = share
+	}
+	s.mu.Unlock()
+	for _, places := range []chan struct{}{share, s.slots} {
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+			if places == s.slots {
+				<-share
+			}
+			return nil, false
+		}
+	}
+	return func() { <-s.slots; <-share }, true
 }
 
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
