@@ -132,6 +132,10 @@ func (e *env) showRecords(res *gateway.ReadResult) error {
 		}
 		return json.NewEncoder(e.out).Encode(out)
 	}
+	if len(res.Records) == 0 {
+		e.say("Nothing that this session may open.")
+		return nil
+	}
 	return e.show(nil, "record type date title", func(add func(...any)) {
 		for _, r := range res.Records {
 			s, ok := summary(r.Body)
