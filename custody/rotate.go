@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"time"
 
 	"salus/ledger/module/committee"
@@ -37,7 +38,11 @@ func (c *Custodian) rotate(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			c.Log.WarnContext(ctx, "custody_key_waits", "err", err)
+			level := slog.LevelWarn
+			if errors.Is(err, errNoBlock) {
+				level = slog.LevelDebug // every network begins like this
+			}
+			c.Log.Log(ctx, level, "custody_key_waits", "err", err)
 			if _, refused := tx.CodeOf(err); !refused { // what the ledger refuses, it refuses for a while
 				wait = retryPause
 			}
