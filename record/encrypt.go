@@ -4,17 +4,14 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"salus/exchange"
-	"salus/ledger/module/committee"
 	"salus/ledger/tx"
 	"salus/seal"
 	"salus/seal/compress"
@@ -30,28 +27,51 @@ func (s *Service) deal(ctx context.Context, patient tx.Account, ids []ID) {
 	for {
 		p, err := s.dealOnce(ctx, patient, ids)
 		if err == nil {
-			s.deliver(p)
+			if p != nil {
+				s.deliver(p)
+			}
 			return
 		}
 		if ctx.Err() != nil {
 			return
 		}
 		s.metrics.retries.WithLabelValues("deal").Inc()
-		s.Log.WarnContext(ctx, "deal_failed", "records", len(ids), "err", err)
+		if errors.Is(err, errNoKeys) { // a young network, or custodians that are away: said by the outbox gauge
+			s.Log.DebugContext(ctx, "deal_waits", "records", len(ids), "err", err)
+		} else {
+			s.Log.WarnContext(ctx, "deal_failed", "records", len(ids), "err", err)
+		}
 		if !pause(ctx, retryPause) {
 			return
 		}
 	}
 }
 
+// dealOnce deals as many of the records as fit into one batch and leaves the others to the
+// next. It returns nil if there is nothing to deal.
 func (s *Service) dealOnce(ctx context.Context, patient tx.Account, ids []ID) (*parcelRow, error) {
-	rows := make([]*row, len(ids))
-	for i, id := range ids {
+	var rows []*row
+	for _, id := range ids {
 		r, err := s.store.record(id)
+		if errors.Is(err, errDamaged) {
+			// It must not hold up the others. Its mark stays, and the store's check names it.
+			s.metrics.retries.WithLabelValues("damaged").Inc()
+			s.Log.ErrorContext(ctx, "stored_record_damaged")
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		rows[i] = r
+		if r.Status == Stored { // else an earlier attempt has dealt it
+			rows = append(rows, r)
+		}
+	}
+	n := fit(rows)
+	for _, r := range rows[n:] {
+		defer s.fold.add(patient, r.ID)
+	}
+	if rows = rows[:n]; len(rows) == 0 {
+		return nil, nil
 	}
 	epoch, custodians, err := s.keys.current(ctx)
 	if err != nil {
@@ -98,6 +118,23 @@ func (s *Service) dealOnce(ctx context.Context, patient tx.Account, ids []ID) (*
 	return p, s.outbox.append(batch, p)
 }
 
+// maxBatchBytes bounds the ciphertexts of a batch: its pack has to fit into a segment of the
+// vault and through the members' links in one piece.
+const maxBatchBytes = 32 << 20
+
+// fit returns how many of the records, from the first on, go into one batch together with the
+// index records they need. The first always fits.
+func fit(rows []*row) int {
+	slots, size := map[uint64]bool{}, 0
+	for i, r := range rows {
+		slots[r.Slots] = true
+		if size += len(r.Body); i > 0 && (size > maxBatchBytes || i+1+len(slots) > seal.MaxRecords) {
+			return i
+		}
+	}
+	return len(rows)
+}
+
 // An IndexLine tells a reader what one record is, without opening it.
 type IndexLine struct {
 	Index   int             `json:"i"` // in the batch's manifest
@@ -125,67 +162,6 @@ func indexRecords(rows []*row) ([]seal.Record, error) {
 		out = append(out, seal.Record{ID: id, Slots: slots, Kind: seal.KindIndex, Plain: compress.Compress(b)})
 	}
 	return out, nil
-}
-
-// custodyKeys knows the custodians' public HPKE keys: 1,216 bytes each, fetched from the
-// custodian once and checked against the hash that it registered on the ledger.
-type custodyKeys struct {
-	ledger Ledger
-	links  Links
-
-	mu    sync.Mutex // guards known
-	known map[tx.Hash][]byte
-}
-
-func newCustodyKeys(l Ledger, links Links) *custodyKeys {
-	return &custodyKeys{ledger: l, links: links, known: map[tx.Hash][]byte{}}
-}
-
-// current returns the committee epoch and its custodians' newest keys, in index order.
-func (k *custodyKeys) current(ctx context.Context) (committee.Epoch, []seal.Custodian, error) {
-	v := k.ledger.View()
-	defer v.Close()
-	epoch, err := committee.Current(v)
-	if err != nil {
-		return epoch, nil, fmt.Errorf("record: committee: %w", err)
-	}
-	live := committee.LiveKeys(v, v.Meta().Time)
-	if len(live) != len(epoch.Members) {
-		return epoch, nil, fmt.Errorf("record: %d of %d custodians have a live custody key", len(live), len(epoch.Members))
-	}
-	out := make([]seal.Custodian, 0, len(live))
-	for i, l := range live {
-		public, err := k.public(ctx, epoch.Members, i, l.Key.Hash)
-		if err != nil {
-			return epoch, nil, err
-		}
-		out = append(out, seal.Custodian{Index: i + 1, KeyEpoch: l.Key.KeyEpoch, Public: public})
-	}
-	return epoch, out, nil
-}
-
-func (k *custodyKeys) public(ctx context.Context, members []tx.Account, i int, hash tx.Hash) ([]byte, error) {
-	k.mu.Lock()
-	public, ok := k.known[hash]
-	k.mu.Unlock()
-	if ok {
-		return public, nil
-	}
-	// Its owner first; while that is down, the other custodians, who keep copies.
-	members = append([]tx.Account{members[i]}, slices.Delete(slices.Clone(members), i, i+1)...)
-	var failed error
-	for _, m := range members {
-		var reply exchange.KeyReply
-		err := k.links.Call(ctx, m, exchange.PathKey, exchange.KeyRequest{Hash: hash}, &reply)
-		if err == nil && tx.Hash(sha256.Sum256(reply.Public)) == hash {
-			k.mu.Lock()
-			k.known[hash] = reply.Public
-			k.mu.Unlock()
-			return reply.Public, nil
-		}
-		failed = errors.Join(failed, err)
-	}
-	return nil, fmt.Errorf("record: no custodian gave the custody key of custodian %d: %w", i+1, failed)
 }
 
 // pause waits; false means that ctx ended.

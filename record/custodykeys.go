@@ -1,0 +1,141 @@
+package record
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"salus/exchange"
+	"salus/ledger/module/committee"
+	"salus/ledger/state"
+	"salus/ledger/tx"
+	"salus/seal"
+)
+
+// graceTime is how long dealing waits for a custodian whose key cannot be had. After that
+// its seat gets an envelope that nobody can open: up to f custodians that are away, or that
+// refuse to publish a key, must not keep anybody's records from becoming active. The batch
+// then has one holder less, so a short absence is worth waiting for.
+const graceTime = time.Minute
+
+// errNoKeys: too few custodians have a key that an envelope could be sealed to.
+var errNoKeys = errors.New("record: the custodians' keys are not all here yet")
+
+// custodyKeys knows the custodians' public HPKE keys: 1,216 bytes each, fetched from the
+// custodian once and checked against the hash that it registered on the ledger.
+type custodyKeys struct {
+	ledger Ledger
+	links  Links
+	now    func() time.Time
+
+	mu     sync.Mutex // guards the maps
+	known  map[tx.Hash][]byte
+	absent map[tx.Account]time.Time // since when no key of the custodian can be had
+}
+
+func newCustodyKeys(l Ledger, links Links) *custodyKeys {
+	return &custodyKeys{ledger: l, links: links, now: time.Now, known: map[tx.Hash][]byte{}, absent: map[tx.Account]time.Time{}}
+}
+
+// current returns the committee epoch and a key for each of its seats, in index order.
+// Errors: errNoKeys while a seat's key may still come, or when fewer than t can be had.
+func (k *custodyKeys) current(ctx context.Context) (committee.Epoch, []seal.Custodian, error) {
+	v := k.ledger.View()
+	defer v.Close()
+	epoch, err := committee.Current(v)
+	if err != nil {
+		return epoch, nil, fmt.Errorf("record: committee: %w", err)
+	}
+	out := make([]seal.Custodian, len(epoch.Members))
+	good := 0
+	var missing error
+	for i, m := range epoch.Members {
+		out[i], err = k.seat(ctx, v, epoch, i)
+		if err == nil {
+			good++
+			k.present(m)
+			continue
+		}
+		if missing = errors.Join(missing, err); !k.givenUp(m) {
+			return epoch, nil, fmt.Errorf("%w: %w", errNoKeys, missing)
+		}
+		if out[i], err = nobody(i + 1); err != nil {
+			return epoch, nil, err
+		}
+	}
+	if good < int(epoch.T) {
+		return epoch, nil, fmt.Errorf("%w: %d of %d, %d needed: %w", errNoKeys, good, epoch.N, epoch.T, missing)
+	}
+	return epoch, out, nil
+}
+
+// seat returns custodian i+1's newest valid key, or its last one: a custodian that was away
+// when it should have rotated keeps the old seed for a grace period and can still open.
+func (k *custodyKeys) seat(ctx context.Context, v *state.View, epoch committee.Epoch, i int) (seal.Custodian, error) {
+	key, ok := committee.Latest(v, epoch.Members[i])
+	for _, l := range committee.LiveKeys(v, v.Meta().Time) {
+		if l.Index == i+1 {
+			key, ok = l.Key, true
+		}
+	}
+	if !ok {
+		return seal.Custodian{}, fmt.Errorf("record: custodian %d has published no key", i+1)
+	}
+	public, err := k.public(ctx, epoch.Members, i, key.Hash)
+	return seal.Custodian{Index: i + 1, KeyEpoch: key.KeyEpoch, Public: public}, err
+}
+
+// nobody is a seat whose envelope opens for nobody: the private key is dropped here.
+func nobody(index int) (seal.Custodian, error) {
+	_, public, err := seal.NewCustodyKey(rand.Reader)
+	if err != nil {
+		return seal.Custodian{}, fmt.Errorf("record: %w", err)
+	}
+	return seal.Custodian{Index: index, Public: public}, nil
+}
+
+func (k *custodyKeys) present(m tx.Account) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.absent, m)
+}
+
+// givenUp reports whether a custodian has been without a key for graceTime.
+func (k *custodyKeys) givenUp(m tx.Account) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	since, ok := k.absent[m]
+	if !ok {
+		k.absent[m] = k.now()
+		return false
+	}
+	return k.now().Sub(since) >= graceTime
+}
+
+func (k *custodyKeys) public(ctx context.Context, members []tx.Account, i int, hash tx.Hash) ([]byte, error) {
+	k.mu.Lock()
+	public, ok := k.known[hash]
+	k.mu.Unlock()
+	if ok {
+		return public, nil
+	}
+	// Its owner first; while that is down, the other custodians, who keep copies.
+	ask := append([]tx.Account{members[i]}, members[:i]...)
+	var failed error
+	for _, m := range append(ask, members[i+1:]...) {
+		var reply exchange.KeyReply
+		err := k.links.Call(ctx, m, exchange.PathKey, exchange.KeyRequest{Hash: hash}, &reply)
+		if err == nil && tx.Hash(sha256.Sum256(reply.Public)) == hash {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.known[hash] = reply.Public
+			return reply.Public, nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return nil, fmt.Errorf("record: nobody gave the custody key of custodian %d: %w", i+1, failed)
+}
