@@ -34,6 +34,7 @@ type root struct {
 	generation uint32
 	born       uint64 // unix seconds
 	key        [32]byte
+	box        cipher.AEAD // of key
 }
 
 // The file: magic ‖ tag key ‖ number of roots ‖ roots ‖ SHA-256 of all before.
@@ -63,6 +64,7 @@ func openRoots(file string, now uint64) (*roots, error) {
 func newRoot(generation uint32, now uint64) root {
 	w := root{generation: generation, born: now}
 	_, _ = rand.Read(w.key[:])
+	w.box = aead(w.key)
 	return w
 }
 
@@ -95,7 +97,8 @@ func (r *roots) decode(b []byte) error {
 	}
 	copy(r.tag[:], b[len(rootsMagic):])
 	for b = body[head:]; len(b) > 0; b = b[rootSize:] {
-		r.list = append(r.list, root{binary.BigEndian.Uint32(b), binary.BigEndian.Uint64(b[4:]), [32]byte(b[12:rootSize])})
+		key := [32]byte(b[12:rootSize])
+		r.list = append(r.list, root{binary.BigEndian.Uint32(b), binary.BigEndian.Uint64(b[4:]), key, aead(key)})
 	}
 	return nil
 }
@@ -176,7 +179,7 @@ func (r *roots) wrap(k, b []byte) []byte {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	w := r.list[len(r.list)-1]
-	return aead(w.key).Seal(binary.BigEndian.AppendUint32(nil, w.generation), nil, b, k)
+	return w.box.Seal(binary.BigEndian.AppendUint32(nil, w.generation), nil, b, k)
 }
 
 func (r *roots) unwrap(k, b []byte) ([]byte, error) {
@@ -187,7 +190,7 @@ func (r *roots) unwrap(k, b []byte) ([]byte, error) {
 	defer r.mu.RUnlock()
 	for _, w := range r.list {
 		if w.generation == binary.BigEndian.Uint32(b) {
-			plain, err := aead(w.key).Open(nil, nil, b[4:], k)
+			plain, err := w.box.Open(nil, nil, b[4:], k)
 			if err != nil {
 				return nil, errDamaged
 			}

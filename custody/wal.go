@@ -2,6 +2,7 @@ package custody
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -127,16 +128,20 @@ func (w *wal) follow(r *ReleaseReceipt) error {
 
 // replay reads whole frames from the start and returns where they end.
 func replay(f io.Reader, do func(*ReleaseReceipt) error) (end int64, err error) {
-	in := bufio.NewReaderSize(f, 8+maxFrame)
+	in := bufio.NewReader(f)
+	var frame bytes.Buffer
 	for {
-		b, err := in.Peek(8)
-		if err == nil {
-			b, err = in.Peek(8 + int(min(binary.BigEndian.Uint32(b), maxFrame)))
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		frame.Reset()
+		if _, err := io.CopyN(&frame, in, 8); err == nil {
+			n := binary.BigEndian.Uint32(frame.Bytes())
+			_, err = io.CopyN(&frame, in, int64(min(n, maxFrame)))
+			if err != nil && !errors.Is(err, io.EOF) {
+				return end, err
+			}
+		} else if !errors.Is(err, io.EOF) {
 			return end, err
 		}
-		group, size, ok := decodeFrame(b)
+		group, size, ok := decodeFrame(frame.Bytes())
 		if !ok {
 			return end, nil
 		}
@@ -146,9 +151,6 @@ func replay(f io.Reader, do func(*ReleaseReceipt) error) (end int64, err error) 
 			}
 		}
 		end += int64(size)
-		if _, err := in.Discard(size); err != nil {
-			return end, err
-		}
 	}
 }
 
