@@ -23,6 +23,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,15 +72,24 @@ type Gateway struct {
 	Config
 	http     *http.Server
 	sessions sessions
+
+	handlers sync.WaitGroup  // requests under way
+	life     context.Context //nolint:containedctx // of requests: ends when Shutdown has waited long enough
+	end      context.CancelFunc
+	waits    context.Context //nolint:containedctx // of requests that only wait for a block: ends at Shutdown
+	endWaits context.CancelFunc
 }
 
 // New makes the gateway; Serve starts it.
 func New(c Config) *Gateway {
 	g := &Gateway{Config: c}
 	g.sessions.open = map[tx.Hash]*record.Session{}
+	g.life, g.end = context.WithCancel(context.Background())
+	g.waits, g.endWaits = context.WithCancel(g.life)
 	g.http = &http.Server{
 		Handler: g.routes(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context { return g.life },
+		ErrorLog:    slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
 	}
 	return g
 }
@@ -92,12 +102,33 @@ func (g *Gateway) Serve(ln net.Listener) error {
 	return nil
 }
 
-// Shutdown stops accepting and waits for running requests until ctx ends.
-func (g *Gateway) Shutdown(ctx context.Context) error { return g.http.Shutdown(ctx) }
+// Shutdown stops accepting, sends waiting requests away and lets the others end until ctx does;
+// then it cuts them off. When it returns, no request touches a store any more.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	g.endWaits()
+	err := g.http.Shutdown(ctx)
+	g.end()
+	err = errors.Join(err, g.http.Close())
+	g.handlers.Wait()
+	return err
+}
+
+// waiting is the context of a request that only waits for a block.
+func (g *Gateway) waiting(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
+	stop := context.AfterFunc(g.waits, cancel)
+	return ctx, func() { stop(); cancel() }
+}
 
 // serve is a route's handler: the token first, then a bounded body, then the answer or a problem.
 func (g *Gateway) serve(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.handlers.Add(1)
+		defer g.handlers.Done()
+		if g.life.Err() != nil { // accepted too late: the stores may be closed
+			g.fail(w, r, errAway)
+			return
+		}
 		if !rt.access.open && !g.authorised(r) {
 			g.fail(w, r, errToken)
 			return

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/hex"
 	"io"
 	"net/http"
@@ -8,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"salus/client"
 	"salus/ledger"
 	"salus/ledger/tx"
 	"salus/receipt"
@@ -35,7 +35,9 @@ func (g *Gateway) head(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return errArgument
 		}
-		if err := g.Client.Transport().WaitChange(r.Context(), n); err != nil {
+		ctx, cancel := g.waiting(r)
+		defer cancel()
+		if err := g.Client.Transport().WaitChange(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -149,7 +151,7 @@ func (g *Gateway) entryReceipt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return errArgument
 	}
-	return sendReceipt(w, r, func(p *client.Prover) (*receipt.Receipt, error) { return p.Entry(r.Context(), index) }, g.Prover)
+	return g.sendReceipt(w, r, func(ctx context.Context) (*receipt.Receipt, error) { return g.Prover.Entry(ctx, index) })
 }
 
 func (g *Gateway) auditReceipt(w http.ResponseWriter, r *http.Request) error {
@@ -157,11 +159,15 @@ func (g *Gateway) auditReceipt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return sendReceipt(w, r, func(p *client.Prover) (*receipt.Receipt, error) { return p.Audit(r.Context(), patient) }, g.Prover)
+	return g.sendReceipt(w, r, func(ctx context.Context) (*receipt.Receipt, error) { return g.Prover.Audit(ctx, patient) })
 }
 
-func sendReceipt(w http.ResponseWriter, _ *http.Request, make func(*client.Prover) (*receipt.Receipt, error), p *client.Prover) error {
-	rc, err := make(p)
+func (g *Gateway) sendReceipt(w http.ResponseWriter, r *http.Request, prove func(context.Context) (*receipt.Receipt, error)) error {
+	waits, cancel := g.waiting(r)
+	defer cancel()
+	ctx, cancelTime := context.WithTimeout(waits, proofTime)
+	defer cancelTime()
+	rc, err := prove(ctx)
 	if err != nil {
 		return err
 	}

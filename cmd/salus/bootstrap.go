@@ -81,25 +81,45 @@ func importSamples(ctx context.Context, e *env, api *client.API, patients int) e
 	if before == 0 {
 		return nil
 	}
-	for {
-		s, err := statusOfAPI(ctx, api)
-		if err != nil {
-			return err
-		}
-		bar(e, "Anchoring", before, before, float64(before)/time.Since(start).Seconds())
-		if s.Outbox == 0 {
-			break
-		}
-		if err := api.WaitChange(ctx, s.Height); err != nil {
-			return err
-		}
+	if err := anchored(ctx, e, api); err != nil {
+		return err
 	}
 	e.say("\n%d records of %d sample patients are active: encrypted, their keys split among four organisations.", before, patients-len(have))
 	return nil
 }
 
-func statusOfAPI(ctx context.Context, api *client.API) (s gateway.Status, err error) {
-	return s, api.JSON(ctx, "GET", "/v1/status", nil, &s)
+// anchored waits until every record of this organisation is active.
+func anchored(ctx context.Context, e *env, api *client.API) error {
+	var all []record.Patient
+	if err := api.JSON(ctx, "GET", "/v1/patients", nil, &all); err != nil {
+		return err
+	}
+	start := time.Now()
+	for {
+		head, err := api.Head(ctx)
+		if err != nil {
+			return err
+		}
+		active, total := 0, 0
+		for _, p := range all {
+			var rs []record.Owned
+			if err := api.JSON(ctx, "GET", "/v1/patients/"+p.Patient.String()+"/records", nil, &rs); err != nil {
+				return err
+			}
+			for _, r := range rs {
+				if total++; r.Status == record.Active.String() {
+					active++
+				}
+			}
+		}
+		bar(e, "Anchoring", active, total, float64(active)/time.Since(start).Seconds())
+		if active == total {
+			return nil
+		}
+		if err := api.WaitChange(ctx, head.Height); err != nil {
+			return err
+		}
+	}
 }
 
 // wallets lets every sample patient of the hospital claim her record.

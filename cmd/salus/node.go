@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"salus/config"
@@ -118,11 +119,11 @@ func (*nodeFsck) Run(e *env) error {
 	}
 	if serr := e.show(rep, "part state detail", func(add func(...any)) {
 		for _, p := range rep.Parts {
-			state := "clean"
 			if p.Damage != "" {
-				state = "DAMAGED"
+				add(p.Name, "DAMAGED", strings.TrimSuffix(p.Damage+"; "+p.Detail, "; "))
+				continue
 			}
-			add(p.Name, state, p.Damage+p.Detail)
+			add(p.Name, "clean", p.Detail)
 		}
 	}); serr != nil {
 		return serr

@@ -5,8 +5,10 @@
 //
 // Contract: the DB and Iterator semantics of github.com/cometbft/cometbft-db
 // (nil bounds are open, end is exclusive, iterators return keys and values that
-// stay valid until the next move); Sync variants return after fsync. It must
-// never be used for anything but CometBFT's own stores.
+// stay valid until the next move); Sync variants return after fsync. After Close,
+// writes fail and reads find nothing: CometBFT's gossip outlives its Stop by up to a
+// pause between two rounds, and an error would end the process there. It must never
+// be used for anything but CometBFT's own stores.
 package cometdb
 
 import (
@@ -14,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	"github.com/cockroachdb/pebble"
 	dbm "github.com/cometbft/cometbft-db"
@@ -24,10 +27,25 @@ var (
 	errEmptyKey  = errors.New("cometdb: empty key")
 	errNilValue  = errors.New("cometdb: nil value")
 	errBatchDone = errors.New("cometdb: batch is written or closed")
+	errClosed    = errors.New("cometdb: the database is closed")
 )
 
 // DB is one Pebble database behind the cometbft-db interface.
-type DB struct{ db *pebble.DB }
+type DB struct {
+	db     *pebble.DB
+	mu     sync.RWMutex // held for reading by every operation, for writing by Close
+	closed bool
+}
+
+// use runs f unless the database is closed.
+func (d *DB) use(f func() error) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.closed {
+		return errClosed
+	}
+	return f()
+}
 
 var _ dbm.DB = (*DB)(nil)
 
@@ -44,7 +62,7 @@ func Open(dir string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cometdb: open %s: %w", filepath.Base(dir), err)
 	}
-	return &DB{db}, nil
+	return &DB{db: db}, nil
 }
 
 // quiet drops Pebble's event lines; Fatalf still ends the process, because Pebble cannot go on after it.
@@ -59,17 +77,19 @@ func (d *DB) Get(key []byte) ([]byte, error) {
 	if len(key) == 0 {
 		return nil, errEmptyKey
 	}
-	v, closer, err := d.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
+	var out []byte
+	err := d.use(func() error {
+		v, closer, err := d.db.Get(key)
+		if err != nil {
+			return err
+		}
+		out = append([]byte{}, v...) // never nil: nil means absent
+		return closer.Close()
+	})
+	if errors.Is(err, pebble.ErrNotFound) || errors.Is(err, errClosed) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer closer.Close()
-	out := make([]byte, len(v)) // never nil: nil means absent
-	copy(out, v)
-	return out, nil
+	return out, err
 }
 
 // Has implements dbm.DB.
@@ -88,7 +108,7 @@ func (d *DB) set(key, value []byte, o *pebble.WriteOptions) error {
 	if err := check(key, value); err != nil {
 		return err
 	}
-	return d.db.Set(key, value, o)
+	return d.use(func() error { return d.db.Set(key, value, o) })
 }
 
 // Delete implements dbm.DB.
@@ -101,18 +121,28 @@ func (d *DB) delete(key []byte, o *pebble.WriteOptions) error {
 	if len(key) == 0 {
 		return errEmptyKey
 	}
-	return d.db.Delete(key, o)
+	return d.use(func() error { return d.db.Delete(key, o) })
 }
 
-// Close implements dbm.DB.
-func (d *DB) Close() error { return d.db.Close() }
+// Close implements dbm.DB; closing twice is no error.
+func (d *DB) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	d.closed = true
+	return d.db.Close()
+}
 
 // Print implements dbm.DB; the stores hold blocks, which nobody should print.
 func (d *DB) Print() error { return nil }
 
 // Stats implements dbm.DB.
 func (d *DB) Stats() map[string]string {
-	return map[string]string{"pebble": d.db.Metrics().String()}
+	out := map[string]string{}
+	_ = d.use(func() error { out["pebble"] = d.db.Metrics().String(); return nil }) // nothing to tell of a closed one
+	return out
 }
 
 // Compact implements dbm.DB; nil bounds mean the whole database.
@@ -123,13 +153,20 @@ func (d *DB) Compact(start, end []byte) error {
 	if end == nil {
 		end = bytes.Repeat([]byte{0xff}, 32)
 	}
-	return d.db.Compact(start, end, true)
+	return d.use(func() error { return d.db.Compact(start, end, true) })
 }
 
 // NewBatch implements dbm.DB.
-func (d *DB) NewBatch() dbm.Batch { return &batch{d.db.NewBatch()} }
+func (d *DB) NewBatch() dbm.Batch {
+	b := &batch{d: d}
+	_ = d.use(func() error { b.b = d.db.NewBatch(); return nil }) // of a closed one it takes nothing
+	return b
+}
 
-type batch struct{ b *pebble.Batch }
+type batch struct {
+	d *DB
+	b *pebble.Batch
+}
 
 func (b *batch) Set(key, value []byte) error {
 	if err := check(key, value); err != nil {
@@ -158,7 +195,7 @@ func (b *batch) write(o *pebble.WriteOptions) error {
 	if b.b == nil {
 		return errBatchDone
 	}
-	if err := b.b.Commit(o); err != nil {
+	if err := b.d.use(func() error { return b.b.Commit(o) }); err != nil {
 		return err
 	}
 	return b.Close()
@@ -185,7 +222,11 @@ func (d *DB) iterator(start, end []byte, reverse bool) (dbm.Iterator, error) {
 	if (start != nil && len(start) == 0) || (end != nil && len(end) == 0) {
 		return nil, errEmptyKey
 	}
-	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	var it *pebble.Iterator
+	err := d.use(func() (err error) {
+		it, err = d.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

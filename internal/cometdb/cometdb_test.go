@@ -101,3 +101,55 @@ func TestRefusesEmptyKeysAndNilValues(t *testing.T) {
 		t.Error("accepted an empty bound")
 	}
 }
+
+func TestAfterCloseReadsFindNothingAndWritesFail(t *testing.T) {
+	d, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetSync([]byte{1}, []byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	b := d.NewBatch()
+	stop, done := make(chan struct{}), make(chan error)
+	go func() { // what a gossip routine does while the node stops
+		for {
+			if _, err := d.Get([]byte{1}); err != nil {
+				done <- err
+				return
+			}
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+		}
+	}()
+	for range 2 {
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if v, err := d.Get([]byte{1}); v != nil || err != nil {
+		t.Errorf("get: got %v, %v, want nothing", v, err)
+	}
+	if ok, err := d.Has([]byte{1}); ok || err != nil {
+		t.Errorf("has: got %v, %v, want nothing", ok, err)
+	}
+	for name, err := range map[string]error{
+		"set": d.Set([]byte{1}, []byte{2}), "delete": d.DeleteSync([]byte{1}), "batch": b.Write(), "late batch": d.NewBatch().Write(), "compact": d.Compact(nil, nil),
+	} {
+		if err == nil {
+			t.Errorf("%s on a closed database was accepted", name)
+		}
+	}
+	if _, err := d.Iterator(nil, nil); err == nil {
+		t.Error("an iterator on a closed database was made")
+	}
+	d.Stats()
+}
