@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble"
@@ -222,9 +223,9 @@ func (s *Store) View() *View {
 func (s *Store) At(height int64) (*View, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := len(s.recent) - 1; i >= 0; i-- {
-		if s.recent[i].meta.Height == height {
-			return s.view(s.recent[i]), true
+	for _, v := range slices.Backward(s.recent) {
+		if v.meta.Height == height {
+			return s.view(v), true
 		}
 	}
 	return nil, false

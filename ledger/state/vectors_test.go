@@ -51,8 +51,6 @@ type (
 
 func hexOf[T ~[]byte | ~string](b T) string { return hex.EncodeToString([]byte(b)) }
 
-func ptr[T any](v T) *T { return &v }
-
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(s)
@@ -136,12 +134,12 @@ func proofVectors(t *testing.T) (out []proofVector) {
 		{Name: "a row denied", AppHash: hash, Key: &row, Proof: there},
 		{Name: "a row denied with another's absence", AppHash: hash, Key: &row, Proof: absent},
 		{Name: "no row", AppHash: hash, Key: &no, Proof: absent, Valid: true},
-		{Name: "no row said to be empty", AppHash: hash, Key: &no, Value: ptr(""), Proof: absent},
+		{Name: "no row said to be empty", AppHash: hash, Key: &no, Value: new(""), Proof: absent},
 		{Name: "no rows at all", AppHash: hexOf(emptySum[:]), Key: &row, Proof: none, Valid: true},
 		{Name: "no rows at all, of another state", AppHash: hash, Key: &row, Proof: none},
-		{Name: "an entry", AppHash: hash, Index: ptr(uint64(10)), Entry: ptr(hexOf("entry 10")), Proof: entry, Valid: true},
-		{Name: "an entry at another index", AppHash: hash, Index: ptr(uint64(11)), Entry: ptr(hexOf("entry 10")), Proof: entry},
-		{Name: "another entry", AppHash: hash, Index: ptr(uint64(10)), Entry: ptr(hexOf("entry 11")), Proof: entry},
+		{Name: "an entry", AppHash: hash, Index: new(uint64(10)), Entry: new(hexOf("entry 10")), Proof: entry, Valid: true},
+		{Name: "an entry at another index", AppHash: hash, Index: new(uint64(11)), Entry: new(hexOf("entry 10")), Proof: entry},
+		{Name: "another entry", AppHash: hash, Index: new(uint64(10)), Entry: new(hexOf("entry 11")), Proof: entry},
 		{Name: "an extension", AppHash: hash, Old: before, Proof: extend, Valid: true},
 		{Name: "an extension of another log", AppHash: hash, Old: &wrong, Proof: extend},
 		{Name: "a proof cut short", AppHash: hash, Key: &row, Value: &value, Proof: there[:len(there)-2]},
