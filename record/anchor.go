@@ -19,38 +19,49 @@ import (
 	"salus/vault"
 )
 
-// deliver brings one parcel to ACTIVE in the background: header to the ledger, parcel to
-// every custodian, pack to the replicas. Each step may be repeated any number of times:
-// the ledger knows the header by its hash, custodians and vaults know what they have.
-func (s *Service) deliver(p *parcelRow) {
+// deliver brings one parcel of the outbox to ACTIVE in the background: header to the ledger,
+// parcel to every custodian, pack to the replicas. Each step may be repeated any number of
+// times: the ledger knows the header by its hash, custodians and vaults know what they have.
+func (s *Service) deliver(seq uint64) {
 	s.metrics.outbox.Inc()
 	s.work.Go(func() {
 		defer s.metrics.outbox.Dec()
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.ctx.Done():
-			return
-		}
-		defer func() { <-s.slots }()
 		start := time.Now()
 		for {
-			err := s.deliverOnce(s.ctx, p)
+			n, err := s.attempt(s.ctx, seq)
 			if err == nil {
 				s.metrics.active.Observe(time.Since(start).Seconds())
-				s.metrics.records.Add(float64(len(p.Records)))
-				s.wake(p.Records)
+				s.metrics.records.Add(float64(n))
 				return
 			}
 			if s.ctx.Err() != nil {
 				return
 			}
 			s.metrics.retries.WithLabelValues("deliver").Inc()
-			s.Log.WarnContext(s.ctx, "delivery_waits", "sequence", p.Seq, "err", err)
+			s.Log.WarnContext(s.ctx, "delivery_waits", "sequence", seq, "err", err)
 			if !pause(s.ctx, retryPause) {
 				return
 			}
 		}
 	})
+}
+
+// attempt is one round of a delivery, in one of the places for it.
+func (s *Service) attempt(ctx context.Context, seq uint64) (records int, err error) {
+	leave, err := enter(ctx, s.delivering)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	p, err := s.outbox.load(seq)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.deliverOnce(ctx, p); err != nil {
+		return 0, err
+	}
+	s.wake(p.Records)
+	return len(p.Records), nil
 }
 
 // attemptTime bounds one round of a delivery; what is missing then is sent again.

@@ -30,18 +30,43 @@ type Result struct {
 }
 
 // Read commits to the records, collects their shares, opens them and compares each with its
-// anchor. A custodian whose share is wrong is named in the result and its share left out.
-// Errors: ErrTooFew when fewer than t custodians released, or what the ciphertext failed on.
+// anchor. A custodian whose share is wrong is named in the result and its share left out. No
+// records at all is no error: neither is asking for none, nor that they were withdrawn since.
+// Errors: those of Commit, ErrTooFew when fewer than t custodians released, or what the
+// ciphertext failed on.
 func (s *Session) Read(ctx context.Context, records []Located) (*Result, error) {
-	fetch, list, err := s.Commit(ctx, records)
-	if err != nil {
-		return nil, err
+	all := &Result{}
+	for some := range slices.Chunk(records, exchange.MaxList) {
+		fetch, list, err := s.Commit(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		res, err := s.ReadFetch(ctx, fetch, list, some)
+		if res != nil {
+			all.Records, all.Fetch = append(all.Records, res.Records...), res.Fetch
+			s.blame(all, res.Bad...)
+		}
+		if err != nil {
+			return all, err
+		}
 	}
-	return s.ReadFetch(ctx, fetch, list, records)
+	return all, nil
 }
 
-// ReadFetch does what Read does for a list that is committed already.
+// ReadFetch does what Read does for a list that is committed already; records are the list's.
 func (s *Session) ReadFetch(ctx context.Context, fetch uint32, list *exchange.List, records []Located) (*Result, error) {
+	byItem := map[exchange.Item]Located{}
+	for _, l := range records {
+		byItem[l.Item] = l
+	}
+	for _, x := range list.Items {
+		if l, ok := byItem[x]; !ok || l.header == nil {
+			return nil, errNotLocated
+		}
+	}
+	if len(list.Items) != len(records) {
+		return nil, errNotLocated
+	}
 	got, err := s.release(ctx, fetch, list, false)
 	if errors.Is(err, errNothing) {
 		// Revoked, expired or closed between the list and the release: no data.
@@ -51,7 +76,10 @@ func (s *Session) ReadFetch(ctx context.Context, fetch uint32, list *exchange.Li
 		return nil, err
 	}
 	res := &Result{Fetch: fetch, Bad: got.bad}
-	keys, err := s.keys(ctx, res, fetch, list, records, got)
+	keys, err := s.keys(ctx, res, fetch, list, byItem, got)
+	if errors.Is(err, errNothing) {
+		return &Result{Fetch: fetch}, nil
+	}
 	if err != nil {
 		return res, err
 	}
@@ -71,13 +99,11 @@ func (s *Session) ReadFetch(ctx context.Context, fetch uint32, list *exchange.Li
 	return res, errors.Join(errs...)
 }
 
+var errNotLocated = errors.New("record: the list and the records located do not fit together")
+
 // keys combines the shares of every batch of the fetch. When a key commitment does not fit,
 // it asks all custodians again for share proofs and goes on with the shares that prove true.
-func (s *Session) keys(ctx context.Context, res *Result, fetch uint32, list *exchange.List, records []Located, got *released) (map[exchange.Item]seal.Key, error) {
-	byItem := map[exchange.Item]Located{}
-	for _, l := range records {
-		byItem[l.Item] = l
-	}
+func (s *Session) keys(ctx context.Context, res *Result, fetch uint32, list *exchange.List, byItem map[exchange.Item]Located, got *released) (map[exchange.Item]seal.Key, error) {
 	keys := map[exchange.Item]seal.Key{}
 	proven := false
 	for header, indices := range list.Groups() {
@@ -154,7 +180,11 @@ func (s *Session) blame(res *Result, bad ...BadCustodian) {
 // decrypt opens one record: ciphertext by its address, key by its commitment, plaintext
 // by the authentication tag, all of them bound to the header in the ledger.
 func (s *Session) decrypt(ctx context.Context, l Located, key seal.Key) ([]byte, error) {
-	ct, err := s.reading.Custodians.Ciphertext(ctx, l.holders, l.Entry.Ciphertext)
+	holders := l.holders
+	if !slices.Contains(holders, l.Author) { // an author that is no custodian has it all the same
+		holders = append(slices.Clone(holders), l.Author)
+	}
+	ct, err := s.reading.Custodians.Ciphertext(ctx, holders, l.Entry.Ciphertext)
 	if err != nil {
 		return nil, fmt.Errorf("record: ciphertext: %w", err)
 	}

@@ -20,17 +20,18 @@ import (
 // retryPause is how long a failed dealing or delivery step waits before the next try.
 const retryPause = time.Second
 
-// deal seals a fold's records into one batch, puts the ciphertexts into the vault and
-// the parcel into the outbox, and starts its delivery. Until it succeeds the records
-// keep their mark as stored, so a crash at any point deals them again, once.
+// deal seals a fold's records into batches, puts the ciphertexts into the vault and the
+// parcels into the outbox, and starts their delivery. Until that is durable the records keep
+// their mark as stored, so a crash at any point deals them again, and never twice: mark and
+// parcel change in one step. What a crash leaves behind is at most a pack that nothing names.
 func (s *Service) deal(ctx context.Context, patient tx.Account, ids []ID) {
-	for {
-		p, err := s.dealOnce(ctx, patient, ids)
+	for len(ids) > 0 {
+		p, rest, err := s.dealOnce(ctx, patient, ids)
 		if err == nil {
-			if p != nil {
-				s.deliver(p)
+			if ids = rest; p != nil {
+				s.deliver(p.Seq)
 			}
-			return
+			continue
 		}
 		if ctx.Err() != nil {
 			return
@@ -47,32 +48,47 @@ func (s *Service) deal(ctx context.Context, patient tx.Account, ids []ID) {
 	}
 }
 
-// dealOnce deals as many of the records as fit into one batch and leaves the others to the
-// next. It returns nil if there is nothing to deal.
-func (s *Service) dealOnce(ctx context.Context, patient tx.Account, ids []ID) (*parcelRow, error) {
+// dealOnce deals as many of the records as fit into one batch and returns the others. The
+// parcel is nil if nothing was left to deal.
+func (s *Service) dealOnce(ctx context.Context, patient tx.Account, ids []ID) (p *parcelRow, rest []ID, err error) {
+	leave, err := enter(ctx, s.dealing)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer leave()
+	rows, err := s.undealt(ctx, ids)
+	if err != nil || len(rows) == 0 {
+		return nil, nil, err
+	}
+	n := fit(rows)
+	for _, r := range rows[n:] {
+		rest = append(rest, r.ID)
+	}
+	p, err = s.dealRows(ctx, patient, rows[:n])
+	return p, rest, err
+}
+
+// undealt reads the records that no batch holds yet.
+func (s *Service) undealt(ctx context.Context, ids []ID) ([]*row, error) {
 	var rows []*row
 	for _, id := range ids {
 		r, err := s.store.record(id)
-		if errors.Is(err, errDamaged) {
-			// It must not hold up the others. Its mark stays, and the store's check names it.
-			s.metrics.retries.WithLabelValues("damaged").Inc()
+		if errors.Is(err, errDamaged) || errors.Is(err, errNotFound) {
+			// It must not hold up the others. Its mark stays, and the store's check finds it.
 			s.Log.ErrorContext(ctx, "stored_record_damaged")
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if r.Status == Stored { // else an earlier attempt has dealt it
+		if r.Status == Stored {
 			rows = append(rows, r)
 		}
 	}
-	n := fit(rows)
-	for _, r := range rows[n:] {
-		defer s.fold.add(patient, r.ID)
-	}
-	if rows = rows[:n]; len(rows) == 0 {
-		return nil, nil
-	}
+	return rows, nil
+}
+
+func (s *Service) dealRows(ctx context.Context, patient tx.Account, rows []*row) (*parcelRow, error) {
 	epoch, custodians, err := s.keys.current(ctx)
 	if err != nil {
 		return nil, err
@@ -173,5 +189,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// enter takes one of the places, or ends with ctx.
+func enter(ctx context.Context, places chan struct{}) (leave func(), err error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }

@@ -2,16 +2,15 @@ package record
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
+	"sync"
 
 	"github.com/cockroachdb/pebble"
 
 	"salus/exchange"
 	"salus/fhir"
-	"salus/ledger/module/identity"
 	"salus/ledger/tx"
 	"salus/seal"
 	"salus/seal/compress"
@@ -25,33 +24,42 @@ type Ack struct {
 }
 
 // Put labels resources of one patient and stores them durably ("stored"). When it returns,
-// a crash loses none of them; Wait tells when they are active.
+// a crash loses none of them; Wait tells when they are active. Bytes that are stored already,
+// also by a Put that runs at the same time, are not stored again.
+// Errors: ErrUnknownPatient, ErrTooLarge, or why the slots or the store failed; then nothing
+// of this call is stored.
 func (s *Service) Put(ctx context.Context, patient tx.Account, resources []fhir.Resource) ([]Ack, error) {
 	pr, err := s.patient(patient)
 	if err != nil {
 		return nil, err
 	}
 	labels := make([][]fhir.Label, len(resources))
+	same := make([]string, len(resources))
 	for i, r := range resources {
 		labels[i] = fhir.LabelsOf(r)
+		same[i] = string(s.store.hash(patient[:], []byte(r.Type()), []byte(r.ID()), r.Raw()))
 	}
 	slots, err := s.slotsFor(ctx, pr, labels)
 	if err != nil {
 		return nil, err
 	}
+	free, err := s.claims.take(ctx, same)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
 	b := s.store.db.NewBatch()
 	defer b.Close()
 	acks := make([]Ack, len(resources))
 	var fresh []ID
 	seen := map[string]ID{} // the same bytes twice within one Put
 	for i, r := range resources {
-		same := key(prefixSame, s.store.hash(patient[:], []byte(r.Type()), []byte(r.ID()), r.Raw()))
-		id, dup, err := s.known(same, seen)
+		id, dup, err := s.known(same[i], seen)
 		if err != nil {
 			return nil, err
 		}
+		acks[i] = Ack{ID: id, Duplicate: dup}
 		if dup {
-			acks[i] = Ack{ID: id, Duplicate: true}
 			continue
 		}
 		mask, err := slots.Mask(labels[i])
@@ -61,11 +69,14 @@ func (s *Service) Put(ctx context.Context, patient tx.Account, resources []fhir.
 		if err := s.putRow(b, patient, id, r, labels[i], mask); err != nil {
 			return nil, err
 		}
-		if err := s.store.put(b, same, id); err != nil {
+		if err := s.store.put(b, key(prefixSame, []byte(same[i])), id); err != nil {
 			return nil, err
 		}
-		seen[string(same)] = id
-		acks[i], fresh = Ack{ID: id}, append(fresh, id)
+		seen[same[i]] = id
+		fresh = append(fresh, id)
+	}
+	if len(fresh) == 0 {
+		return acks, nil // whatever they duplicate was durable before it could be found
 	}
 	if err := b.Commit(pebble.Sync); err != nil {
 		return nil, fmt.Errorf("record: store: %w", err)
@@ -74,13 +85,54 @@ func (s *Service) Put(ctx context.Context, patient tx.Account, resources []fhir.
 	return acks, nil
 }
 
+// claims lets one call at a time decide about the same bytes, so that of two that bring them
+// together one stores them and the other finds them stored. Others are not held up.
+type claims struct {
+	mu    sync.Mutex // guards taken
+	taken map[string]chan struct{}
+}
+
+// take claims all the hashes, in one order for everybody, and returns what frees them.
+func (c *claims) take(ctx context.Context, hashes []string) (free func(), err error) {
+	hashes = slices.Compact(slices.Sorted(slices.Values(hashes)))
+	done := make(chan struct{})
+	mine := 0
+	free = func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, h := range hashes[:mine] {
+			delete(c.taken, h)
+		}
+		close(done)
+	}
+	for mine < len(hashes) {
+		c.mu.Lock()
+		other := c.taken[hashes[mine]]
+		if other == nil {
+			c.taken[hashes[mine]] = done
+			mine++
+		}
+		c.mu.Unlock()
+		if other == nil {
+			continue
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			free()
+			return nil, ctx.Err()
+		}
+	}
+	return free, nil
+}
+
 // known finds the record that has the same bytes, or draws an id for a new one.
-func (s *Service) known(same []byte, seen map[string]ID) (ID, bool, error) {
-	if id, ok := seen[string(same)]; ok {
+func (s *Service) known(same string, seen map[string]ID) (ID, bool, error) {
+	if id, ok := seen[same]; ok {
 		return id, true, nil
 	}
 	var id ID
-	err := s.store.get(same, &id)
+	err := s.store.get(key(prefixSame, []byte(same)), &id)
 	if err == nil {
 		return id, true, nil
 	}
@@ -91,189 +143,34 @@ func (s *Service) known(same []byte, seen map[string]ID) (ID, bool, error) {
 	return id, false, err
 }
 
+// ErrTooLarge: a resource that does not fit into a record even when it is compressed.
+var ErrTooLarge = tx.Refuse(0x2205, "record: a resource is larger than a record may be")
+
 func (s *Service) putRow(b *pebble.Batch, patient tx.Account, id ID, r fhir.Resource, labels []fhir.Label, mask uint64) error {
 	summary, err := fhir.Summarize(r).MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("record: summary: %w", err)
 	}
 	w := row{ID: id, Patient: patient, Status: Stored, Type: r.Type(), Slots: mask, Kind: seal.KindRecord, Summary: summary, Body: compress.Compress(r.Raw())}
+	if len(w.Body) > seal.MaxPlain {
+		return ErrTooLarge
+	}
 	for _, l := range labels {
 		w.Labels = append(w.Labels, string(l))
 	}
-	if err := s.store.put(b, key(prefixRecord, id[:]), &w); err != nil {
+	return s.addRow(b, &w)
+}
+
+// addRow adds a new record with its places in the indexes.
+func (s *Service) addRow(b *pebble.Batch, w *row) error {
+	if err := s.store.put(b, key(prefixRecord, w.ID[:]), w); err != nil {
 		return err
 	}
-	if err := b.Set(key(prefixOf, patient[:], id[:]), nil, nil); err != nil {
+	if err := b.Set(key(prefixOf, w.Patient[:], w.ID[:]), nil, nil); err != nil {
 		return err
 	}
-	return b.Set(key(prefixStored, id[:]), nil, nil)
+	return b.Set(key(prefixStored, w.ID[:]), nil, nil)
 }
-
-// Progress of an import, called after each group of records.
-type Progress struct {
-	Records, Duplicates, Rejected, Patients int
-}
-
-// A Report is what an import did.
-type Report struct {
-	Progress
-	IDs      []ID
-	Reject   []fhir.Rejected
-	Accounts []tx.Account // the patients, in the order of the input
-}
-
-// Import stores every resource of a FHIR Bundle or NDJSON stream with its patient, enrolling
-// patients this organisation has not seen. Resources that cannot be taken are in the report;
-// the others are stored all the same.
-func (s *Service) Import(ctx context.Context, format string, r io.Reader, enrol EnrolFunc, progress func(Progress)) (*Report, error) {
-	items := fhir.ReadBundle(r)
-	if format == "ndjson" {
-		items = fhir.ReadNDJSON(r)
-	}
-	groups, rejected, err := fhir.GroupByPatient(items)
-	if err != nil {
-		return nil, err
-	}
-	rep := &Report{Reject: rejected, Progress: Progress{Rejected: len(rejected)}}
-	for _, g := range groups {
-		patient, err := s.Enrol(ctx, g.Reference(), enrol)
-		if err != nil {
-			return rep, err
-		}
-		rep.Patients++
-		rep.Accounts = append(rep.Accounts, patient)
-		for rest := g.Resources(); len(rest) > 0; {
-			n := min(len(rest), 200)
-			acks, err := s.Put(ctx, patient, rest[:n])
-			if err != nil {
-				return rep, err
-			}
-			rest = rest[n:]
-			for _, a := range acks {
-				if a.Duplicate {
-					rep.Duplicates++
-				} else {
-					rep.Records++
-				}
-				rep.IDs = append(rep.IDs, a.ID)
-			}
-			if progress != nil {
-				progress(rep.Progress)
-			}
-		}
-	}
-	return rep, nil
-}
-
-// Enrol returns the pseudonym of a patient that this organisation knows by a FHIR reference.
-// The first time it draws a random pseudonym and a slot map, keeps both durably, and only then
-// calls enrol to register the pseudonym on the ledger; a crash in between repeats that call
-// with the same pseudonym. The reference never leaves the store.
-func (s *Service) Enrol(ctx context.Context, reference string, enrol EnrolFunc) (tx.Account, error) {
-	s.enrolling.Lock()
-	defer s.enrolling.Unlock()
-	link := key(prefixLink, s.store.hash([]byte("reference"), []byte(reference)))
-	var patient tx.Account
-	err := s.store.get(link, &patient)
-	if errors.Is(err, errNotFound) {
-		patient, err = s.newPatient(link, reference)
-	}
-	if err != nil {
-		return patient, err
-	}
-	v := s.Ledger.View()
-	_, enrolled := identity.Lookup(v, patient)
-	v.Close()
-	if enrolled {
-		return patient, nil
-	}
-	p, err := s.patient(patient)
-	if err != nil {
-		return patient, err
-	}
-	return patient, enrol(ctx, patient, identity.ClaimCommit(identity.ClaimSigner(patient, p.Secret).Public()))
-}
-
-// EnrolFunc registers a pseudonym on the ledger with the commitment of its claim code.
-type EnrolFunc func(ctx context.Context, patient tx.Account, claim tx.Hash) error
-
-func (s *Service) newPatient(link []byte, reference string) (patient tx.Account, err error) {
-	if _, err := rand.Read(patient[:]); err != nil {
-		return patient, fmt.Errorf("record: random numbers: %w", err)
-	}
-	p := &patientRow{Patient: patient, Steward: s.Self, Reference: reference}
-	if _, err := rand.Read(p.Secret[:]); err != nil {
-		return patient, fmt.Errorf("record: random numbers: %w", err)
-	}
-	encoded, slots, err := newSlotMapBytes()
-	if err != nil {
-		return patient, err
-	}
-	p.Slots = encoded
-	b := s.store.db.NewBatch()
-	defer b.Close()
-	if err := s.store.put(b, key(prefixPatient, patient[:]), p); err != nil {
-		return patient, err
-	}
-	if err := s.store.put(b, link, patient); err != nil {
-		return patient, err
-	}
-	if err := s.putSlotMap(b, patient, slots, encoded); err != nil {
-		return patient, err
-	}
-	if err := b.Commit(pebble.Sync); err != nil {
-		return patient, fmt.Errorf("record: store: %w", err)
-	}
-	return patient, s.resumeStored(patient)
-}
-
-// putSlotMap stores the slot map as an encrypted record of its own, under the steward label
-// that no grant contains: the patient gets it back with any of her devices.
-func (s *Service) putSlotMap(b *pebble.Batch, patient tx.Account, slots *SlotMap, encoded []byte) error {
-	mask, err := slots.Mask([]fhir.Label{StewardLabel})
-	if err != nil {
-		return err
-	}
-	id, err := newID()
-	if err != nil {
-		return err
-	}
-	w := row{ID: id, Patient: patient, Status: Stored, Type: TypeSlotMap, Labels: []string{string(StewardLabel)}, Slots: mask, Kind: seal.KindRecord, Summary: []byte(`{"type":"` + TypeSlotMap + `"}`), Body: compress.Compress(encoded)}
-	if err := s.store.put(b, key(prefixRecord, id[:]), &w); err != nil {
-		return err
-	}
-	if err := b.Set(key(prefixOf, patient[:], id[:]), nil, nil); err != nil {
-		return err
-	}
-	return b.Set(key(prefixStored, id[:]), nil, nil)
-}
-
-// TypeSlotMap is the type of the one record that is not FHIR: a patient's slot map, in CBOR.
-const TypeSlotMap = "x-salus-slots"
-
-// resumeStored queues a patient's records that no batch holds yet.
-func (s *Service) resumeStored(patient tx.Account) error {
-	prefix := key(prefixOf, patient[:])
-	return s.store.scan(prefix, func(rest, _ []byte) error {
-		waits, err := s.store.has(key(prefixStored, rest))
-		if err == nil && waits {
-			s.fold.add(patient, ID(rest))
-		}
-		return err
-	})
-}
-
-func (s *Service) patient(patient tx.Account) (*patientRow, error) {
-	var p patientRow
-	err := s.store.get(key(prefixPatient, patient[:]), &p)
-	if errors.Is(err, errNotFound) {
-		return nil, ErrUnknownPatient
-	}
-	return &p, err
-}
-
-// ErrUnknownPatient: this organisation has neither enrolled nor adopted the pseudonym.
-var ErrUnknownPatient = errors.New("record: this organisation does not know that patient; enrol or adopt her first")
 
 // slotsFor returns the slots of all the labels to be written, asking the steward for those
 // that this author has not learnt yet.

@@ -9,8 +9,6 @@ type metrics struct {
 	deal    prometheus.Histogram
 	active  prometheus.Histogram
 	retries *prometheus.CounterVec
-	reads   *prometheus.CounterVec
-	blamed  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -20,11 +18,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		deal:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "salus_record_deal_seconds", Help: "Time to seal one batch.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 12)}),
 		active:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "salus_record_active_seconds", Help: "Time from sealed to active.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 14)}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "salus_record_retries_total", Help: "Steps of a delivery that had to be tried again."}, []string{"step"}),
-		reads:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "salus_record_reads_total", Help: "Reads through a ledger session by outcome."}, []string{"outcome"}),
-		blamed:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "salus_record_bad_shares_total", Help: "Shares that did not verify, by custodian index."}, []string{"custodian"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.records, m.outbox, m.deal, m.active, m.retries, m.reads, m.blamed)
+		reg.MustRegister(m.records, m.outbox, m.deal, m.active, m.retries)
 	}
 	return m
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble"
@@ -17,6 +18,8 @@ import (
 // ACTIVE. Its sequence is gap-free, hash-chained and signed by the member, so that
 // nothing acknowledged can be dropped without leaving a hole that the organisation's
 // own check finds.
+//
+// A delivered parcel leaves its link behind, with the signature: the chain stays whole.
 
 // parcelRow is one batch in delivery.
 type parcelRow struct {
@@ -33,6 +36,8 @@ type doneRow struct {
 	Prev   [32]byte `cbor:"2,keyasint"`
 	Digest [32]byte `cbor:"3,keyasint"`
 	Header [32]byte `cbor:"4,keyasint"`
+	// Signature is the member's over Digest.
+	Signature []byte `cbor:"5,keyasint"`
 }
 
 // outboxHead is the end of the chain.
@@ -44,6 +49,8 @@ type outboxHead struct {
 type outbox struct {
 	store *store
 	sign  ed25519.PrivateKey
+	// earlier lists further keys that may have signed: the member's service keys before sign.
+	earlier func() []ed25519.PublicKey
 
 	mu   sync.Mutex // guards head; held over the append's fsync so the chain has one order
 	head outboxHead
@@ -56,8 +63,8 @@ var keyHead = []byte{prefixMeta, 'h'}
 // ErrOutbox means that the outbox has a gap or a foreign signature.
 var ErrOutbox = errors.New("record: the outbox is damaged")
 
-func openOutbox(s *store, sign ed25519.PrivateKey) (*outbox, error) {
-	o := &outbox{store: s, sign: sign}
+func openOutbox(s *store, sign ed25519.PrivateKey, earlier func() []ed25519.PublicKey) (*outbox, error) {
+	o := &outbox{store: s, sign: sign, earlier: earlier}
 	if err := s.get(keyHead, &o.head); err != nil && !errors.Is(err, errNotFound) {
 		return nil, err
 	}
@@ -77,8 +84,12 @@ func (p *parcelRow) digest() [32]byte {
 	return seal.Sum("outbox", binary.BigEndian.AppendUint64(nil, p.Seq), p.Prev[:], hh[:], ids)
 }
 
-// append adds a parcel and everything else in b with one fsync; update gives the caller's
-// rows the final sequence before they are written.
+// link is what stays of the parcel in the chain.
+func (p *parcelRow) link() doneRow {
+	return doneRow{Seq: p.Seq, Prev: p.Prev, Digest: p.digest(), Header: p.Parcel.Header.Hash(), Signature: p.Signature}
+}
+
+// append adds a parcel and everything else in b with one fsync.
 func (o *outbox) append(b *pebble.Batch, p *parcelRow) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,24 +110,45 @@ func (o *outbox) append(b *pebble.Batch, p *parcelRow) error {
 	return nil
 }
 
-// pending returns the parcels still in delivery, oldest first, each checked.
-func (o *outbox) pending() ([]*parcelRow, error) {
-	var out []*parcelRow
-	err := o.store.scan([]byte{prefixOutbox}, func(rest, value []byte) error {
-		p := new(parcelRow)
-		if err := o.store.open(append([]byte{prefixOutbox}, rest...), value, p); err != nil {
-			return err
-		}
-		d := p.digest()
-		if p.Seq != binary.BigEndian.Uint64(rest) || p.Seq >= o.head.Next || !ed25519.Verify(o.sign.Public().(ed25519.PublicKey), d[:], p.Signature) {
+// signed reports whether the member made the signature.
+func (o *outbox) signed(digest [32]byte, signature []byte) bool {
+	own := o.sign.Public().(ed25519.PublicKey)
+	if ed25519.Verify(own, digest[:], signature) {
+		return true
+	}
+	return slices.ContainsFunc(o.earlier(), func(k ed25519.PublicKey) bool { return ed25519.Verify(k, digest[:], signature) })
+}
+
+// load reads one parcel that is in delivery and checks it.
+func (o *outbox) load(seq uint64) (*parcelRow, error) {
+	p := new(parcelRow)
+	if err := o.store.get(outboxKey(seq), p); err != nil {
+		return nil, err
+	}
+	if p.Seq != seq || !o.signed(p.digest(), p.Signature) {
+		return nil, fmt.Errorf("%w: sequence %d", ErrOutbox, seq)
+	}
+	return p, nil
+}
+
+// pending lists the parcels still in delivery, oldest first, each checked. It keeps none: a
+// long outage leaves more than fits into memory.
+func (o *outbox) pending() ([]uint64, error) {
+	var out []uint64
+	var last [32]byte
+	err := o.store.scan([]byte{prefixOutbox}, func(rest, _ []byte) error {
+		if len(rest) != 8 {
 			return ErrOutbox
 		}
-		if n := len(out); n > 0 && out[n-1].Seq+1 == p.Seq {
-			if prev := out[n-1].digest(); prev != p.Prev {
-				return ErrOutbox
-			}
+		seq := binary.BigEndian.Uint64(rest)
+		p, err := o.load(seq)
+		if err != nil {
+			return err
 		}
-		out = append(out, p)
+		if n := len(out); seq >= o.head.Next || n > 0 && out[n-1]+1 == seq && last != p.Prev {
+			return fmt.Errorf("%w: sequence %d", ErrOutbox, seq)
+		}
+		out, last = append(out, seq), p.digest()
 		return nil
 	})
 	return out, err
@@ -127,7 +159,7 @@ func (o *outbox) done(b *pebble.Batch, p *parcelRow) error {
 	if err := b.Delete(outboxKey(p.Seq), nil); err != nil {
 		return fmt.Errorf("record: outbox: %w", err)
 	}
-	if err := o.store.put(b, doneKey(p.Seq), doneRow{p.Seq, p.Prev, p.digest(), p.Parcel.Header.Hash()}); err != nil {
+	if err := o.store.put(b, doneKey(p.Seq), p.link()); err != nil {
 		return err
 	}
 	if err := b.Commit(pebble.Sync); err != nil {
@@ -150,10 +182,12 @@ func (o *outbox) check(f func(header [32]byte, pending bool) error) error {
 		if errors.Is(err, errNotFound) {
 			var p parcelRow
 			if err = o.store.get(outboxKey(seq), &p); err == nil {
-				pending, d = true, doneRow{p.Seq, p.Prev, p.digest(), p.Parcel.Header.Hash()}
+				pending, d = true, p.link()
+			} else if errors.Is(err, errNotFound) {
+				err = o.store.get(doneKey(seq), &d) // delivered between the two reads
 			}
 		}
-		if err != nil || d.Seq != seq || d.Prev != prev {
+		if err != nil || d.Seq != seq || d.Prev != prev || !o.signed(d.Digest, d.Signature) {
 			return fmt.Errorf("%w: sequence %d", ErrOutbox, seq)
 		}
 		if err := f(d.Header, pending); err != nil {

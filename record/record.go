@@ -1,15 +1,18 @@
 // Package record is the life of a record, a file per step: ingest, encrypt,
 // anchor, consent, access, release, decrypt, audit. `ls record` is that list.
 //
-//	ingest   validate, label, store durably ("stored")          ingest.go
+//	ingest   validate, label, store durably ("stored")          ingest.go, import.go
 //	encrypt  compress, pad, deal shares, seal the batch          encrypt.go, fold.go
 //	anchor   header to the ledger, parcel to the custodians,
 //	         ciphertext to the vaults, until "active"            anchor.go, outbox.go
 //	consent  the patient's words as masks on the ledger          consent.go, slots.go
-//	access   a session and its committed record list             access.go
+//	access   a session and its committed record list             access.go, locate.go, index.go
 //	release  shares from the custodians                          release.go
 //	decrypt  combine, open, compare with the anchor              decrypt.go
 //	audit    who looked, complete and with proofs                audit.go
+//
+// Patients come by enrol.go, steward.go and wallet.go; the own encrypted store is store.go,
+// own.go and check.go; chain.go and links.go are the ways to ledger and members.
 //
 // Contract: what Put has acknowledged survives a crash of this node; what Wait has
 // reported active survives the loss of any f members. A record's exact bytes come
@@ -21,9 +24,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -31,6 +34,7 @@ import (
 
 	"salus/client"
 	"salus/ledger"
+	"salus/ledger/module/governance"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/vault"
@@ -83,13 +87,20 @@ type Service struct {
 	cancel context.CancelFunc
 	fold   *folder
 	work   sync.WaitGroup // deliveries
-	slots  chan struct{}  // bounds deliveries under way
+
+	// Places: how many dealings, which need processors, and deliveries, which need memory and
+	// the network, are under way at once. What waits for a place is on disk.
+	dealing, delivering chan struct{}
 
 	enrolling sync.Mutex // one enrolment at a time: a reference gets one pseudonym
+	claims    claims     // on bytes that are being stored
 
-	mu      sync.Mutex             // guards waiting
-	waiting map[ID][]chan struct{} // closed when a record becomes active
+	mu      sync.Mutex           // guards waiting
+	waiting map[ID]chan struct{} // closed when a record becomes active
 }
+
+// maxDeliveries is how many batches are on their way at once.
+const maxDeliveries = 64
 
 // Inspect opens the store of a stopped node without delivering anything: Check, Rebuild and
 // reading work, Put does not.
@@ -122,11 +133,14 @@ func open(ctx context.Context, c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := openOutbox(st, c.Sign)
+	out, err := openOutbox(st, c.Sign, func() []ed25519.PublicKey { return serviceKeys(c.Ledger, c.Self) })
 	if err != nil {
 		return nil, errors.Join(err, st.close())
 	}
-	s := &Service{Config: c, store: st, outbox: out, metrics: newMetrics(c.Metrics), waiting: map[ID][]chan struct{}{}, slots: make(chan struct{}, 64)}
+	s := &Service{Config: c, store: st, outbox: out, metrics: newMetrics(c.Metrics), waiting: map[ID]chan struct{}{},
+		dealing: make(chan struct{}, runtime.GOMAXPROCS(0)), delivering: make(chan struct{}, maxDeliveries),
+	}
+	s.claims.taken = map[string]chan struct{}{}
 	s.keys = newCustodyKeys(c.Ledger, c.Links)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.fold = newFolder(s.ctx, c.Fold, s.deal)
@@ -143,24 +157,32 @@ func (s *Service) Close() error {
 
 // resume puts interrupted deliveries back to work and deals what was only stored.
 func (s *Service) resume() error {
-	parcels, err := s.outbox.pending()
+	pending, err := s.outbox.pending()
 	if err != nil {
 		return err
 	}
-	for _, p := range parcels {
-		s.deliver(p)
+	for _, seq := range pending {
+		s.deliver(seq)
 	}
 	return s.store.scan([]byte{prefixStored}, func(rest, _ []byte) error {
 		r, err := s.store.record(ID(rest))
+		if errors.Is(err, errDamaged) || errors.Is(err, errNotFound) {
+			// One damaged record must not keep the others, and the node, from working.
+			s.Log.Error("stored_record_damaged")
+			return nil
+		}
 		if err != nil {
-			return fmt.Errorf("%w (a stored record)", err)
+			return err
 		}
 		s.fold.add(r.Patient, r.ID)
 		return nil
 	})
 }
 
-// Wait returns when all the records are active, or with ctx's error.
+// ErrClosed: the service stopped; what was stored is safe and goes on at the next start.
+var ErrClosed = errors.New("record: the node is stopping")
+
+// Wait returns when all the records are active, with ctx's error, or with ErrClosed.
 func (s *Service) Wait(ctx context.Context, ids ...ID) error {
 	for _, id := range ids {
 		done, err := s.watch(id)
@@ -174,6 +196,8 @@ func (s *Service) Wait(ctx context.Context, ids ...ID) error {
 		case <-done:
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-s.ctx.Done():
+			return ErrClosed
 		}
 	}
 	return nil
@@ -190,8 +214,11 @@ func (s *Service) watch(id ID) (<-chan struct{}, error) {
 	if r.Status == Active {
 		return nil, nil
 	}
-	ch := make(chan struct{})
-	s.waiting[id] = append(s.waiting[id], ch)
+	ch := s.waiting[id]
+	if ch == nil {
+		ch = make(chan struct{})
+		s.waiting[id] = ch
+	}
 	return ch, nil
 }
 
@@ -199,10 +226,10 @@ func (s *Service) wake(ids []ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range ids {
-		for _, ch := range s.waiting[id] {
+		if ch := s.waiting[id]; ch != nil {
 			close(ch)
+			delete(s.waiting, id)
 		}
-		delete(s.waiting, id)
 	}
 }
 
@@ -213,4 +240,18 @@ func (s *Service) Status(id ID) (Status, error) {
 		return 0, err
 	}
 	return r.Status, nil
+}
+
+// serviceKeys are the member's Ed25519 keys that the ledger still shows.
+func serviceKeys(l Ledger, member tx.Account) []ed25519.PublicKey {
+	v := l.View()
+	defer v.Close()
+	m, _ := governance.LookupMember(v, member)
+	var out []ed25519.PublicKey
+	for _, k := range m.Keys {
+		if k.Public.Alg == tx.AlgEd25519 {
+			out = append(out, k.Public.Key)
+		}
+	}
+	return out
 }

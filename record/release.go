@@ -25,55 +25,60 @@ type released struct {
 	shares map[tx.Hash]map[int][]threshold.Share
 	proofs map[tx.Hash]map[int][]byte // sealed
 	bad    []BadCustodian
-	errs   []error
 }
 
 // errNothing: the custodians release nothing for this list any more.
 var errNothing = errors.New("record: nothing to release")
 
-// release asks all custodians at once, so that nobody learns a choice and one that is down
-// costs nothing, and waits until enough have answered that the rest cannot matter.
+// release asks all custodians and waits until enough have answered that the rest cannot
+// matter: with proofs, when somebody must be found out, a little longer.
+// Errors: ErrTooFew; errNothing when so many had nothing to release that no t of the others
+// could: the session has ended or allows this no longer, which looks like no data.
 func (s *Session) release(ctx context.Context, fetch uint32, list *exchange.List, proofs bool) (*released, error) {
 	com, err := s.reading.Chain.Committee(ctx)
 	if err != nil {
 		return nil, err
 	}
-	epoch := com.Epoch
 	req := &exchange.ReleaseRequest{Session: s.ID, Fetch: fetch, ReaderKey: s.public, List: *list, Proofs: proofs, Height: uint64(s.seen.Load())}
+	h := hurry{settled: true}
+	if proofs {
+		h.grace = graceAnswers
+	}
 	out := &released{shares: map[tx.Hash]map[int][]threshold.Share{}, proofs: map[tx.Hash]map[int][]byte{}}
-	// With t answers the others are only waited for when somebody must be found out.
-	ctx, enough := context.WithCancel(ctx)
-	defer enough()
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	answered := 0
-	for i, m := range epoch.Members {
-		wg.Go(func() {
-			reply, err := s.reading.Custodians.Release(ctx, m, req)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				out.errs = append(out.errs, fmt.Errorf("custodian %d: %w", i+1, err))
-				return
-			}
-			if err := out.take(s, &com, i+1, list, reply); err != nil {
-				out.bad = append(out.bad, BadCustodian{Index: i + 1, Account: m, Why: err.Error()})
-				return
-			}
-			if answered++; answered >= int(epoch.T) && !proofs {
-				enough()
-			}
-		})
-	}
-	wg.Wait()
-	if answered < int(epoch.T) {
-		if refused(out.errs, epoch) {
-			return out, errNothing
+	var mu sync.Mutex // guards out
+	errs := ask(ctx, com.Epoch, h, func(ctx context.Context, i int, m tx.Account) error {
+		reply, err := s.reading.Custodians.Release(ctx, m, req)
+		if err != nil {
+			return fmt.Errorf("custodian %d: %w", i+1, err)
 		}
-		return out, fmt.Errorf("%w: %d of %d released, %d needed: %w", ErrTooFew, answered, epoch.N, epoch.T, errors.Join(out.errs...))
+		mu.Lock()
+		defer mu.Unlock()
+		if err := out.take(s, &com, i+1, list, reply); err != nil {
+			out.bad = append(out.bad, BadCustodian{Index: i + 1, Account: m, Why: err.Error()})
+			return errAnswer
+		}
+		return nil
+	})
+	answered, refused := 0, 0
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			answered++
+		case errors.Is(err, exchange.ErrNotReleased):
+			refused++
+		}
 	}
-	return out, nil
+	switch {
+	case answered >= int(com.Epoch.T):
+		return out, nil
+	case refused > com.Epoch.F():
+		return out, errNothing
+	}
+	return out, fmt.Errorf("%w: %d of %d released, %d needed: %w", ErrTooFew, answered, com.Epoch.N, com.Epoch.T, errors.Join(errs...))
 }
+
+// errAnswer stands for an answer that does not verify; whose is in released.bad.
+var errAnswer = errors.New("record: a custodian's answer does not verify")
 
 // take checks one custodian's reply and keeps its shares.
 func (r *released) take(s *Session, com *Committee, index int, list *exchange.List, reply *exchange.ReleaseReply) error {

@@ -12,6 +12,7 @@ import (
 	"salus/fhir"
 	"salus/ledger/module/consent"
 	"salus/ledger/tx"
+	"salus/seal"
 )
 
 // A SlotMap is a patient's secret map from security labels to the 64 slots of her
@@ -83,31 +84,39 @@ func (m *SlotMap) Mask(labels []fhir.Label) (uint64, error) {
 }
 
 // GrantMasks returns what a grant puts on the ledger to allow the allowed labels and deny
-// the denied ones. Both masks are filled up with random dummy slots to their constant
-// numbers of bits, so that no grant looks different from another.
+// the denied ones. Both masks are filled up with dummy slots to their constant numbers of
+// bits, so that no grant looks different from another.
+//
+// The dummies come in an order of the patient's own, with a few of them exchanged at random
+// each time: were they drawn afresh, what several grants have in common would be the real
+// slots; were they always the same, every difference would be one (custody.md D.2).
 func (m *SlotMap) GrantMasks(random io.Reader, allowed, denied []fhir.Label) (mask, except uint64, err error) {
+	if slices.Contains(allowed, StewardLabel) {
+		return 0, 0, errors.New("record: the slot map itself is never granted")
+	}
+	if err := m.Validate(); err != nil {
+		return 0, 0, err
+	}
 	if mask, err = m.Mask(allowed); err != nil {
 		return 0, 0, err
 	}
 	if except, err = m.Mask(denied); err != nil {
 		return 0, 0, err
 	}
-	if slices.Contains(allowed, StewardLabel) {
-		return 0, 0, errors.New("record: the slot map itself is never granted")
-	}
-	var dummies []uint8
-	var real uint64
-	for _, s := range m.Slots {
-		real |= 1 << s
-	}
-	perm, err := permutation(random, 64)
+	dummies, err := m.dummies()
 	if err != nil {
 		return 0, 0, err
 	}
-	for _, s := range perm {
-		if real&(1<<s) == 0 {
-			dummies = append(dummies, s)
+	for range max(1, exchanged-bits.OnesCount64(except)) {
+		i, err := below(random, len(dummies))
+		if err != nil {
+			return 0, 0, err
 		}
+		j, err := below(random, len(dummies))
+		if err != nil {
+			return 0, 0, err
+		}
+		dummies[i], dummies[j] = dummies[j], dummies[i]
 	}
 	if mask, err = fill(mask, dummies, consent.MaskBits); err != nil {
 		return 0, 0, err
@@ -115,6 +124,47 @@ func (m *SlotMap) GrantMasks(random io.Reader, allowed, denied []fhir.Label) (ma
 	slices.Reverse(dummies)
 	except, err = fill(except, dummies, consent.ExceptBits)
 	return mask, except, err
+}
+
+// exchanged is how many pairs of dummies change places in a grant that denies nothing. A label
+// that is denied exchanges a real slot for a dummy and takes the place of one such pair.
+const exchanged = 6
+
+// dummies returns the slots that stand for no label, in this patient's own order. Who does
+// not know the map cannot know the order.
+func (m *SlotMap) dummies() ([]uint8, error) {
+	encoded, err := tx.Encode(m)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	var real uint64
+	for _, s := range m.Slots {
+		real |= 1 << s
+	}
+	perm, err := permutation(&stream{seed: seal.Sum("dummies", encoded)}, 64)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(perm, func(s uint8) bool { return real&(1<<s) != 0 }), nil
+}
+
+// stream expands a secret seed into bytes: the hashes of seed and counter.
+type stream struct {
+	seed  [32]byte
+	count uint64
+	rest  []byte
+}
+
+// Read implements io.Reader; it never fails.
+func (s *stream) Read(b []byte) (int, error) {
+	if len(s.rest) == 0 {
+		h := seal.Sum("stream", s.seed[:], binary.BigEndian.AppendUint64(nil, s.count))
+		s.count++
+		s.rest = h[:]
+	}
+	n := copy(b, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
 }
 
 // fill sets dummies until mask has n bits.

@@ -66,29 +66,56 @@ func (w *Wallet) Save(path string) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("record: wallet: %w", err)
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("record: wallet: %w", err)
+	}
+	d, err := os.Open(filepath.Dir(path)) // the name must survive too
+	if err != nil {
+		return fmt.Errorf("record: wallet: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("record: wallet: %w", err)
+	}
+	return nil
 }
 
-// ClaimWallet makes a wallet from a claim code and puts its key on the ledger: from then on
-// the pseudonym obeys the patient's key. submit builds a submitter for the given signers.
-func ClaimWallet(ctx context.Context, chain string, code ClaimCode, submit func(...tx.Signer) Submitter) (*Wallet, error) {
+// WalletFor makes a wallet from a claim code. It is the patient's once Claim has put its key on
+// the ledger; save it before, because the code works once and a key that is lost then is lost
+// for good.
+func WalletFor(chain string, code ClaimCode) (*Wallet, error) {
 	if len(code.Secret) != 32 {
-		return nil, errors.New("record: the claim code is damaged")
+		return nil, errClaimCode
 	}
 	w, err := NewWallet(chain, code.Patient)
 	if err != nil {
 		return nil, err
 	}
 	w.Slots = code.Slots
-	if _, err := w.SlotMap(); err != nil {
-		return nil, err
+	_, err = w.SlotMap()
+	return w, err
+}
+
+var errClaimCode = errors.New("record: the claim code is damaged")
+
+// Claim puts the wallet's key on the ledger: from then on the pseudonym obeys it. submit
+// builds a submitter for the given signers.
+func (w *Wallet) Claim(ctx context.Context, code ClaimCode, submit func(...tx.Signer) Submitter) error {
+	if len(code.Secret) != 32 || code.Patient != w.Patient {
+		return errClaimCode
 	}
 	claim := identity.ClaimSigner(code.Patient, [32]byte(code.Secret))
 	msg := &identity.Claim{Patient: code.Patient, Key: w.Signer().Public(), ClaimKey: claim.Public()}
-	if _, err := submit(w.Signer(), claim).Submit(ctx, identity.KindClaim, msg); err != nil {
+	_, err := submit(w.Signer(), claim).Submit(ctx, identity.KindClaim, msg)
+	return err
+}
+
+// ClaimWallet is WalletFor and Claim for a wallet that lives in memory only.
+func ClaimWallet(ctx context.Context, chain string, code ClaimCode, submit func(...tx.Signer) Submitter) (*Wallet, error) {
+	w, err := WalletFor(chain, code)
+	if err != nil {
 		return nil, err
 	}
-	return w, nil
+	return w, w.Claim(ctx, code, submit)
 }
 
 // Signer signs as the patient.
