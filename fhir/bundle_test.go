@@ -99,8 +99,10 @@ func TestABadEntryDoesNotTakeTheOthersWithIt(t *testing.T) {
 	 {"resource":` + nested(MaxDepth, canary) + `},
 	 {"request":{"method":"POST"},"resource": {"resourceType" : "Condition", "id":"last"} , "x":[1,{"y":2}]}
 	]}`
-	want := map[int]string{1: CodeType, 2: CodeID, 3: CodeDuplicateKey, 4: CodeSurrogate, 5: CodeUTF8, 6: CodeDuplicateKey, 7: CodeEntry, 8: CodeType,
-		9: CodeType, 10: CodeEntry, 11: CodeEntry, 12: CodeEntry, 13: CodeEntry, 14: CodeEntry}
+	want := map[int]string{
+		1: CodeType, 2: CodeID, 3: CodeDuplicateKey, 4: CodeSurrogate, 5: CodeUTF8, 6: CodeDuplicateKey, 7: CodeEntry, 8: CodeType,
+		9: CodeType, 10: CodeEntry, 11: CodeEntry, 12: CodeEntry, 13: CodeEntry, 14: CodeEntry,
+	}
 	got := collect(t, ReadBundle(strings.NewReader(bundle)))
 	if got.whole != "" || len(got.items) != 3 {
 		t.Fatalf("got %q and %d items, want 3", got.whole, len(got.items))

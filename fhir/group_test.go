@@ -55,8 +55,10 @@ func TestEveryResourceGoesToItsOwnPatientOrNowhere(t *testing.T) {
 			[]string{"Patient/a", "Patient/a", CodeNoPatient, "http://h/fhir/Patient/a"},
 		},
 		"a reference that leads nowhere is never guessed": {
-			[]string{at("urn:uuid:1", patient("a")), alone(condition("urn:uuid:9")), alone(condition("#p")), alone(condition("Patient?identifier=x|7")),
-				alone(`{"resourceType":"Condition","subject":{"identifier":{"value":"7"}}}`), alone(`{"resourceType":"Condition","subject":{"type":"Patient","identifier":{"value":"7"}}}`)},
+			[]string{
+				at("urn:uuid:1", patient("a")), alone(condition("urn:uuid:9")), alone(condition("#p")), alone(condition("Patient?identifier=x|7")),
+				alone(`{"resourceType":"Condition","subject":{"identifier":{"value":"7"}}}`), alone(`{"resourceType":"Condition","subject":{"type":"Patient","identifier":{"value":"7"}}}`),
+			},
 			[]string{"Patient/a", CodeReference, CodeReference, CodeReference, CodeReference, CodeReference},
 		},
 		"a Patient without an id is known by its fullUrl": {
@@ -64,10 +66,12 @@ func TestEveryResourceGoesToItsOwnPatientOrNowhere(t *testing.T) {
 			[]string{"urn:uuid:1", "urn:uuid:1", CodeID},
 		},
 		"two servers' Patient/1 are two people": {
-			[]string{at("http://a/fhir/Patient/1", patient("1")), at("http://b/fhir/Patient/1", patient("1")),
+			[]string{
+				at("http://a/fhir/Patient/1", patient("1")), at("http://b/fhir/Patient/1", patient("1")),
 				at("http://a/fhir/Condition/7", `{"resourceType":"Condition","id":"7","subject":{"reference":"Patient/1"}}`),
 				at("http://b/fhir/Condition/7", `{"resourceType":"Condition","id":"7","subject":{"reference":"Patient/1"}}`),
-				alone(condition("http://b/fhir/Patient/1")), alone(condition("Patient/1"))},
+				alone(condition("http://b/fhir/Patient/1")), alone(condition("Patient/1")),
+			},
 			[]string{"http://a/fhir/Patient/1", "http://b/fhir/Patient/1", "http://a/fhir/Patient/1", "http://b/fhir/Patient/1", "http://b/fhir/Patient/1", CodeReference},
 		},
 		"the same fullUrl for two things": {
@@ -79,24 +83,30 @@ func TestEveryResourceGoesToItsOwnPatientOrNowhere(t *testing.T) {
 			[]string{"http://a/Patient/1", "http://a/Patient/1"},
 		},
 		"who is it about, not who took part": {
-			[]string{at("urn:uuid:1", patient("child")), at("urn:uuid:2", patient("mother")),
+			[]string{
+				at("urn:uuid:1", patient("child")), at("urn:uuid:2", patient("mother")),
 				alone(`{"resourceType":"AllergyIntolerance","patient":{"reference":"urn:uuid:1"},"recorder":{"reference":"urn:uuid:2"},"asserter":{"reference":"urn:uuid:2"}}`),
 				alone(`{"resourceType":"Coverage","policyHolder":{"reference":"urn:uuid:2"},"beneficiary":{"reference":"urn:uuid:1"}}`),
 				alone(`{"resourceType":"Coverage","policyHolder":{"reference":"urn:uuid:2"},"beneficiary":{"reference":"urn:uuid:9"}}`),
-				alone(`{"resourceType":"Observation","performer":[{"reference":"urn:uuid:2"}]}`)},
+				alone(`{"resourceType":"Observation","performer":[{"reference":"urn:uuid:2"}]}`),
+			},
 			[]string{"Patient/child", "Patient/mother", "Patient/child", "Patient/child", CodeReference, CodeNoPatient},
 		},
 		"elements inside lists": {
-			[]string{at("urn:uuid:1", patient("a")), at("urn:uuid:2", patient("b")),
+			[]string{
+				at("urn:uuid:1", patient("a")), at("urn:uuid:2", patient("b")),
 				alone(`{"resourceType":"Appointment","participant":[{"actor":{"reference":"Practitioner/1"}},{"actor":{"reference":"urn:uuid:2"}}]}`),
 				alone(`{"resourceType":"Provenance","target":[{"reference":"Observation/1"},{"reference":"Patient/b"}]}`),
 				alone(`{"resourceType":"Task","for":{"reference":"Patient/a"}}`), alone(`{"resourceType":"ResearchSubject","individual":{"reference":"Patient/a"}}`),
-				alone(`{"resourceType":"Claim","patient":[{"reference":"Patient/a"}]}`)},
+				alone(`{"resourceType":"Claim","patient":[{"reference":"Patient/a"}]}`),
+			},
 			[]string{"Patient/a", "Patient/b", "Patient/b", "Patient/b", "Patient/a", "Patient/a", "Patient/a"},
 		},
 		"an element that names several patients": {
-			[]string{alone(`{"resourceType":"Group","member":[{"entity":{"reference":"Patient/a"}},{"entity":{"reference":"Patient/b"}}]}`), alone(`{"resourceType":"Group","member":[{"entity":{"reference":"Patient/a"}},{"entity":{"reference":"Patient/a"}}]}`),
-				alone(`{"resourceType":"Provenance","target":[{"reference":"Patient/a"},{"reference":"urn:uuid:none"}]}`)},
+			[]string{
+				alone(`{"resourceType":"Group","member":[{"entity":{"reference":"Patient/a"}},{"entity":{"reference":"Patient/b"}}]}`), alone(`{"resourceType":"Group","member":[{"entity":{"reference":"Patient/a"}},{"entity":{"reference":"Patient/a"}}]}`),
+				alone(`{"resourceType":"Provenance","target":[{"reference":"Patient/a"},{"reference":"urn:uuid:none"}]}`),
+			},
 			[]string{CodeReference, "Patient/a", "Patient/a"},
 		},
 		"a reference to something else under a Patient's element": {

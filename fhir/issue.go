@@ -1,6 +1,9 @@
 package fhir
 
-import "strconv"
+import (
+	"maps"
+	"strconv"
+)
 
 // An Issue says what is wrong with an input: a stable code, where, and a sentence that
 // helps. It never holds a byte of the input: the expression is made of element names of
@@ -63,9 +66,7 @@ var sentences = map[string]string{
 // Codes returns every code with its sentence.
 func Codes() map[string]string {
 	out := make(map[string]string, len(sentences))
-	for c, s := range sentences {
-		out[c] = s
-	}
+	maps.Copy(out, sentences)
 	return out
 }
 

@@ -173,8 +173,10 @@ func TestKinds(t *testing.T) {
 
 func TestNoSecurityCodeIsEverIgnored(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := Coding{System: rapid.SampledFrom([]string{actCode, confidentiality, actReason, "", "http://x", snomed}).Draw(t, "system"),
-			Code: rapid.OneOf(rapid.StringMatching(`[A-Z]{1,8}`), rapid.SampledFrom(slices.Sorted(maps.Keys(securityTable[actCode])))).Draw(t, "code")}
+		c := Coding{
+			System: rapid.SampledFrom([]string{actCode, confidentiality, actReason, "", "http://x", snomed}).Draw(t, "system"),
+			Code:   rapid.OneOf(rapid.StringMatching(`[A-Z]{1,8}`), rapid.SampledFrom(slices.Sorted(maps.Keys(securityTable[actCode])))).Draw(t, "code"),
+		}
 		set := securityLabels(c)
 		row, known := securityTable[canonicalSystem(c.System)][c.Code]
 		if set == 0 && (!known || row.set != 0) {

@@ -143,7 +143,8 @@ var snomedTable = codes(map[Label]map[string]string{
 		"86964003": "cystic fibrosis sweat test", "67799006": "cystic fibrosis, prenatal detection", "58756001": "Huntington's chorea",
 		"41040004":  "complete trisomy 21",
 		"412734009": "BRCA1 gene mutation positive", "412738007": "BRCA2 gene mutation positive", "405825005": "molecular genetic test", "230265002": "familial Alzheimer's disease of early onset",
-	}})
+	},
+})
 
 // loincTable holds LOINC terms of tests, questionnaires and notes.
 var loincTable = codes(map[Label]map[string]string{
@@ -174,7 +175,8 @@ var loincTable = codes(map[Label]map[string]string{
 		"81247-9": "master genetic variant reporting panel", "55233-1": "genetic analysis master panel", "53037-8": "genetic disease analysis, overall interpretation",
 		"51969-4": "genetic analysis report", "51968-6": "genetic disease analysis, overall interpretation", "48018-6": "gene studied", "48004-6": "DNA change",
 		"21636-6": "BRCA1 gene mutations", "38404-0": "CFTR gene mutations", "69548-6": "genetic variant assessment", "53034-5": "allelic state",
-	}})
+	},
+})
 
 // rxnormTable holds RxNorm concepts that ingredientTable cannot tell by their names: brands.
 var rxnormTable = codes(map[Label]map[string]string{
@@ -182,7 +184,8 @@ var rxnormTable = codes(map[Label]map[string]string{
 		"748856": "Yaz 28 Day Pack", "748879": "Levora 0.15/30 28 Day Pack", "748962": "Camila 28 Day Pack", "749762": "Seasonique 91 Day Pack",
 		"749785": "Ortho Tri-Cyclen 28 Day Pack", "751905": "Trinessa 28 Day Pack", "757594": "Jolivette 28 Day Pack", "831533": "Errin 28 Day Pack",
 		"978950": "Natazia 28 Day Pack", "1367439": "NuvaRing", "1605257": "Liletta 52 MG Intrauterine System",
-	}})
+	},
+})
 
 // wordTable finds sensitive information where the code says nothing: RxNorm names clinical
 // drugs by their ingredients, SNOMED CT knows thousands of codes below those above, and

@@ -66,8 +66,7 @@ func lineItem(index int, line []byte, long bool) (Item, error) {
 	}
 	r, err := Parse(line)
 	if err != nil {
-		var f *Issue
-		if errors.As(err, &f) {
+		if f, ok := errors.AsType[*Issue](err); ok {
 			err = f.under(lineName(index))
 		}
 		return it, err

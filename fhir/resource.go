@@ -97,7 +97,7 @@ func (s *scanner) text(dst *string) (taken bool) {
 	if _, ok := s.str(); !ok {
 		return false
 	}
-	*dst, _ = unquote(s.b[start:s.i])
+	*dst = unquote(s.b[start:s.i])
 	return true
 }
 

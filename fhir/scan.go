@@ -262,7 +262,7 @@ func (s *scanner) name() ([]byte, bool) {
 	if plain {
 		return s.b[start+1 : s.i-1], true
 	}
-	text, _ := unquote(s.b[start:s.i])
+	text := unquote(s.b[start:s.i])
 	return []byte(text), true
 }
 
@@ -368,14 +368,16 @@ func hex4(b []byte, i int) (u rune, ok bool) {
 }
 
 // unquote returns the value of a JSON string that was scanned before.
-func unquote(quoted []byte) (string, bool) {
+func unquote(quoted []byte) string {
 	if len(quoted) < 2 || quoted[0] != '"' {
-		return "", false
+		return ""
 	}
 	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1 : len(quoted)-1]), true
+		return string(quoted[1 : len(quoted)-1])
 	}
 	var text string
-	err := json.Unmarshal(quoted, &text)
-	return text, err == nil
+	if err := json.Unmarshal(quoted, &text); err != nil {
+		return ""
+	}
+	return text
 }

@@ -19,7 +19,7 @@ func (v value) text() string {
 	if len(v) < 2 || v[0] != '"' {
 		return ""
 	}
-	t, _ := unquote(v)
+	t := unquote(v)
 	return t
 }
 

@@ -281,10 +281,16 @@ func TestValidatorUpdatesAreExact(t *testing.T) {
 		{"one that votes already", []seat{{key("validator one"), true}}, nil},
 		{"one that never voted goes", []seat{{key("validator nine"), false}}, nil},
 		{"comes and goes in one block", []seat{{key("validator nine"), true}, {key("validator nine"), false}}, nil},
-		{"set twice", []seat{{key("validator three"), true}, {key("validator three"), true}},
-			[]abci.ValidatorUpdate{abci.Ed25519ValidatorUpdate(ledgertest.Public("validator three").Key, 1)}},
-		{"goes", []seat{{key("validator one"), false}},
-			[]abci.ValidatorUpdate{abci.Ed25519ValidatorUpdate(ledgertest.Public("validator one").Key, 0)}},
+		{
+			"set twice",
+			[]seat{{key("validator three"), true}, {key("validator three"), true}},
+			[]abci.ValidatorUpdate{abci.Ed25519ValidatorUpdate(ledgertest.Public("validator three").Key, 1)},
+		},
+		{
+			"goes",
+			[]seat{{key("validator one"), false}},
+			[]abci.ValidatorUpdate{abci.Ed25519ValidatorUpdate(ledgertest.Public("validator one").Key, 0)},
+		},
 	} {
 		got := block(s.seats...)
 		if !slices.EqualFunc(got, s.want, func(a, b abci.ValidatorUpdate) bool { return a.String() == b.String() }) {

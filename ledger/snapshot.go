@@ -163,7 +163,7 @@ func (a *App) OfferSnapshot(_ context.Context, req *abci.RequestOfferSnapshot) (
 		return &abci.ResponseOfferSnapshot{Result: abci.ResponseOfferSnapshot_REJECT}, nil
 	}
 	if m := imp.Meta(); imp.Chunks() != int(s.Chunks) || uint64(m.Height) != s.Height || m.AppHash != [32]byte(req.AppHash) {
-		imp.Abort()
+		_ = imp.Abort() // what it leaves behind the next Import removes
 		return &abci.ResponseOfferSnapshot{Result: abci.ResponseOfferSnapshot_REJECT}, nil
 	}
 	a.importing = &incoming{importer: imp, appHash: [32]byte(req.AppHash)}
@@ -231,4 +231,5 @@ func (a *App) replace(in *incoming) (ok bool, err error) {
 	return ok, a.rebase()
 }
 
-func (in *incoming) abort() { in.importer.Abort() }
+// abort drops what was fetched; what cannot be removed now the next Import removes.
+func (in *incoming) abort() { _ = in.importer.Abort() }

@@ -126,9 +126,8 @@ func TestLiarsNeverKeepTheKeysNorFrameTheHonest(t *testing.T) {
 
 // checkNamed wants only liars named, and all of them if exactly.
 func checkNamed(t *rapid.T, err error, liars []int, exactly bool) {
-	var bad *BadShare
 	var named []int
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*BadShare](err); ok {
 		named = bad.Custodians
 	}
 	for _, i := range named {

@@ -187,8 +187,17 @@ func TestErrorsTellNoSecret(t *testing.T) {
 func TestSumIsInjectiveOverParts(t *testing.T) {
 	seen := map[[32]byte]string{}
 	for _, parts := range [][][]byte{
-		nil, {nil}, {nil, nil}, {[]byte("a")}, {[]byte("a"), nil}, {nil, []byte("a")}, {[]byte("ab")}, {[]byte("a"), []byte("b")}, {[]byte("b"), []byte("a")},
-		{make([]byte, 600)}, {make([]byte, 300), make([]byte, 300)},
+		nil,
+		{nil},
+		{nil, nil},
+		{[]byte("a")},
+		{[]byte("a"), nil},
+		{nil, []byte("a")},
+		{[]byte("ab")},
+		{[]byte("a"), []byte("b")},
+		{[]byte("b"), []byte("a")},
+		{make([]byte, 600)},
+		{make([]byte, 300), make([]byte, 300)},
 	} {
 		for _, label := range []string{"x", "xa", ""} {
 			name, sum := fmt.Sprintf("%s %d parts %q", label, len(parts), parts), Sum(label, parts...)

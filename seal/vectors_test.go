@@ -126,7 +126,10 @@ func hashVectors() []hashVector {
 		label string
 		parts [][]byte
 	}{
-		{"header", nil}, {"header", [][]byte{nil}}, {"share", [][]byte{{1, 2, 3}, {}, u32(7)}}, {"", [][]byte{[]byte("ä")}},
+		{"header", nil},
+		{"header", [][]byte{nil}},
+		{"share", [][]byte{{1, 2, 3}, {}, u32(7)}},
+		{"", [][]byte{[]byte("ä")}},
 		{"envelopes", [][]byte{make([]byte, 1168), make([]byte, 1168)}},
 	} {
 		v := hashVector{Label: c.label, Parts: []hexed{}, Hash: hexOf(Sum(c.label, c.parts...))}

@@ -264,11 +264,9 @@ func TestFailedOperationStoresNothingAndStopsNothing(t *testing.T) {
 		var acked [][]byte
 		for i := range 12 {
 			b := vaulttest.Blobs(uint64(i), 4, 200)
-			id, err := s.PutPack(ctx, b)
-			if err != nil {
+			if _, err := s.PutPack(ctx, b); err != nil {
 				failed++
-				id, _ = vault.EncodePack(b)
-				if s.HasPack(id) {
+				if id, _ := vault.EncodePack(b); s.HasPack(id) {
 					t.Fatalf("operation %d: a refused pack is held", n)
 				}
 				continue

@@ -15,7 +15,6 @@ func (s *Store) Get(ctx context.Context, a Address) ([]byte, error) {
 	type source struct {
 		f *openFile
 		blobRow
-		id PackID
 	}
 	var from []source
 	var known int
@@ -126,8 +125,8 @@ func (s *Store) mark(ctx context.Context, id PackID, at place) {
 		return
 	}
 	defer func() { <-s.turn }()
-	s.log.Error("pack damaged", "pack", id, "segment", at.num, "offset", at.off)
-	s.apply(func(c *change) {
+	s.log.ErrorContext(ctx, "pack damaged", "pack", id, "segment", at.num, "offset", at.off)
+	_ = s.apply(func(c *change) { // a failure shows again at the next scrub
 		now, ok, err := indexPack(c.b, id)
 		if !c.fail(err) && ok && now.num == at.num && now.off == at.off {
 			c.mark(id, damageCorrupt)

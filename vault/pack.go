@@ -71,8 +71,8 @@ func parseHash(s string) (h [32]byte, err error) {
 			return h, fmt.Errorf("%w: not lower case hex", ErrInvalid)
 		}
 	}
-	hex.Decode(h[:], []byte(s))
-	return h, nil
+	_, err = hex.Decode(h[:], []byte(s))
+	return h, err
 }
 
 // Pack is a decoded pack: its blobs in the order they were put, and their addresses.

@@ -374,7 +374,7 @@ func (a *active) append(ws []*write) (end int64, err error) {
 func (s *Store) abandon() {
 	s.log.Error("segment abandoned after a failed write", "segment", s.active.num)
 	if s.active.Truncate(s.active.end) == nil {
-		s.active.Sync()
+		_ = s.active.Sync() // the segment is given up either way
 	}
 	s.retire()
 }

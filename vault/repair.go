@@ -26,7 +26,7 @@ func (s *Store) Repair(ctx context.Context, fetch func(context.Context, PackID) 
 		case errors.Is(err, ErrNotFound) && slices.Contains(r.Suspect, id):
 			err = s.forget(ctx, id)
 		default:
-			s.log.Warn("pack not repaired", "pack", id, "error", err)
+			s.log.WarnContext(ctx, "pack not repaired", "pack", id, "error", err)
 			r.Failed = append(r.Failed, id)
 		}
 		if ctx.Err() != nil {

@@ -90,7 +90,7 @@ func (s *Store) scrubSegment(ctx context.Context, num uint32, r *Report) (stale 
 			return err
 		}
 		if f, err = s.files.acquire(num, seg.gen); err != nil { // its packs are lost; the scrub goes on
-			s.log.Error("segment cannot be opened", "segment", num, "packs", len(frames), "error", err)
+			s.log.ErrorContext(ctx, "segment cannot be opened", "segment", num, "packs", len(frames), "error", err)
 			f = nil
 		}
 		return nil
@@ -163,7 +163,7 @@ func (s *Store) verdict(ctx context.Context, num, gen uint32, x frame, bad error
 		return s.renewDrops(num, x)
 	}
 	if bad != nil {
-		s.log.Error("pack damaged", "pack", x.id, "segment", num, "offset", x.off)
+		s.log.ErrorContext(ctx, "pack damaged", "pack", x.id, "segment", num, "offset", x.off)
 	}
 	return s.apply(func(c *change) {
 		p, ok, err := indexPack(c.b, x.id)

@@ -123,8 +123,7 @@ func open(fs vfs.FS, dir string, o Options) (*Store, error) {
 		if s.ix != nil {
 			s.ix.close()
 		}
-		s.release()
-		return nil, fmt.Errorf("vault: open: %w", err)
+		return nil, errors.Join(fmt.Errorf("vault: open: %w", err), s.release())
 	}
 	return s, nil
 }

@@ -196,4 +196,4 @@ func Normalise(der []byte) (sig [64]byte, err error) {
 func inRange(v, n *big.Int) bool { return v.Sign() > 0 && v.Cmp(n) < 0 }
 
 // Format prints no key, with any verb.
-func (p Passkey) Format(f fmt.State, _ rune) { io.WriteString(f, "[sealed]") }
+func (p Passkey) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[sealed]") }

@@ -54,18 +54,18 @@ func (g *generator) claim(v *visit, typ string, items []item, extra string) (id 
 		lines = append(lines, fmt.Sprintf(`{"sequence":%d,%s%s%s%s}`, i+1, link, concept("productOrService", it.code), net, where))
 	}
 	cents += 12500
-	lists := ""
+	var lists strings.Builder
 	for _, l := range []struct {
 		name string
 		list []string
 	}{{"supportingInfo", information}, {"diagnosis", diagnosis}, {"procedure", procedure}} {
 		if len(l.list) > 0 {
-			lists += `"` + l.name + `":[` + strings.Join(l.list, ",") + `],`
+			lists.WriteString(`"` + l.name + `":[` + strings.Join(l.list, ",") + `],`)
 		}
 	}
 	id = g.add("Claim", g.uuid(), v.security, `"status":"active"`, concept("type", tho("claim-type", typ)), `"use":"claim"`, g.ref("patient", "Patient", g.patient),
 		`"billablePeriod":{"start":"`+g.now.dateTime()+`","end":"`+v.end.dateTime()+`"}`, `"created":"`+v.end.dateTime()+`"`, g.ref("provider", "Organization", g.organization),
-		concept("priority", tho("processpriority", "normal")), extra+lists+`"insurance":[{"sequence":1,"focal":true,"coverage":`+g.refObject("Coverage", g.coverage, "private")+`}]`,
+		concept("priority", tho("processpriority", "normal")), extra+lists.String()+`"insurance":[{"sequence":1,"focal":true,"coverage":`+g.refObject("Coverage", g.coverage, "private")+`}]`,
 		`"item":[`+strings.Join(lines, ",")+`]`, `"total":`+money(cents))
 	return id, cents
 }

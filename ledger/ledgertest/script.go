@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -427,9 +428,7 @@ func (g *goldens) check(t *testing.T) {
 		}
 		return
 	}
-	for name, hash := range g.hashes {
-		old[name] = hash
-	}
+	maps.Copy(old, g.hashes)
 	var out strings.Builder
 	for _, name := range sorted(old) {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(g.path), name+".txtar")); err == nil {

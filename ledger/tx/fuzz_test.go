@@ -35,8 +35,10 @@ func FuzzDecodeEnvelope(f *testing.F) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(tx.MustEncode(&note{}))
-	f.Add(tx.MustEncode(&note{Subject: alice, Count: 1 << 40, Words: []string{"a", "ä"}, Keys: []tx.PublicKey{edSigner(alice, 1).Public()},
-		Flag: true, Inner: &inner{Small: [4]uint16{1, 300}, Blob: []byte{1}}, Signed: -300}))
+	f.Add(tx.MustEncode(&note{
+		Subject: alice, Count: 1 << 40, Words: []string{"a", "ä"}, Keys: []tx.PublicKey{edSigner(alice, 1).Public()},
+		Flag: true, Inner: &inner{Small: [4]uint16{1, 300}, Blob: []byte{1}}, Signed: -300,
+	}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, decode := range []func(v any) error{
 			func(v any) error { return tx.Decode(b, v) },

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 )
 
 // PasskeyPolicy is what the network asks of a passkey assertion.
@@ -136,12 +137,7 @@ func allowedOrigin(origin []byte, origins []string) bool {
 	if bytes.IndexByte(origin, '\\') >= 0 {
 		return false
 	}
-	for _, o := range origins {
-		if string(origin) == o {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(origins, string(origin))
 }
 
 // harmlessMembers reports whether b is `}` after any number of members

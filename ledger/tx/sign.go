@@ -3,7 +3,6 @@ package tx
 import (
 	"crypto/ed25519"
 	"fmt"
-	"io"
 	"slices"
 )
 
@@ -50,7 +49,7 @@ func (s *Ed25519Signer) Sign(digest Hash) (Signature, error) {
 }
 
 // Format prints no key, with any verb.
-func (s Ed25519Signer) Format(f fmt.State, _ rune) { io.WriteString(f, "[sealed]") }
+func (s Ed25519Signer) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[sealed]") }
 
 // Prepare encodes the body of a transaction and returns it with its digest, for
 // a signer that is elsewhere, such as a browser. It validates msg and the body.

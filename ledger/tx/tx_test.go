@@ -46,8 +46,10 @@ func TestKindIsModuleDotVerb(t *testing.T) {
 
 func TestSignedTransactionComesBack(t *testing.T) {
 	pk := newPasskey(t, 9)
-	msg := &note{Subject: bob, Count: 7, Words: []string{"one", "zwei"}, Inner: &inner{Small: [4]uint16{1, 2, 3, 4}}, Signed: -5,
-		Keys: []tx.PublicKey{pk.Public()}}
+	msg := &note{
+		Subject: bob, Count: 7, Words: []string{"one", "zwei"}, Inner: &inner{Small: [4]uint16{1, 2, 3, 4}}, Signed: -5,
+		Keys: []tx.PublicKey{pk.Public()},
+	}
 	raw, id, err := tx.Sign(testChain, testKind, msg, alice, 42, 1000, edSigner(bob, 2), pk.Signer(alice), edSigner(alice, 1))
 	if err != nil {
 		t.Fatal(err)

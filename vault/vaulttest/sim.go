@@ -131,7 +131,7 @@ func resize(b []byte, n int64) []byte {
 	if n <= int64(len(b)) {
 		return b[:n:n]
 	}
-	return append(b[:len(b):len(b)], make([]byte, n-int64(len(b)))...)
+	return append(slices.Clip(b), make([]byte, n-int64(len(b)))...)
 }
 
 func put(b, p []byte, off int64) []byte {

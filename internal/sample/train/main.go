@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/klauspost/compress/zstd"
@@ -47,7 +48,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("train: a dictionary is never written over: %w", err)
 	}
@@ -118,8 +119,8 @@ func choose(all [][]byte, size int) []byte {
 		}
 	}
 	var out []byte
-	for i := len(chosen) - 1; i >= 0; i-- {
-		out = append(out, chosen[i]...)
+	for _, c := range slices.Backward(chosen) {
+		out = append(out, c...)
 	}
 	return out
 }

@@ -131,7 +131,7 @@ func TestOpenFollowsConsentAndStanding(t *testing.T) {
 			w.must("alice", consent.KindGrant, grant("a", func(g *consent.Grant) { g.NotAfter = w.time + 300 }))
 			s := w.session("doctor")
 			if got := w.open(s); got != mask {
-				t.Fatalf("before: got %#x, want %#x", got, uint64(mask))
+				t.Fatalf("before: got %#x, want %#x", got, mask)
 			}
 			tt.change(w)
 			if got := w.open(s); got != tt.want {
@@ -252,7 +252,7 @@ func TestOneUseIsTakenByExactlyOne(t *testing.T) {
 			t.Errorf("a session reads %#x by a use of a version that is gone", now)
 		}
 		if s := w.session("doctor"); s.Mask != mask || w.open(s) != mask {
-			t.Errorf("got %#x by the new version, want %#x", s.Mask, uint64(mask))
+			t.Errorf("got %#x by the new version, want %#x", s.Mask, mask)
 		}
 	}
 }
@@ -273,7 +273,7 @@ func TestNoUseIsTakenInVain(t *testing.T) {
 		t.Errorf("got %#x by a use that the session never took", got)
 	}
 	if s := w.session("doctor"); s.Mask != mask || len(s.Taken) != 1 {
-		t.Errorf("got %#x, taken %v, want %#x by one use", s.Mask, s.Taken, uint64(mask))
+		t.Errorf("got %#x, taken %v, want %#x by one use", s.Mask, s.Taken, mask)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"salus/ledger/tx"
 	"salus/seal"
@@ -123,12 +124,7 @@ func (m *Put) Validate() error {
 // zero reports whether one of the hashes is missing. A random nonce or a hash is
 // never zero, so a zero is a field that was left out.
 func zero(hashes ...[32]byte) bool {
-	for _, h := range hashes {
-		if h == [32]byte{} {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(hashes, [32]byte{})
 }
 
 // Validate implements tx.Message.

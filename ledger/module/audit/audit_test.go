@@ -289,7 +289,7 @@ func TestHeadIsAsSpecified(t *testing.T) {
 	if got := Extend(prev, entry); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	for a := Action(0); a < 255; a++ {
+	for a := range Action(255) {
 		if known := a >= 1 && a <= 10; a.Known() != known || (a.String() != "unknown") != known {
 			t.Errorf("action %d: got %q", a, a)
 		}

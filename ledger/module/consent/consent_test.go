@@ -277,9 +277,14 @@ func TestEveryRefusal(t *testing.T) {
 	give(consent.ErrEnded, "alice", func(g *consent.Grant) { g.NotAfter = w.time })
 	check(consent.ErrEnded, "alice", consent.KindProxy, proxy(func(p *consent.Proxy) { p.NotAfter = w.time }))
 	for _, g := range []consent.Grantee{
-		{}, {Kind: 5}, {Kind: consent.AnyClinical, Role: "doctor"}, {Kind: consent.AnyClinical, Account: account("clinic")},
-		{Kind: consent.OfMember}, {Kind: consent.OfMember, Account: account("clinic"), Role: "doctor"},
-		{Kind: consent.OnePractitioner}, {Kind: consent.OnePractitioner, Account: account("doctor"), Role: "doctor"},
+		{},
+		{Kind: 5},
+		{Kind: consent.AnyClinical, Role: "doctor"},
+		{Kind: consent.AnyClinical, Account: account("clinic")},
+		{Kind: consent.OfMember},
+		{Kind: consent.OfMember, Account: account("clinic"), Role: "doctor"},
+		{Kind: consent.OnePractitioner},
+		{Kind: consent.OnePractitioner, Account: account("doctor"), Role: "doctor"},
 	} {
 		give(consent.ErrGrantee, "alice", to(g))
 	}
@@ -287,8 +292,10 @@ func TestEveryRefusal(t *testing.T) {
 		give(consent.ErrRole, "alice", to(consent.Grantee{Kind: consent.OfRole, Role: r}))
 	}
 	for _, g := range []consent.Grantee{
-		{Kind: consent.OfMember, Account: account("nobody")}, {Kind: consent.OfMember, Account: account("doctor")},
-		{Kind: consent.OnePractitioner, Account: account("clinic")}, {Kind: consent.OnePractitioner, Account: account("bob")},
+		{Kind: consent.OfMember, Account: account("nobody")},
+		{Kind: consent.OfMember, Account: account("doctor")},
+		{Kind: consent.OnePractitioner, Account: account("clinic")},
+		{Kind: consent.OnePractitioner, Account: account("bob")},
 		{Kind: consent.OfRole, Role: "doctor", Account: account("nobody")},
 	} {
 		give(consent.ErrUnknownGrantee, "alice", to(g))

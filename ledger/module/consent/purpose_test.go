@@ -132,7 +132,7 @@ func TestTreatmentNeverOpensTheEmergencyDoor(t *testing.T) {
 }
 
 func TestUnknownPurposesCoverNothingAndAreCoveredByNothing(t *testing.T) {
-	for n := 0; n < 256; n++ {
+	for n := range 256 {
 		p := Purpose(n)
 		if known := n >= 1 && n <= purposeCount; p.Known() != known {
 			t.Fatalf("Purpose(%d).Known() = %v, want %v", n, p.Known(), known)

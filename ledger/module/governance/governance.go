@@ -18,6 +18,8 @@
 package governance
 
 import (
+	"slices"
+
 	"salus/ledger"
 	"salus/ledger/state"
 	"salus/ledger/tx"
@@ -54,12 +56,7 @@ func (c Class) Clinical() bool {
 }
 
 func (c Class) known() bool {
-	for _, k := range Classes() {
-		if c == k {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(Classes(), c)
 }
 
 // A Member is one organisation of the network.

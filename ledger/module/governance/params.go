@@ -1,6 +1,7 @@
 package governance
 
 import (
+	"slices"
 	"strings"
 
 	"salus/ledger"
@@ -179,10 +180,5 @@ func validOrigin(o string) bool {
 }
 
 func contains(list []string, s string) bool {
-	for _, t := range list {
-		if s == t {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }

@@ -2,6 +2,7 @@ package governance
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 
 	"salus/ledger/state"
@@ -141,14 +142,14 @@ func validatorSettable(r state.Reader, a *SetValidator) error {
 
 // keyRefusal gives a ring's refusal this module's code.
 func keyRefusal(err error) error {
-	switch err {
-	case ErrRingUsed:
+	switch {
+	case errors.Is(err, ErrRingUsed):
 		return ErrKeyUsed
-	case ErrRingUnknown:
+	case errors.Is(err, ErrRingUnknown):
 		return ErrKeyUnknown
-	case ErrRingFull:
+	case errors.Is(err, ErrRingFull):
 		return ErrTooManyKeys
-	case ErrRingEmpty:
+	case errors.Is(err, ErrRingEmpty):
 		return ErrLastKey
 	}
 	return err

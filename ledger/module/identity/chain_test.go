@@ -39,8 +39,7 @@ func TestChainValidatorsFollowVotes(t *testing.T) {
 	for _, u := range res.ValidatorUpdates {
 		power[string(u.PubKey.GetEd25519())] = u.Power
 	}
-	old := string(ledgertest.Public("validator/h1").Key)
-	if len(power) != 2 || power[string(fresh)] != 1 || power[old] != 0 {
+	if len(power) != 2 || power[string(fresh)] != 1 || power[string(ledgertest.Public("validator/h1").Key)] != 0 {
 		t.Errorf("got %v, want the new key in and the old one out", res.ValidatorUpdates)
 	}
 	n := uint64(1 << 20)

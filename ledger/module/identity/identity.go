@@ -17,6 +17,8 @@
 package identity
 
 import (
+	"slices"
+
 	"salus/ledger"
 	"salus/ledger/module/governance"
 	"salus/ledger/state"
@@ -69,12 +71,7 @@ func (p Principal) Has(privileges uint32) bool { return p.Privileges&privileges 
 
 // HasRole reports whether the principal has that role code.
 func (p Principal) HasRole(code string) bool {
-	for _, r := range p.Roles {
-		if r == code {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.Roles, code)
 }
 
 // Log entries of this module. Patients' entries are audit's.

@@ -3,6 +3,7 @@ package identity
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 
 	"salus/ledger/module/governance"
 	"salus/ledger/state"
@@ -45,14 +46,14 @@ func claimable(r state.Reader, m *Claim) (Principal, error) {
 
 // keyRefusal gives a ring's refusal this module's code.
 func keyRefusal(err error) error {
-	switch err {
-	case governance.ErrRingUsed:
+	switch {
+	case errors.Is(err, governance.ErrRingUsed):
 		return ErrKeyUsed
-	case governance.ErrRingUnknown:
+	case errors.Is(err, governance.ErrRingUnknown):
 		return ErrKeyUnknown
-	case governance.ErrRingFull:
+	case errors.Is(err, governance.ErrRingFull):
 		return ErrTooManyKeys
-	case governance.ErrRingEmpty:
+	case errors.Is(err, governance.ErrRingEmpty):
 		return ErrLastKey
 	}
 	return err
