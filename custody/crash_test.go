@@ -241,6 +241,9 @@ func TestOnlyThePatientLearnsWhatWasOpened(t *testing.T) {
 		"the doctor":        func() (*exchange.Sealed, error) { return ask("doctor", nil) },
 		"another patient":   func() (*exchange.Sealed, error) { return ask("bob", nil) },
 		"in another's name": func() (*exchange.Sealed, error) { return ask("bob", asAlice) },
+		"by her key in another's name": func() (*exchange.Sealed, error) {
+			return ask("alice", func(r *exchange.OpeningsRequest) { r.Signature.Account = account("bob") })
+		},
 		"for another key": func() (*exchange.Sealed, error) {
 			return ask("alice", func(r *exchange.OpeningsRequest) { r.ReaderKey = s.r.public })
 		},

@@ -41,20 +41,30 @@ func (w *world) deal(author, patient string, slots ...uint64) (*exchange.Parcel,
 	if err != nil {
 		w.Fatal(err)
 	}
+	live := map[int]committee.CustodyKey{}
+	for _, l := range committee.LiveKeys(v, v.Meta().Time) {
+		live[l.Index] = l.Key
+	}
 	var custodians []seal.Custodian
 	p := &exchange.Parcel{}
-	for _, l := range committee.LiveKeys(v, v.Meta().Time) {
+	for i, owner := range epoch.Members {
+		k, ok := live[i+1]
 		var key exchange.KeyReply
-		for _, m := range append([]tx.Account{l.Key.Member}, epoch.Members...) {
-			if w.node(author).Call(context.Background(), m, exchange.PathKey, exchange.KeyRequest{Hash: l.Key.Hash}, &key) == nil {
+		for _, m := range append([]tx.Account{owner}, epoch.Members...) {
+			if ok && w.node(author).Call(context.Background(), m, exchange.PathKey, exchange.KeyRequest{Hash: k.Hash}, &key) == nil {
 				break
 			}
 		}
-		if tx.Hash(sha256.Sum256(key.Public)) != l.Key.Hash {
+		switch {
+		case !ok: // as an author does when a custodian has no key: nobody opens this envelope
+			if _, key.Public, err = seal.NewCustodyKey(rand.Reader); err != nil {
+				w.Fatal(err)
+			}
+		case tx.Hash(sha256.Sum256(key.Public)) != k.Hash:
 			w.Fatal("nobody has a custodian's key")
 		}
-		custodians = append(custodians, seal.Custodian{Index: l.Index, KeyEpoch: l.Key.KeyEpoch, Public: key.Public})
-		p.KeyEpochs = append(p.KeyEpochs, l.Key.KeyEpoch)
+		custodians = append(custodians, seal.Custodian{Index: i + 1, KeyEpoch: k.KeyEpoch, Public: key.Public})
+		p.KeyEpochs = append(p.KeyEpochs, k.KeyEpoch)
 	}
 	var recs []seal.Record
 	for i, s := range slots {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"runtime"
+	"slices"
 
 	"github.com/cockroachdb/pebble"
 	"golang.org/x/sync/errgroup"
@@ -168,7 +169,7 @@ func (c *Custodian) verify(v *state.View, hh [32]byte, keys []ownKey) (o outcome
 	if err != nil {
 		o.fault, o.final = err, true
 		var e *seal.EnvelopeError
-		if errors.As(err, &e) && e.Complaint() && (e.Check != seal.CheckSealed || c.heldAll(v, keys, b.Time)) {
+		if errors.As(err, &e) && e.Complaint() && (e.Check != seal.CheckSealed || c.blames(v, keys, b.Time)) {
 			o.reason = complaint(e.Check)
 		}
 		return o, nil
@@ -223,27 +224,23 @@ func openWith(keys []ownKey, index int, h *seal.Header, p *exchange.Parcel) (*se
 	return nil, err
 }
 
-// heldAll reports whether every custody key that was valid when the batch was anchored is
-// still here: only then is an envelope that none of them opens the author's fault.
-func (c *Custodian) heldAll(v *state.View, keys []ownKey, anchored uint64) bool {
-	last, ok := committee.Latest(v, c.Self)
-	if !ok {
-		return false
-	}
+// blames reports whether an envelope that no key opens is the author's fault: the ledger had
+// a valid custody key of this member when the batch was anchored, so there was one to seal
+// to, and all that were valid then are still here, so none of them is the one.
+func (c *Custodian) blames(v *state.View, keys []ownKey, anchored uint64) bool {
+	last, _ := committee.Latest(v, c.Self)
+	valid := false
 	for e := last.KeyEpoch; e > 0; e-- {
 		k, ok := committee.Key(v, c.Self, e)
 		if !ok || k.Until <= anchored {
 			break
 		}
-		held := false
-		for _, own := range keys {
-			held = held || own.epoch == e
-		}
-		if !held {
+		valid = valid || k.ValidAt(anchored)
+		if !slices.ContainsFunc(keys, func(own ownKey) bool { return own.epoch == e }) {
 			return false
 		}
 	}
-	return true
+	return valid
 }
 
 // complaint gives a failed check of the envelope its reason on the ledger.

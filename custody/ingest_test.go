@@ -233,9 +233,36 @@ func TestALostCustodyKeyBlamesNobody(t *testing.T) {
 	if err := m.rows.drop(m.rows.update, seeds[0].key()); err != nil {
 		t.Fatal(err)
 	}
+	if err := m.rotateOnce(context.Background()); err != nil { // a later key does not make it guilty either
+		t.Fatal(err)
+	}
 	w.step()
 	if row := w.row(hh); row.Received() != 3 || row.Complaints != 0 || row.Active == 0 {
 		t.Errorf("got receipts %b, complaints %b", row.Receipts, row.Complaints)
+	}
+}
+
+// A custodian that had no valid key when the batch was anchored blames nobody for an envelope
+// that it cannot open.
+func TestACustodianWithoutAKeyBlamesNobody(t *testing.T) {
+	w := newWorld(t)
+	m := w.node("insurer")
+	m.down = true
+	w.pass(week)
+	for _, other := range w.nodes {
+		if other != m {
+			if err := other.rotateOnce(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	m.down = false
+	b := w.batch("alice", allowedSlot)
+	if row := w.row(b.Header.Hash()); row.Received() != 3 || row.Complaints != 0 {
+		t.Errorf("got receipts %b, complaints %b", row.Receipts, row.Complaints)
+	}
+	if n, err := m.rows.count(prefixRefused); err != nil || n != 1 {
+		t.Errorf("%d batches are refused, %v", n, err)
 	}
 }
 

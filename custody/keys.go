@@ -8,19 +8,31 @@ import (
 
 	"salus/exchange"
 	"salus/ledger/module/committee"
+	"salus/ledger/state"
 	"salus/ledger/tx"
 )
 
-// copyKeys keeps copies of the other custodians' live public keys, to answer authors while
-// their owner is down.
-func (c *Custodian) copyKeys(ctx context.Context, live []committee.LiveKey, epoch committee.Epoch) error {
+// copyKeys keeps copies of the public keys that authors may need of the other custodians, to
+// answer while their owner is down: the valid one, and the last one, also when it has ended.
+func (c *Custodian) copyKeys(ctx context.Context, v *state.View, epoch committee.Epoch) error {
 	keep := map[tx.Hash]bool{}
 	var g errgroup.Group
 	g.SetLimit(askAtOnce)
-	for _, l := range live {
-		keep[l.Key.Hash] = true
-		if _, known := c.copied(l.Key.Hash); !known && l.Key.Member != c.Self {
-			g.Go(func() error { c.copyKey(ctx, l.Key, epoch); return nil })
+	want := func(k committee.CustodyKey) {
+		if keep[k.Hash] || k.Member == c.Self {
+			return
+		}
+		keep[k.Hash] = true
+		if _, known := c.copied(k.Hash); !known {
+			g.Go(func() error { c.copyKey(ctx, k, epoch); return nil })
+		}
+	}
+	for _, l := range committee.LiveKeys(v, v.Meta().Time) {
+		want(l.Key)
+	}
+	for _, m := range epoch.Members {
+		if k, ok := committee.Latest(v, m); ok {
+			want(k)
 		}
 	}
 	_ = g.Wait() // who could not be reached is asked again

@@ -84,7 +84,7 @@ func (c *Custodian) rotateOnce(ctx context.Context) error {
 	for i := range seeds {
 		s := &seeds[i]
 		if s.Epoch == latest.KeyEpoch && s.hash() == latest.Hash && fresh(s) {
-			return c.copyKeys(ctx, committee.LiveKeys(v, now), epoch)
+			return c.copyKeys(ctx, v, epoch)
 		}
 		// Drawn before, maybe on its way: a crash in between repeats the transaction.
 		if s.Epoch == next && fresh(s) {
@@ -97,7 +97,7 @@ func (c *Custodian) rotateOnce(ctx context.Context) error {
 		}
 	}
 	_, err = c.Submit.Submit(ctx, committee.KindKey, &committee.Publish{KeyEpoch: unsent.Epoch, Hash: unsent.hash(), From: now, Until: unsent.Until})
-	return errors.Join(err, c.copyKeys(ctx, committee.LiveKeys(v, now), epoch))
+	return errors.Join(err, c.copyKeys(ctx, v, epoch))
 }
 
 // newKey draws a key and keeps it before anybody can seal to it.

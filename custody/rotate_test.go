@@ -182,6 +182,19 @@ func TestOthersAnswerForACustodianThatIsDown(t *testing.T) {
 			t.Errorf("%s: got %v", m.name, err)
 		}
 	}
+	// Also when the key has ended: its owner can open envelopes for a while.
+	w.pass(week + time.Hour)
+	for _, m := range w.nodes {
+		if m.name == "lab" {
+			continue
+		}
+		if err := m.rotateOnce(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Key(context.Background(), &exchange.KeyRequest{Hash: key.Hash}); err != nil {
+			t.Errorf("%s: got %v", m.name, err)
+		}
+	}
 }
 
 // Who sits in no committee publishes nothing.
