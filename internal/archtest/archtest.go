@@ -38,7 +38,7 @@ var layers = [][]string{
 	{"gateway", "portal"},
 	{"node"},
 	{"internal/devnet"}, // a network of nodes in one process
-	{"cmd"},
+	{"cmd", "test"},
 }
 
 // peers may be imported from the same layer. Modules read each other along the
@@ -59,6 +59,7 @@ var peers = map[string][]string{
 var engine = []string{
 	"ledger", "ledger/ledgertest", "node", "client", "receipt", "internal/cometdb",
 	"internal/devnet", // writes the genesis and validator key files
+	"test/perf",       // measures against CometBFT's own application
 }
 
 // pure rooms are functions of their input: they cannot see the outside world.
