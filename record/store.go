@@ -82,7 +82,7 @@ const (
 	prefixStored  = 's' // + ID: nothing; records that no batch holds yet
 	prefixOutbox  = 'o' // + sequence: parcel in delivery
 	prefixDone    = 'O' // + sequence: doneRow, the chain of what was delivered
-	prefixMeta    = 'm' // outbox head
+	prefixMeta    = 'm' // outbox head, key check
 )
 
 // store is the organisation's own encrypted store over one Pebble database.
@@ -114,7 +114,30 @@ func openStore(dir string, key [32]byte) (*store, error) {
 	if s.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
+	if err := s.checkKey(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	return s, nil
+}
+
+// keyCheck is a row that only the right key opens: a store must not be written under two.
+var keyCheck = []byte{prefixMeta, 'k'}
+
+func (s *store) checkKey() error {
+	var version uint8
+	err := s.get(keyCheck, &version)
+	if !errors.Is(err, errNotFound) {
+		return err
+	}
+	b := s.db.NewBatch()
+	defer b.Close()
+	if err := s.put(b, keyCheck, uint8(1)); err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		return fmt.Errorf("record: store: %w", err)
+	}
+	return nil
 }
 
 // quiet drops Pebble's event lines.
