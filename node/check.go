@@ -180,6 +180,11 @@ func Check(ctx context.Context, c *config.Config, log *slog.Logger, progress fun
 		return nil, err
 	}
 	defer unlock()
+	// Before the stores are opened, because opening one may already rewrite it.
+	rows := map[string]error{}
+	for name, dir := range map[string]string{"ledger": "ledger", "blocks": "comet", "custody": "custody", "record": "record"} {
+		rows[name] = (&stopped{}).damage(name, func() error { return checkRows(ctx, c.Data(dir)) })
+	}
 	s, err := openStopped(ctx, c, log)
 	if err != nil {
 		return nil, err
@@ -189,6 +194,9 @@ func Check(ctx context.Context, c *config.Config, log *slog.Logger, progress fun
 		progress(name + ": " + what)
 		detail = ""
 		err := s.damage(name, check)
+		if err == nil {
+			err = rows[name]
+		}
 		rep.add(name, err, detail)
 	}
 	part("ledger", "tree and log", func() error {
