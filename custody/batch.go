@@ -240,11 +240,7 @@ func (r *rows) ofPatient(patient tx.Account) ([]patientRow, error) {
 	prefix := rowKey(prefixPatient, r.roots.tagOf("patient", patient[:]))
 	var out []patientRow
 	err := r.scan(prefix, func(rest, value []byte) (bool, error) {
-		k := rowKey(prefixPatient, prefix[1:], rest)
-		plain, err := r.roots.unwrap(k, value)
-		if err != nil { // a compaction may have wrapped it again since the scan began
-			plain, err = r.unwrapped(k)
-		}
+		plain, err := r.unwrap(rowKey(prefixPatient, prefix[1:], rest), value)
 		if err != nil {
 			return false, err
 		}

@@ -200,13 +200,6 @@ func (r *roots) unwrap(k, b []byte) ([]byte, error) {
 	return nil, errDamaged
 }
 
-// generation is that of the oldest root: it changes when a root is destroyed.
-func (r *roots) generation() uint32 {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.list[0].generation
-}
-
 // born is when the newest root was drawn, unix seconds, and whether an older one is left
 // over from a compaction that did not end.
 func (r *roots) born() (at uint64, unfinished bool) {

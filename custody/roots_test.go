@@ -155,6 +155,48 @@ func TestACrashInACompactionLosesNothing(t *testing.T) {
 	}
 }
 
+// oldest is the generation of the oldest root: it changes when one is destroyed.
+func (r *roots) oldest() uint32 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.list[0].generation
+}
+
+// What was read before a compaction can be opened after it, unless it is gone.
+func TestReadersOutliveACompaction(t *testing.T) {
+	r := openTestRows(t, t.TempDir())
+	defer r.close()
+	fill(t, r, 2)
+	read := func(i int) []byte {
+		b, err := r.get(wrappedKey(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	stays, goes := read(0), read(1)
+	if err := r.compact(start); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.drop(r.update, wrappedKey(1)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.unwrap(wrappedKey(0), stays); err != nil || string(got) != "value 0" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := r.unwrap(wrappedKey(1), goes); !errors.Is(err, errAbsent) {
+		t.Errorf("got %v, want %v", err, errAbsent)
+	}
+	bad := read(0)
+	bad[10] ^= 1
+	if err := r.set(wrappedKey(0), bad); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.unwrapped(wrappedKey(0)); !errors.Is(err, errDamaged) {
+		t.Errorf("got %v, want %v", err, errDamaged)
+	}
+}
+
 // What is deleted, replaced or added while a compaction runs is gone, replaced or there
 // after it.
 func TestCompactionDoesNotRaceWithWriters(t *testing.T) {
@@ -273,7 +315,7 @@ func TestRootsAreReplacedByTheirOwnAge(t *testing.T) {
 	w := newWorld(t)
 	m := w.node("lab")
 	b := w.batch("alice", allowedSlot)
-	generation := m.rows.roots.generation()
+	generation := m.rows.roots.oldest()
 	tick := func() {
 		t.Helper()
 		ctx, cancel := context.WithCancel(context.Background())
@@ -285,13 +327,13 @@ func TestRootsAreReplacedByTheirOwnAge(t *testing.T) {
 	w.advance(compactEvery - 2*time.Minute)
 	m.reopen(filepath.Join(w.dir, "lab"))
 	tick()
-	if m.rows.roots.generation() != generation {
+	if m.rows.roots.oldest() != generation {
 		t.Error("a root was replaced before its day was over")
 	}
 	w.advance(compactEvery)
 	m.reopen(filepath.Join(w.dir, "lab"))
 	tick()
-	if m.rows.roots.generation() != generation+1 {
+	if m.rows.roots.oldest() != generation+1 {
 		t.Error("an old root was not replaced")
 	}
 	if _, err := m.rows.roots.begin(0); err != nil {

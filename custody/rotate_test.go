@@ -74,11 +74,11 @@ func TestCustodyKeysRotateWeeklyAndOldSeedsAreDestroyed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	generation := m.rows.roots.generation()
+	generation := m.rows.roots.oldest()
 	w.rotate()
 	w.pass(week/2 - time.Hour)
 	w.rotate()
-	if m.rows.roots.generation() != generation || !m.rows.has(k) {
+	if m.rows.roots.oldest() != generation || !m.rows.has(k) {
 		t.Error("the seed was destroyed within the grace period")
 	}
 	// A clock that runs ahead destroys nothing: block time decides.
@@ -90,7 +90,7 @@ func TestCustodyKeysRotateWeeklyAndOldSeedsAreDestroyed(t *testing.T) {
 	m.skew = 0
 	w.pass(2 * time.Hour)
 	w.rotate()
-	if m.rows.has(k) || m.rows.roots.generation() == generation {
+	if m.rows.has(k) || m.rows.roots.oldest() == generation {
 		t.Error("the seed outlives its grace period")
 	}
 	if _, err := m.rows.roots.unwrap(k, wrappedSeed); err == nil {

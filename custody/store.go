@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -156,18 +157,29 @@ func (r *rows) get(k []byte) ([]byte, error) {
 
 // unwrapped reads a row that is wrapped under a root.
 func (r *rows) unwrapped(k []byte) ([]byte, error) {
-	// A compaction may wrap the row again and destroy its root between the two steps.
+	b, err := r.get(k)
+	if err != nil {
+		return nil, err
+	}
+	return r.unwrap(k, b)
+}
+
+// unwrap opens what was read of row k, perhaps a while ago: if a compaction has wrapped the
+// row again since then and destroyed the root, the row is read again.
+func (r *rows) unwrap(k, b []byte) ([]byte, error) {
 	for {
-		generation := r.roots.generation()
-		b, err := r.get(k)
-		if err != nil {
+		plain, err := r.roots.unwrap(k, b)
+		if err == nil {
+			return plain, nil
+		}
+		now, gerr := r.get(k)
+		if gerr != nil {
+			return nil, gerr
+		}
+		if bytes.Equal(now, b) {
 			return nil, err
 		}
-		plain, err := r.roots.unwrap(k, b)
-		if err != nil && r.roots.generation() != generation {
-			continue
-		}
-		return plain, err
+		b = now
 	}
 }
 

@@ -70,11 +70,14 @@ func TestATornTailIsCutAndNothingBefore(t *testing.T) {
 		if err != nil {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}
-		want := uint64(0)
+		want, size := uint64(0), int64(0)
 		for _, e := range ends {
 			if e <= cut {
-				want++
+				want, size = want+1, int64(e)
 			}
+		}
+		if info, err := os.Stat(path); err != nil || info.Size() != size {
+			t.Fatalf("cut at %d: %d bytes are left, want %d", cut, info.Size(), size)
 		}
 		if got := w.last(); got != want {
 			t.Fatalf("cut at %d: got %d receipts, want %d", cut, got, want)
