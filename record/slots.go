@@ -46,17 +46,19 @@ func NewSlotMap(random io.Reader) (*SlotMap, error) {
 	return m, m.Validate()
 }
 
-// Validate checks shape: distinct slots below 64 and enough dummies left for both masks.
+// Validate checks shape: distinct labels, distinct slots below 64 and enough dummies left for both masks.
 func (m *SlotMap) Validate() error {
 	if len(m.Labels) != len(m.Slots) || len(m.Slots) == 0 || len(m.Slots) > 64-consent.MaskBits {
 		return errSlotMap
 	}
 	var seen uint64
-	for _, s := range m.Slots {
-		if s > 63 || seen&(1<<s) != 0 {
+	labels := map[string]bool{}
+	for i, s := range m.Slots {
+		if l := m.Labels[i]; s > 63 || seen&(1<<s) != 0 || l == "" || labels[l] {
 			return errSlotMap
 		}
 		seen |= 1 << s
+		labels[m.Labels[i]] = true
 	}
 	return nil
 }
