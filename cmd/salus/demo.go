@@ -300,7 +300,7 @@ func (d *demo) lie() (string, error) {
 	if err := d.control.Lie(d.ctx, "insurer"); err != nil {
 		return "", err
 	}
-	res, err := d.readSome(d.seen[:1])
+	res, err := d.readUntilNamed()
 	restore := errors.Join(d.control.Stop(d.ctx, "insurer"), d.control.Start(d.ctx, "insurer"))
 	if err = errors.Join(err, restore); err != nil {
 		return "", err
@@ -310,6 +310,18 @@ func (d *demo) lie() (string, error) {
 	}
 	m, err := findMember(d.env, d.orgs["hospital"], res.Bad[0].Account.String())
 	return fmt.Sprintf("The record opened with the honest three, and the liar is named: custodian %d, %s.", res.Bad[0].Index, m.Name), err
+}
+
+// readUntilNamed reads until the liar's answer is among the first three: a reader that has
+// three good ones does not wait for the fourth, so a slow liar goes unheard.
+func (d *demo) readUntilNamed() (*gateway.ReadResult, error) {
+	const tries = 50
+	for try := 1; ; try++ {
+		res, err := d.readSome(d.seen[:1])
+		if err != nil || len(res.Records) != 1 || len(res.Bad) > 0 || try == tries {
+			return res, err
+		}
+	}
 }
 
 func (d *demo) revoke() (string, error) {
