@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -168,20 +167,14 @@ func (ch *chain) stop() error {
 	return errors.Join(errs...)
 }
 
-// counted counts the transactions that commit with code 0, and when.
+// counted counts the transactions that commit with code 0.
 type counted struct {
 	abci.Application
 
 	mu      sync.Mutex // guards what follows
 	decided int        // of the block that Commit will commit
 	total   int
-	marks   []mark
-}
-
-// mark is how many transactions were committed at some time.
-type mark struct {
-	at    time.Time
-	total int
+	last    time.Time // when the last of them was committed
 }
 
 // FinalizeBlock implements abci.Application.
@@ -206,36 +199,18 @@ func (c *counted) Commit(ctx context.Context, r *abci.RequestCommit) (*abci.Resp
 	res, err := c.Application.Commit(ctx, r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.total += c.decided
-	c.decided = 0
-	c.marks = append(c.marks, mark{time.Now(), c.total})
+	if c.decided > 0 {
+		c.total += c.decided
+		c.decided, c.last = 0, time.Now()
+	}
 	return res, err
 }
 
-func (c *counted) committed() int {
+// committed is how many were committed, and when the last of them was.
+func (c *counted) committed() (int, time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.total
-}
-
-// rate is the committed transactions per second between the first tenth and the last
-// twentieth of n, so that neither the warm-up nor the last, small blocks count.
-func (c *counted) rate(n int) (float64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var from, to mark
-	for _, m := range c.marks {
-		switch {
-		case from.total == 0 && m.total >= n/10:
-			from = m
-		case from.total > 0 && m.total > from.total && (to.total == 0 || to.total < n*19/20):
-			to = m
-		}
-	}
-	if to.total == 0 {
-		return 0, fmt.Errorf("%d transactions committed in too few blocks", c.total)
-	}
-	return float64(to.total-from.total) / to.at.Sub(from.at).Seconds(), nil
+	return c.total, c.last
 }
 
 // freePort finds a first port above which n are free.

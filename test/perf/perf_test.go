@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 	"os"
@@ -8,8 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -79,19 +80,36 @@ func TestMedianAndSpread(t *testing.T) {
 	}
 }
 
-func TestRateLeavesWarmUpAndEndOut(t *testing.T) {
-	c := &counted{}
-	at := time.Unix(0, 0)
-	for i, total := range []int{10, 100, 500, 900, 960, 1000} {
-		c.marks = append(c.marks, mark{at.Add(time.Duration(i) * time.Second), total})
+func TestOnlyAcceptedTransactionsCount(t *testing.T) {
+	c := &counted{Application: answers{codes: []uint32{0, 7, 0}}}
+	if _, err := c.FinalizeBlock(t.Context(), nil); err != nil {
+		t.Fatal(err)
 	}
-	got, err := c.rate(1000)
-	if want := (960.0 - 100) / 3; err != nil || got != want {
-		t.Errorf("got %v, %v, want %v", got, err, want)
+	if n, _ := c.committed(); n != 0 {
+		t.Errorf("before the commit: got %d, want 0", n)
 	}
-	if _, err := (&counted{marks: c.marks[:2]}).rate(1000); err == nil {
-		t.Error("two blocks gave a rate")
+	for range 2 { // an empty commit changes nothing
+		if _, err := c.Commit(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if n, at := c.committed(); n != 2 || at.IsZero() {
+			t.Errorf("got %d at %v, want 2", n, at)
+		}
 	}
+}
+
+// answers is an application whose transactions end with these codes.
+type answers struct {
+	abci.BaseApplication
+	codes []uint32
+}
+
+func (a answers) FinalizeBlock(context.Context, *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
+	res := &abci.ResponseFinalizeBlock{}
+	for _, code := range a.codes {
+		res.TxResults = append(res.TxResults, &abci.ExecTxResult{Code: code})
+	}
+	return res, nil
 }
 
 // What is committed came out of one run of this program: the document shows the results.
