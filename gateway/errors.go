@@ -57,11 +57,11 @@ func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
 		return &Problem{fmt.Sprintf("%#04x", refusal.Code), refusal.Text, http.StatusUnprocessableEntity}
 	case errors.Is(err, record.ErrUnknownPatient):
 		return &Problem{"patient", err.Error(), http.StatusNotFound}
-	case errors.Is(err, record.ErrUnknownRecord), errors.Is(err, vault.ErrNotFound):
-		return errUnknown
 	case errors.Is(err, record.ErrTooFew), errors.Is(err, peer.ErrUnreachable), errors.Is(err, client.ErrUnreachable):
 		g.Log.WarnContext(ctx, "members_unreachable", "err", err)
 		return errAway
+	case errors.Is(err, record.ErrUnknownRecord), errors.Is(err, vault.ErrNotFound):
+		return errUnknown
 	case errors.Is(err, client.ErrBusy):
 		return errBusy
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

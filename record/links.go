@@ -42,7 +42,7 @@ func (m memberLinks) Ciphertext(ctx context.Context, holders []tx.Account, addre
 	if b, err := m.s.Vault.Get(ctx, vault.Address(address)); err == nil {
 		return b, nil
 	}
-	err := errors.New("record: nobody on the ledger holds this ciphertext")
+	err := fmt.Errorf("record: nobody asked holds this ciphertext: %w", vault.ErrNotFound)
 	for _, h := range slices.DeleteFunc(slices.Clone(holders), func(a tx.Account) bool { return a == m.s.Self }) {
 		body, _, derr := m.s.Links.Download(ctx, h, exchange.PathBlob, hex.EncodeToString(address[:]))
 		if derr != nil {
