@@ -1,0 +1,251 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"salus/client"
+	"salus/exchange"
+	"salus/ledger/module/committee"
+	"salus/ledger/tx"
+	"salus/seal"
+	"salus/threshold"
+	"salus/vault"
+)
+
+// sign signs a reply anew, as the liar can.
+func (s *scene) sign(liar string, req *exchange.ReleaseRequest, r *exchange.ReleaseReply) *exchange.ReleaseReply {
+	d := exchange.ReplyDigest(chainID, req.Session, req.List.Root(), r)
+	r.Signature = ed25519.Sign(private(liar), d[:])
+	return r
+}
+
+// A custodian whose answer is wrong is named, it alone, and the records are read all the same.
+func TestWrongReleaseIsNamedExactly(t *testing.T) {
+	s := newScene(t)
+	v := s.app.View()
+	epoch, err := committee.Current(v)
+	v.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, liar := range []string{"hospital", "insurer"} {
+		index, _ := epoch.IndexOf(account(liar))
+		edit := func(change func([]threshold.Share)) func(*Session, *exchange.ReleaseRequest, *exchange.ReleaseReply) *exchange.ReleaseReply {
+			return func(session *Session, req *exchange.ReleaseRequest, r *exchange.ReleaseReply) *exchange.ReleaseReply {
+				n := 0
+				for header, indices := range req.List.Groups() {
+					shares, err := seal.OpenRelease(session.key, req.Session, index, header, indices, r.Parts[n].Sealed)
+					if err != nil {
+						t.Error(err)
+					}
+					change(shares)
+					if r.Parts[n].Sealed, err = seal.Release(req.ReaderKey, req.Session, index, header, indices, shares); err != nil {
+						t.Error(err)
+					}
+					n++
+				}
+				return s.sign(liar, req, r)
+			}
+		}
+		for rule, lie := range map[string]func(*Session, *exchange.ReleaseRequest, *exchange.ReleaseReply) *exchange.ReleaseReply{
+			"every share altered": edit(func(sh []threshold.Share) {
+				for i := range sh {
+					sh[i][0] ^= 1
+				}
+			}),
+			"one share altered":         edit(func(sh []threshold.Share) { sh[len(sh)-1][3] ^= 0x10 }),
+			"a share that is no scalar": edit(func(sh []threshold.Share) { sh[0] = threshold.Share(bytes.Repeat([]byte{0xff}, 32)) }),
+			"sealed noise": func(_ *Session, req *exchange.ReleaseRequest, r *exchange.ReleaseReply) *exchange.ReleaseReply {
+				r.Parts[0].Sealed = []byte("noise")
+				return s.sign(liar, req, r)
+			},
+			"a batch left out": func(_ *Session, req *exchange.ReleaseRequest, r *exchange.ReleaseReply) *exchange.ReleaseReply {
+				r.Parts = r.Parts[:1]
+				return s.sign(liar, req, r)
+			},
+			"no receipt": func(_ *Session, _ *exchange.ReleaseRequest, r *exchange.ReleaseReply) *exchange.ReleaseReply {
+				r.Signature = nil
+				return r
+			},
+			"somebody else's receipt": func(_ *Session, req *exchange.ReleaseRequest, r *exchange.ReleaseReply) *exchange.ReleaseReply {
+				return s.sign("lab", req, r)
+			},
+			"a receipt of another release": func(_ *Session, _ *exchange.ReleaseRequest, r *exchange.ReleaseReply) *exchange.ReleaseReply {
+				r.Sequence++
+				return r
+			},
+			"under another index": func(_ *Session, req *exchange.ReleaseRequest, r *exchange.ReleaseReply) *exchange.ReleaseReply {
+				r.Custodian = uint8(index%4 + 1)
+				return s.sign(liar, req, r)
+			},
+		} {
+			t.Run(liar+" "+rule, func(t *testing.T) {
+				m, session := s.meddle(liar)
+				m.release = func(req *exchange.ReleaseRequest, r *exchange.ReleaseReply) (*exchange.ReleaseReply, error) {
+					return lie(session, req, r), nil
+				}
+				found, err := session.Locate(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				res, err := session.Read(t.Context(), clinical(found))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := cmp.Diff(bodies(s.rs), opened(res)); d != "" {
+					t.Errorf("what is read: %s", d)
+				}
+				if len(res.Bad) != 1 || res.Bad[0].Index != index || res.Bad[0].Account != account(liar) || res.Bad[0].Why == "" {
+					t.Errorf("blamed %v, want custodian %d alone", res.Bad, index)
+				}
+			})
+		}
+	}
+}
+
+func TestTooFewCustodiansIsAnError(t *testing.T) {
+	s := newScene(t)
+	session := s.session(s.p, s.ways())
+	found, err := session.Locate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.orgs["lab"].setDown(true)
+	if got, err := session.Locate(t.Context()); err != nil || len(got) != len(found) {
+		t.Errorf("one down: got %d, %v", len(got), err)
+	}
+	if res, err := session.Read(t.Context(), clinical(found)); err != nil || len(res.Records) != len(s.rs) || len(res.Bad) != 0 {
+		t.Errorf("one down: got %v, %v", res, err)
+	}
+	s.orgs["insurer"].setDown(true)
+	if got, err := session.Locate(t.Context()); !errors.Is(err, ErrTooFew) || got != nil {
+		t.Errorf("two down: got %d, %v, want %v", len(got), err, ErrTooFew)
+	}
+	if res, err := session.Read(t.Context(), clinical(found)); !errors.Is(err, ErrTooFew) || len(opened(res)) != 0 {
+		t.Errorf("two down: got %v, %v, want %v", res, err, ErrTooFew)
+	}
+	// A reader to whom nothing is allowed cannot tell that from a patient without records either.
+	Revoke(t.Context(), s.as(s.p.Signer()), s.p.Patient, [16]byte{})
+	if got, err := s.session(s.p, s.ways()).Locate(t.Context()); !errors.Is(err, ErrTooFew) || got != nil {
+		t.Errorf("two down, revoked: got %d, %v, want %v", len(got), err, ErrTooFew)
+	}
+}
+
+// A session in which nobody heard of a list's fate does not guess its number.
+func TestLostListEndsTheSession(t *testing.T) {
+	s := newScene(t)
+	session := s.session(s.p, s.ways())
+	found, err := session.Locate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := session.submit
+	refusal := tx.Refuse(0x0701, "no")
+	session.submit = failing{refusal}
+	if _, err := session.Read(t.Context(), found); !errors.Is(err, refusal) {
+		t.Errorf("got %v, want %v", err, refusal)
+	}
+	session.submit = real
+	if res, err := session.Read(t.Context(), found); err != nil || len(res.Records) != len(found) {
+		t.Errorf("after a refusal: got %v", err)
+	}
+	session.submit = failing{fmt.Errorf("%w: %w", client.ErrUncertain, context.DeadlineExceeded)}
+	if _, err := session.Read(t.Context(), found); !errors.Is(err, ErrSessionLost) {
+		t.Errorf("got %v, want %v", err, ErrSessionLost)
+	}
+	session.submit = real
+	if _, err := session.Read(t.Context(), found); !errors.Is(err, ErrSessionLost) {
+		t.Errorf("afterwards: got %v, want %v", err, ErrSessionLost)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Submit(context.Context, tx.Kind, tx.Message) (client.Committed, error) {
+	return client.Committed{}, f.err
+}
+
+func TestListAndRecordsMustFit(t *testing.T) {
+	s := newScene(t)
+	session := s.session(s.p, s.ways())
+	found, err := session.Locate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetch, list, err := session.Commit(t.Context(), found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rule, rs := range map[string][]Located{"none": nil, "one too few": found[1:], "not located": {{Item: list.Items[0]}}} {
+		if _, err := session.ReadFetch(t.Context(), fetch, list, rs); !errors.Is(err, errNotLocated) {
+			t.Errorf("%s: got %v, want %v", rule, err, errNotLocated)
+		}
+	}
+	if _, _, err := session.Commit(t.Context(), append(found, found[0])); err == nil {
+		t.Error("a record twice was committed")
+	}
+}
+
+// A holder that sends other bytes is passed over; when all do, there is an error and no text.
+func TestLyingHoldersOnlyWithhold(t *testing.T) {
+	s := newScene(t)
+	empty, err := vault.Open(t.TempDir(), vault.Options{Backend: vault.NewMemory(1 << 20)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer empty.Close()
+	lies := &lyingLinks{Links: s.orgs["clinic"], honest: map[tx.Account]bool{}}
+	session := s.session(s.p, memberLinks{&Service{Config: Config{Self: account("nobody"), Links: lies, Vault: empty}}})
+	found, err := session.Locate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := session.Read(t.Context(), found); err == nil {
+		t.Error("other bytes were read")
+	}
+	lies.honest[account("hospital")] = true // the author alone
+	if res, err := session.Read(t.Context(), clinical(found)); err != nil || !slices.Equal(opened(res), bodies(s.rs)) {
+		t.Errorf("got %v", err)
+	}
+	swapped := s.session(s.p, swap{s.ways()})
+	res, err := swapped.Read(t.Context(), clinical(found))
+	if err == nil || slices.ContainsFunc(res.Records, func(o Opened) bool { return o.Body != nil }) {
+		t.Errorf("ciphertexts exchanged: got %v", err)
+	}
+}
+
+// lyingLinks gives bytes of the right length that are not those asked for.
+type lyingLinks struct {
+	Links
+	honest map[tx.Account]bool
+}
+
+func (l *lyingLinks) Download(ctx context.Context, to tx.Account, path, arg string) (io.ReadCloser, int64, error) {
+	body, size, err := l.Links.Download(ctx, to, path, arg)
+	if err != nil || l.honest[to] {
+		return body, size, err
+	}
+	b := make([]byte, size)
+	return io.NopCloser(bytes.NewReader(b)), size, body.Close()
+}
+
+// swap gives every ciphertext with its last byte changed, as a node that relays could.
+type swap struct{ Custodians }
+
+func (s swap) Ciphertext(ctx context.Context, holders []tx.Account, address [32]byte) ([]byte, error) {
+	b, err := s.Custodians.Ciphertext(ctx, holders, address)
+	if len(b) > 0 {
+		b = bytes.Clone(b)
+		b[len(b)-1] ^= 1
+	}
+	return b, err
+}
