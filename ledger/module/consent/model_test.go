@@ -233,7 +233,7 @@ func TestDecideAgreesWithASecondImplementation(t *testing.T) {
 			checkDecision(t, q, c, d)
 		}
 	})
-	if allowing == 0 || personal == 0 || bounded == 0 {
+	if (allowing == 0 || personal == 0 || bounded == 0) && !testing.Short() { // a short run may miss one
 		t.Errorf("allowed to %d professionals, %d persons, %d by a proxy's grant: the test shows too little", allowing, personal, bounded)
 	}
 }
