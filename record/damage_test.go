@@ -150,7 +150,6 @@ func TestDamagedRecordDoesNotHoldUpOthers(t *testing.T) {
 	h.open("")
 	p := w.patient("Patient/p")
 	w.grant(p)
-	w.active(func() []ID { own, _ := h.record.Records(p.Patient); return []ID{own[0].ID} }()...)
 	h.close()
 	h.open("")
 	reached, _ := gateAt(t, h, stepKeys)

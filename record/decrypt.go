@@ -22,7 +22,7 @@ type Opened struct {
 	Body []byte // the author's exact bytes
 }
 
-// A Reading result: the records, and every custodian that was found out on the way.
+// A Result is what a read gave: the records, and every custodian that was found out on the way.
 type Result struct {
 	Records []Opened
 	Fetch   uint32
@@ -124,8 +124,7 @@ func (s *Session) keys(ctx context.Context, res *Result, fetch uint32, list *exc
 		if disputed {
 			found, err = s.combineProven(first, entries, indices, got, header)
 		}
-		var liars *seal.BadShare
-		if errors.As(err, &liars) {
+		if liars, ok := errors.AsType[*seal.BadShare](err); ok {
 			if err := s.blameShares(ctx, res, liars.Custodians); err != nil {
 				return nil, err
 			}

@@ -137,7 +137,8 @@ func open(ctx context.Context, c Config) (*Service, error) {
 	if err != nil {
 		return nil, errors.Join(err, st.close())
 	}
-	s := &Service{Config: c, store: st, outbox: out, metrics: newMetrics(c.Metrics), waiting: map[ID]chan struct{}{},
+	s := &Service{
+		Config: c, store: st, outbox: out, metrics: newMetrics(c.Metrics), waiting: map[ID]chan struct{}{},
 		dealing: make(chan struct{}, runtime.GOMAXPROCS(0)), delivering: make(chan struct{}, maxDeliveries),
 	}
 	s.claims.taken = map[string]chan struct{}{}

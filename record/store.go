@@ -200,17 +200,6 @@ func (s *store) open(k, sealed []byte, v any) error {
 	return nil
 }
 
-func (s *store) has(k []byte) (bool, error) {
-	_, closer, err := s.db.Get(k)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("record: read store: %w", err)
-	}
-	return true, closer.Close()
-}
-
 // scan calls f with each key under prefix (without it) and the sealed value.
 func (s *store) scan(prefix []byte, f func(rest, value []byte) error) error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})

@@ -19,7 +19,8 @@ type patient struct {
 	slots *SlotMap
 }
 
-// patient enrols somebody at the hospital, who claims her pseudonym with a wallet.
+// patient enrols somebody at the hospital, who claims her pseudonym with a wallet, and returns
+// when her slot map is active.
 func (w *world) patient(reference string) *patient {
 	w.Helper()
 	s := w.orgs["hospital"].record
@@ -39,6 +40,11 @@ func (w *world) patient(reference string) *patient {
 	if err != nil {
 		w.Fatal(err)
 	}
+	own, err := s.Records(id) // the slot map alone: the sequences that follow are the test's
+	if err != nil || len(own) != 1 || own[0].Type != TypeSlotMap {
+		w.Fatalf("got %v, %v; want the slot map alone", own, err)
+	}
+	w.active(own[0].ID)
 	return &patient{wallet, slots}
 }
 

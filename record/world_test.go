@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -173,7 +172,7 @@ func (o *org) runCustody() {
 	o.Cleanup(func() { o.stop() })
 }
 
-func (o *org) logger() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func (o *org) logger() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func (w *world) now() time.Time {
 	w.mu.Lock()
