@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"salus/client"
@@ -61,6 +62,7 @@ func (nobody) Call(context.Context, tx.Account, string, any, any) error { return
 func (nobody) Upload(context.Context, tx.Account, string, string, io.Reader, int64) error {
 	return errOffline
 }
+
 func (nobody) Download(context.Context, tx.Account, string, string) (io.ReadCloser, int64, error) {
 	return nil, 0, errOffline
 }
@@ -148,8 +150,8 @@ func (s *stopped) hasPack(id vault.PackID) bool { return s.vault != nil && s.vau
 
 func (s *stopped) shut() error {
 	var err error
-	for i := len(s.close) - 1; i >= 0; i-- {
-		err = errors.Join(err, s.close[i]())
+	for _, v := range slices.Backward(s.close) {
+		err = errors.Join(err, v())
 	}
 	return err
 }
@@ -179,7 +181,7 @@ func Check(ctx context.Context, c *config.Config, log *slog.Logger, progress fun
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer func() { _ = unlock() }() // the lock goes with the process anyway
 	// Before the stores are opened, because opening one may already rewrite it.
 	rows := map[string]error{}
 	for name, dir := range map[string]string{"ledger": "ledger", "blocks": "comet", "custody": "custody", "record": "record"} {
@@ -243,7 +245,7 @@ func Rebuild(ctx context.Context, c *config.Config, log *slog.Logger) (*RebuildR
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer func() { _ = unlock() }() // the lock goes with the process anyway
 	if err := os.RemoveAll(vault.IndexDir(c.Data("vault"))); err != nil {
 		return nil, fmt.Errorf("node: vault index: %w", err)
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -106,7 +107,7 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 	if err != nil {
 		return nil, err
 	}
-	genesis := func() (*cmttypes.GenesisDoc, error) { return cmttypes.GenesisDocFromFile(c.GenesisFile()) }
+	genesis := func() (*cmttypes.GenesisDoc, error) { return loadGenesis(c) }
 	n := &consensusNode{}
 	provider := func(x *cmtcfg.DBContext) (dbm.DB, error) {
 		db, err := cometdb.Provider(x)
@@ -120,6 +121,20 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 		return nil, errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeDBs())
 	}
 	return n, nil
+}
+
+// loadGenesis reads the genesis with app_state in the one form in which CometBFT keeps it: a
+// node that was stopped before its first block must begin with the same bytes again, and
+// members' files may differ in white space.
+func loadGenesis(c *config.Config) (*cmttypes.GenesisDoc, error) {
+	doc, err := cmttypes.GenesisDocFromFile(c.GenesisFile())
+	if err == nil && len(doc.AppState) > 0 {
+		doc.AppState, err = json.Marshal(doc.AppState)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("node: genesis: %w", err)
+	}
+	return doc, nil
 }
 
 // start starts consensus, or leaves nothing open.

@@ -101,6 +101,9 @@ func Init(o InitOptions) (governance.Admit, error) {
 	if o.Peers != "" {
 		c.Ledger.Peers = strings.Split(o.Peers, ",")
 	}
+	if err := tryInit(c, o); err != nil {
+		return none, err
+	}
 	admit, _, err := NewHome(c, o.Title, governance.Class(o.Class))
 	if err != nil {
 		return none, err
@@ -109,4 +112,17 @@ func Init(o InitOptions) (governance.Admit, error) {
 		return none, fmt.Errorf("node: genesis: %w", err)
 	}
 	return admit, c.Save()
+}
+
+// tryInit refuses, before anything is written, what Save or the ledger would refuse after.
+func tryInit(c *config.Config, o InitOptions) error {
+	draft := *c
+	draft.Member = tx.Account{1}
+	if err := draft.Validate(); err != nil {
+		return err
+	}
+	key := public([32]byte{})
+	return (&governance.Propose{Action: governance.Action{Admit: &governance.Admit{
+		Account: draft.Member, Name: o.Title, Class: governance.Class(o.Class), Peer: key, Address: c.Peer.Listen, Keys: []tx.PublicKey{tx.Ed25519Key(key)},
+	}}}).Validate()
 }

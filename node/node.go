@@ -15,12 +15,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	cmtnode "github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/rpc/client/local"
-	cmttypes "github.com/cometbft/cometbft/types"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
@@ -85,9 +85,9 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 		return nil, err
 	}
 	n.onClose(unlock)
-	genesis, err := cmttypes.GenesisDocFromFile(cfg.GenesisFile())
+	genesis, err := loadGenesis(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("node: genesis: %w", err)
+		return nil, err
 	}
 	keys, err := loadKeys(cfg)
 	if err != nil {
@@ -110,7 +110,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	}
 	directory := members{n.app}
 	n.links = peer.NewClient(id, directory)
-	n.onClose(func() error { n.links.Close(); return nil })
+	n.onClose(func() error { opened.links.Close(); return nil })
 	n.peers = peer.NewServer(id, directory, log, peer.DefaultLimits)
 
 	if n.vault, err = vault.Open(cfg.Data("vault"), vault.Options{}); err != nil {
@@ -247,8 +247,8 @@ func (n *Node) onClose(f func() error) { n.close = append(n.close, f) }
 
 func (n *Node) closeAll() error {
 	var err error
-	for i := len(n.close) - 1; i >= 0; i-- {
-		err = errors.Join(err, n.close[i]())
+	for _, v := range slices.Backward(n.close) {
+		err = errors.Join(err, v())
 	}
 	n.close = nil
 	return err
