@@ -107,6 +107,9 @@ func Init(dir string, o Options) (*Manifest, error) {
 	if o.Orgs == nil {
 		o.Orgs = Orgs()
 	}
+	if err := governance.DefaultParams().With(&o.Params).Validate(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("devnet: %w", err)
 	}
