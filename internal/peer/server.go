@@ -187,7 +187,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, limit time.Durati
 		return
 	}
 	defer func() {
-		if p := recover(); p == http.ErrAbortHandler {
+		p := recover()
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		} else if p != nil {
 			// Its type and where it happened, no more: values may quote what it choked on.
