@@ -93,8 +93,7 @@ func body(r *http.Request, v any) error {
 			return nil
 		}
 	}
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return err
 	}
 	return errArgument

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -247,9 +248,7 @@ func TestGatewayOnARunningNetwork(t *testing.T) {
 			secrets[org+"'s "+filepath.Base(file)] = strings.TrimSpace(string(b))
 		}
 	}
-	for name, text := range content(t, bundle) {
-		secrets[name] = text
-	}
+	maps.Copy(secrets, content(t, bundle))
 	logged := strings.ToLower(w.log.String())
 	if len(logged) < 1000 {
 		t.Fatalf("got %d bytes of logs, want a whole run", len(logged))

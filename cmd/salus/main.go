@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -90,16 +91,17 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // helpFor names the command whose help answers a usage error.
 func helpFor(err error) string {
-	name := "salus"
+	var name strings.Builder
+	name.WriteString("salus")
 	var perr *kong.ParseError
 	if errors.As(err, &perr) && perr.Context != nil {
 		for _, step := range perr.Context.Path {
 			if step.Command != nil {
-				name += " " + step.Command.Name
+				name.WriteString(" " + step.Command.Name)
 			}
 		}
 	}
-	return name
+	return name.String()
 }
 
 // usageError is wrong usage that only shows after parsing.

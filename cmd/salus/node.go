@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,10 +157,4 @@ func (*nodeRebuild) Run(e *env) error {
 		add("custody", fmt.Sprintf("%d batches indexed", rep.Batches))
 		add("record", fmt.Sprintf("%d records indexed", rep.Records))
 	})
-}
-
-// copyAll reads r to its end, for commands that wait on a stream.
-func copyAll(w io.Writer, r io.ReadCloser) error {
-	_, err := io.Copy(w, r)
-	return errors.Join(err, r.Close())
 }

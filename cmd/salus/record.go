@@ -151,11 +151,12 @@ func (c *recordGet) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	r, err := api.Do(e.ctx, "GET", "/v1/records/"+c.ID, "", nil)
+	b, err := api.Bytes(e.ctx, "GET", "/v1/records/"+c.ID, nil)
 	if err != nil {
 		return err
 	}
-	return copyAll(e.out, r.Body)
+	_, err = e.out.Write(b)
+	return err
 }
 
 // timed runs f and says how long it took.

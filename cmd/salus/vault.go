@@ -1,14 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"salus/custody"
 	"salus/gateway"
 	"salus/internal/devnet"
 	"salus/vault"
-
-	"context"
 )
 
 type custodyCmd struct {

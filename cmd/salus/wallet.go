@@ -113,8 +113,7 @@ const nextSuffix = ".next"
 // transaction: it may be an earlier one that brought the key there.
 func settle(e *env, api *client.API, w *record.Wallet, path string, err error) error {
 	if err != nil {
-		var refusal *tx.Refusal
-		if !errors.As(err, &refusal) {
+		if _, ok := errors.AsType[*tx.Refusal](err); !ok {
 			return err // not known: the pending key stays
 		}
 		live, lerr := keyLives(e, api, w)

@@ -264,7 +264,7 @@ func TestNoUseIsTakenInVain(t *testing.T) {
 	for range 3 {
 		s := w.session("doctor")
 		if s.Mask != mask || len(s.Taken) != 0 {
-			t.Errorf("got %#x, taken %v, want %#x without taking a use", s.Mask, s.Taken, uint64(mask))
+			t.Errorf("got %#x, taken %v, want %#x without taking a use", s.Mask, s.Taken, mask)
 		}
 	}
 	s := w.session("doctor")
