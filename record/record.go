@@ -165,7 +165,9 @@ func (s *Service) resume() error {
 	for _, seq := range pending {
 		s.deliver(seq)
 	}
-	return s.store.scan([]byte{prefixStored}, func(rest, _ []byte) error {
+	// Gathered first: what one patient has waiting goes into as few batches as it can.
+	stored := map[tx.Account][]ID{}
+	err = s.store.scan([]byte{prefixStored}, func(rest, _ []byte) error {
 		r, err := s.store.record(ID(rest))
 		if errors.Is(err, errDamaged) || errors.Is(err, errNotFound) {
 			// One damaged record must not keep the others, and the node, from working.
@@ -175,9 +177,13 @@ func (s *Service) resume() error {
 		if err != nil {
 			return err
 		}
-		s.fold.add(r.Patient, r.ID)
+		stored[r.Patient] = append(stored[r.Patient], r.ID)
 		return nil
 	})
+	for patient, ids := range stored {
+		s.fold.add(patient, ids...)
+	}
+	return err
 }
 
 // ErrClosed: the service stopped; what was stored is safe and goes on at the next start.
