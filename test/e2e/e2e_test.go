@@ -153,6 +153,22 @@ func (n *network) ready(orgs ...string) {
 	}
 }
 
+// alive waits until an organisation's gateway answers at all.
+func (n *network) alive(org string) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for n.api(org).JSON(ctx, http.MethodGet, "/healthz", nil, nil) != nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			n.t.Fatalf("%s does not answer\n%s", org, tail(n.procs[org].log.String()))
+		}
+	}
+}
+
 // kill ends processes as a power cut would.
 func (n *network) kill(orgs ...string) {
 	n.t.Helper()

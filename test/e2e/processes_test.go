@@ -55,6 +55,17 @@ func TestFourProcessesKeepWhatTheyAcknowledged(t *testing.T) {
 	t.Log("a custodian is killed while another imports")
 	fourth := n.killDuringImport(t, "institute", "hospital", 4)
 
+	t.Log("a node is interrupted again and again while it catches up")
+	n.interrupt("insurer")
+	n.load("clinic", "clinic-doctor", 60)
+	for range 3 {
+		n.start("insurer")
+		n.alive("insurer")
+		n.interrupt("insurer")
+	}
+	n.start("insurer")
+	n.ready("insurer")
+
 	n.run("hospital", 0, "consent", "revoke", "--wallet", wallet)
 	if got := n.read(t, patient); got != 0 {
 		t.Fatalf("after the revocation the clinic read %d records, want none", got)
@@ -157,6 +168,7 @@ func (n *network) killDuringImport(t *testing.T, victim, author string, seed uin
 		}
 	}
 	_, _ = io.Copy(io.Discard, r.Body)
+	n.run(victim, 0, "node", "fsck") // a kill is no damage
 	n.start(victim)
 	n.ready(victim)
 
