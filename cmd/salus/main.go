@@ -127,7 +127,7 @@ func (e *env) explain(err error) int {
 	case errors.Is(err, syscall.EADDRINUSE):
 		hint = "another process listens there; stop it, or change the address in the home's config.toml"
 	case errors.As(err, &refusal):
-		fmt.Fprintf(e.err, "salus: refused (%#04x): %s\nhint: every code is explained in spec/codes.md\n", refusal.Code, refusal.Text)
+		fmt.Fprintf(e.err, "salus: refused (%#04x): %s\nhint: every code is explained in spec/codes.md and spec/codes-node.md\n", refusal.Code, refusal.Text)
 		return exitRefused
 	case errors.As(err, &problem):
 		fmt.Fprintf(e.err, "salus: refused (%s): %v\n", problem.Code, err)
