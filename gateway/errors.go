@@ -36,7 +36,7 @@ var (
 	errTooLarge = &Problem{"too-large", "gateway: the request is larger than allowed", http.StatusRequestEntityTooLarge}
 	errInternal = &Problem{"internal", "gateway: the node failed; its log says why", http.StatusInternalServerError}
 	errAway     = &Problem{"unreachable", "gateway: too few members can be reached for this at the moment", http.StatusServiceUnavailable}
-	errSession  = &Problem{"session-lost", "gateway: whether the last record list was committed is unknown; open another session", http.StatusConflict}
+	errListLost = &Problem{"session-lost", "gateway: whether the last record list was committed is unknown; open another session", http.StatusConflict}
 	errBusy     = &Problem{"busy", "gateway: the ledger takes no transactions at the moment; try again", http.StatusServiceUnavailable}
 )
 
@@ -64,7 +64,7 @@ func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
 	case errors.Is(err, record.ErrUnknownRecord), errors.Is(err, vault.ErrNotFound):
 		return errUnknown
 	case errors.Is(err, record.ErrSessionLost):
-		return errSession
+		return errListLost
 	case errors.Is(err, record.ErrClosed):
 		return errAway
 	case errors.Is(err, client.ErrBusy):
