@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
@@ -53,6 +54,7 @@ func cometConfig(c *config.Config) *cmtcfg.Config {
 	k.P2P.SendRate, k.P2P.RecvRate = 100_000_000, 100_000_000
 	k.P2P.FlushThrottleTimeout = time.Millisecond
 	k.P2P.PersistentPeersMaxDialPeriod = 5 * time.Second
+	k.FilterPeers = true // see door
 
 	k.Consensus.TimeoutCommit = 0
 	k.Consensus.SkipTimeoutCommit = true // safe where every validator is known; it only waits for late precommits
@@ -90,7 +92,8 @@ func cometConfig(c *config.Config) *cmtcfg.Config {
 // does not close them itself.
 type consensusNode struct {
 	*cmtnode.Node
-	dbs []dbm.DB
+	dbs  []dbm.DB
+	door *door
 }
 
 // newComet builds, but does not start, the CometBFT node over app.
@@ -108,7 +111,7 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 		return nil, err
 	}
 	genesis := func() (*cmttypes.GenesisDoc, error) { return loadGenesis(c) }
-	n := &consensusNode{}
+	n := &consensusNode{door: &door{Application: app}}
 	provider := func(x *cmtcfg.DBContext) (dbm.DB, error) {
 		db, err := cometdb.Provider(x)
 		if err == nil {
@@ -116,11 +119,31 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 		}
 		return db, err
 	}
-	n.Node, err = cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, proxy.NewConnSyncLocalClientCreator(app), genesis, provider, metrics, cometLog{log: log})
+	n.Node, err = cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, proxy.NewConnSyncLocalClientCreator(n.door), genesis, provider, metrics, cometLog{log: log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeDBs())
 	}
 	return n, nil
+}
+
+// A door lets peers in until the node stops. CometBFT asks the application about every
+// connection; without that, a peer that reconnects while the switch is stopping gets a
+// connection that nobody serves and nobody closes, and takes the restarted node for a duplicate
+// of it until it times out after two minutes.
+type door struct {
+	abci.Application
+	closed atomic.Bool
+}
+
+// Query implements abci.Application.
+func (d *door) Query(ctx context.Context, r *abci.RequestQuery) (*abci.ResponseQuery, error) {
+	if !strings.HasPrefix(r.Path, "/p2p/filter/") {
+		return d.Application.Query(ctx, r)
+	}
+	if d.closed.Load() {
+		return &abci.ResponseQuery{Code: 1, Log: "node: this node is stopping"}, nil
+	}
+	return &abci.ResponseQuery{}, nil
 }
 
 // loadGenesis reads the genesis with app_state in the one form in which CometBFT keeps it: a
@@ -143,6 +166,19 @@ func (n *consensusNode) start() error {
 		return errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeDBs())
 	}
 	return nil
+}
+
+// stop stops consensus and waits for its end.
+func (n *consensusNode) stop() error {
+	n.door.closed.Store(true)
+	var err error
+	if n.IsRunning() {
+		if err = n.Stop(); err != nil {
+			err = fmt.Errorf("node: consensus: %w", err)
+		}
+	}
+	n.Wait()
+	return err
 }
 
 func (n *consensusNode) closeDBs() error {

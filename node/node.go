@@ -204,7 +204,7 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		<-ctx.Done()
-		return n.shutdown(comet.Node)
+		return n.shutdown(comet)
 	})
 	return errors.Join(g.Wait(), n.closeAll())
 }
@@ -213,17 +213,11 @@ func (n *Node) Run(ctx context.Context) error {
 const stopTime = 5 * time.Second
 
 // shutdown stops intake first, then consensus: what is under way may still commit.
-func (n *Node) shutdown(comet *cmtnode.Node) error {
+func (n *Node) shutdown(comet *consensusNode) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	err := errors.Join(ignoreLate(n.gateway.Shutdown(ctx)), ignoreLate(n.peers.Shutdown(ctx)))
-	if comet.IsRunning() {
-		if serr := comet.Stop(); serr != nil {
-			err = errors.Join(err, fmt.Errorf("node: consensus: %w", serr))
-		}
-	}
-	comet.Wait()
-	return err
+	return errors.Join(err, comet.stop())
 }
 
 // ignoreLate: a request that did not end in time is cut off; that is no failure.
