@@ -41,7 +41,7 @@ fuzz: ## Fuzz every decoder for FUZZTIME each.
 	./test/fuzz.sh $(FUZZTIME)
 
 golden: ## Write golden files and generated specs anew; read the diff.
-	$(GO) test ./internal/archtest ./ledger/... -update
+	$(GO) test ./internal/archtest ./config ./ledger/... -update
 
 model: ## Check the release protocol exhaustively with spin.
 	./model/run.sh
