@@ -44,6 +44,7 @@ type App struct {
 	calls   map[tx.Kind]*Call
 	answers map[string]*Query
 	memo    *memo
+	shelf   *shelf
 
 	store  atomic.Pointer[state.Store]
 	head   atomic.Pointer[Head]
@@ -56,13 +57,17 @@ type App struct {
 	// consensus guards what the calls of the consensus connection share.
 	consensus sync.Mutex
 	base      *base      // the last committed state; replaced under check as well
+	prepared  *execution // the last own proposal, run but for its end
 	proposed  *execution // the last accepted proposal, already run
 	closed    bool
 	final     *execution // the finalised block that Commit will make durable
 
-	// check guards what CheckTx uses.
-	check  sync.Mutex
-	window *quota // what CheckTx let pass since the last commit
+	// check guards base and its view for CheckTx, which only reads them and may
+	// run several times at once.
+	check sync.RWMutex
+
+	passing sync.Mutex // guards window; taken after check
+	window  *quota     // what CheckTx let pass since the last commit
 
 	// snapshots guards the fields below it.
 	snapshots sync.Mutex
@@ -116,6 +121,7 @@ func New(c Config) (*App, error) {
 		calls:   map[tx.Kind]*Call{},
 		answers: map[string]*Query{},
 		memo:    newMemo(memoSize),
+		shelf:   newShelf(),
 		window:  newQuota(),
 	}
 	for i := range c.Modules {
@@ -160,7 +166,10 @@ func (a *App) rebase() error {
 	if a.base != nil && a.base.view != nil {
 		a.base.view.Close()
 	}
-	a.base, a.window = b, newQuota()
+	a.base = b
+	a.passing.Lock()
+	a.window = newQuota()
+	a.passing.Unlock()
 	a.check.Unlock()
 	head := b.head
 	a.head.Store(&head)

@@ -10,12 +10,12 @@ import (
 
 // CheckTx implements abci.Application: it runs the transaction on a scratch
 // copy of the committed state, as the only one of the next block, and throws
-// the copy away. Between two commits a member or pseudonym gets no more than
-// its quota of a block past here.
+// the copy away. Several may run at once. Between two commits a member or
+// pseudonym gets no more than its quota of a block past here.
 func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
 	defer a.halting()
-	a.check.Lock()
-	defer a.check.Unlock()
+	a.check.RLock()
+	defer a.check.RUnlock()
 	switch {
 	case a.halted.Load():
 		return checked(errHalted), nil
@@ -23,12 +23,23 @@ func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.Respon
 		return checked(errNotStarted), nil
 	}
 	e := a.on(a.base, a.base.head.Height+1, a.base.head.Time)
-	e.quota = a.window
+	e.dry = true
 	v := e.try(req.Tx)
 	if v.refusal == nil {
-		a.window.take(v.signer, len(req.Tx))
+		v.refusal = a.pass(v.signer, len(req.Tx))
 	}
 	return checked(v.refusal), nil
+}
+
+// pass counts a transaction that is good by itself, or refuses it as one too many.
+func (a *App) pass(s Signer, bytes int) *tx.Refusal {
+	a.passing.Lock()
+	defer a.passing.Unlock()
+	if err := a.window.fits(&a.base.params, s, bytes); err != nil {
+		return refused(err)
+	}
+	a.window.take(s, bytes)
+	return nil
 }
 
 func checked(r *tx.Refusal) *abci.ResponseCheckTx {

@@ -29,6 +29,7 @@ func (a *App) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 func (a *App) commit() {
 	defer a.decided.Unlock()
 	defer a.halting()
+	a.shelf.drop(a.final.txs)
 	a.final = nil
 	if err := a.store.Load().Commit(); err != nil {
 		panic(fmt.Sprintf("ledger: cannot commit: %v", err))

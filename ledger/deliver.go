@@ -32,11 +32,18 @@ type execution struct {
 	head  Head   // of the block that is run
 	cache *state.Cache
 	quota *quota
+	dry   bool // a check: nothing of it is kept
+
+	windows map[tx.Account]*window // replay windows that changed
+	signers []tx.Account           // whose windows those are, in the order of their first transactions
 
 	events     []abci.Event
 	results    []*abci.ExecTxResult
 	validators [][32]byte // whose power was set
 	side       []state.Row
+
+	txs         [][]byte           // of an own proposal or a decided block
+	misbehavior []abci.Misbehavior // of an own proposal
 	seen       map[tx.Hash]bool // ids delivered in this block
 }
 
@@ -46,6 +53,7 @@ type verdict struct {
 	named    bool // the bytes decode far enough to have an id
 	admitted bool // decoded, in time, fresh, signed, within its quota; only then may it be in a block
 	signer   Signer
+	window   window // the signer's, with this nonce used
 	events   []abci.Event
 	refusal  *tx.Refusal // nil if it succeeded
 }
@@ -59,35 +67,39 @@ func (a *App) on(b *base, height int64, time uint64) *execution {
 		cache: state.NewCache(b.view),
 		quota: newQuota(),
 		seen:  map[tx.Hash]bool{},
+
+		windows: map[tx.Account]*window{},
 	}
 }
 
 // context makes the Context in which something of the block writes to w.
 func (e *execution) context(w state.Writer) *Context {
-	return &Context{Height: e.head.Height, Time: e.head.Time, Chain: e.head.Chain, Version: e.base.chain.Version, State: w}
+	return &Context{Height: e.head.Height, Time: e.head.Time, Chain: e.head.Chain, Version: e.base.chain.Version, State: w, dry: e.dry}
 }
 
 // run runs one transaction: decode, authenticate, replay window, handler. What
 // the handler writes is kept only if it succeeds. A transaction that its
-// handler refuses still uses its nonce up: its signer was told no, and nobody
-// who kept the bytes may turn that into a yes later.
+// handler refuses still uses its nonce up when it is delivered: its signer was
+// told no, and nobody who kept the bytes may turn that into a yes later.
 func (e *execution) run(raw []byte) (v verdict) {
 	scratch := state.NewCache(e.cache)
 	c := e.context(scratch)
-	call, payload, w, err := e.admit(c, raw, &v)
+	p, w, err := e.admit(c, raw, &v)
 	if err != nil {
 		v.refusal = refused(err)
 		return v
 	}
-	v.admitted, v.signer = true, c.Signer
-	if err := call.run(c, payload); err != nil {
-		scratch.Discard()
-		v.refusal = refused(err)
-	} else {
-		e.validators = append(e.validators, c.validators...)
-		v.events = c.events
+	v.admitted, v.signer, v.window = true, c.Signer, w
+	err = p.refusal
+	if err == nil {
+		err = p.call.handle(c, p.message)
 	}
-	windows.Put(scratch, c.Signer.Account[:], w)
+	if err != nil {
+		v.refusal = refused(err)
+		return v
+	}
+	e.validators = append(e.validators, c.validators...)
+	v.events = c.events
 	scratch.Flush()
 	return v
 }
@@ -110,46 +122,55 @@ func (e *execution) try(raw []byte) (v verdict) {
 }
 
 // admit decides whether the bytes may be in this block at all, the cheapest
-// reasons against it first, and returns what is to be called. It writes
-// nothing.
-func (e *execution) admit(c *Context, raw []byte, v *verdict) (call *Call, payload []byte, w window, err error) {
-	p := &e.base.params
-	if uint64(len(raw)) > p.MaxTxBytes {
-		return nil, nil, w, errTooLarge
+// reasons against it first, and returns what is to be run and the signer's
+// replay window after it. It writes nothing.
+func (e *execution) admit(c *Context, raw []byte, v *verdict) (p *parsed, w window, err error) {
+	params := &e.base.params
+	if uint64(len(raw)) > params.MaxTxBytes {
+		return nil, w, errTooLarge
 	}
-	env, body, err := tx.DecodeEnvelope(raw)
-	if err != nil {
-		return nil, nil, w, err
+	if p, err = e.app.parse(raw); err != nil {
+		return nil, w, err
 	}
-	v.id, v.named = tx.Digest(env.Body, c.Chain), true
+	body := p.body
+	if body.Chain != c.Chain {
+		return nil, w, errWrongChain
+	}
+	v.id, v.named = p.id, true
 	c.Tx = v.id
-	call, known := e.app.calls[body.Kind]
 	height := uint64(e.head.Height)
 	switch {
-	case body.Chain != c.Chain:
-		return nil, nil, w, errWrongChain
 	case e.seen[v.id]:
-		return nil, nil, w, errDuplicate
-	case !known:
-		return nil, nil, w, errUnknownKind
+		return nil, w, errDuplicate
+	case p.call == nil:
+		return nil, w, errUnknownKind
 	case body.Expiry < height:
-		return nil, nil, w, errExpired
-	case body.Expiry-height > p.MaxExpiry:
-		return nil, nil, w, errExpiryTooFar
+		return nil, w, errExpired
+	case body.Expiry-height > params.MaxExpiry:
+		return nil, w, errExpiryTooFar
 	}
-	w, _ = windows.Get(e.cache, body.Signer[:])
+	w = e.window(body.Signer)
 	if err := w.check(body.Nonce); err != nil {
-		return nil, nil, w, err
+		return nil, w, err
 	}
 	w.use(body.Nonce)
-	c.Signer, err = e.app.cfg.Authenticate(e.cache, e.head, *p, body, env, v.id, e.app.memo.verify)
+	c.Signer, err = e.app.cfg.Authenticate(e.cache, e.head, *params, body, p.env, v.id, e.app.memo.verify)
 	if err != nil {
-		return nil, nil, w, err
+		return nil, w, err
 	}
 	if c.Signer.Account != body.Signer || !c.Signer.Class.Known() {
 		panic("ledger: internal error: authenticated somebody else than the signer")
 	}
-	return call, body.Payload, w, e.quota.fits(p, c.Signer, len(raw))
+	return p, w, e.quota.fits(params, c.Signer, len(raw))
+}
+
+// window is an account's replay window as the block has it so far.
+func (e *execution) window(account tx.Account) window {
+	if w, ok := e.windows[account]; ok {
+		return *w
+	}
+	w, _ := windows.Shared(e.cache, account[:])
+	return w
 }
 
 // begin runs what comes before the transactions of a block.
@@ -174,6 +195,10 @@ func (e *execution) begin(misbehavior []abci.Misbehavior) {
 func (e *execution) deliver(raw []byte, v verdict) {
 	if v.admitted {
 		e.quota.take(v.signer, len(raw))
+		if _, again := e.windows[v.signer.Account]; !again {
+			e.signers = append(e.signers, v.signer.Account)
+		}
+		e.windows[v.signer.Account] = &v.window
 	}
 	r := &abci.ExecTxResult{Events: v.events}
 	if v.refusal != nil {
@@ -186,8 +211,12 @@ func (e *execution) deliver(raw []byte, v verdict) {
 	e.results = append(e.results, r)
 }
 
-// end runs what comes after the transactions of a block.
+// end writes the replay windows and runs what comes after the transactions of a
+// block.
 func (e *execution) end() {
+	for _, account := range e.signers {
+		windows.Put(e.cache, account[:], *e.windows[account])
+	}
 	c := e.context(e.cache)
 	for _, m := range e.app.cfg.Modules {
 		e.hook(c, m.Name, m.EndBlock)
@@ -237,11 +266,12 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 	if e == nil || e.hash == "" || e.hash != string(req.Hash) {
 		e = a.execute(req.Hash, req.Height, req.Time.Unix(), req.Txs, req.Misbehavior)
 	}
-	a.proposed = nil
+	a.prepared, a.proposed = nil, nil
 	hash, err := a.store.Load().Stage(state.Block{Height: req.Height, Time: e.head.Time, Changes: e.cache, Side: e.side})
 	if err != nil {
 		panic(fmt.Sprintf("ledger: cannot stage block %d: %v", req.Height, err))
 	}
+	e.txs = req.Txs
 	a.final = e
 	res := &abci.ResponseFinalizeBlock{
 		Events:           e.events,

@@ -37,13 +37,14 @@ type Call struct {
 	Kind tx.Kind
 	New  func() tx.Message // an empty message of this kind
 
-	run func(c *Context, payload []byte) error
+	handle func(c *Context, m tx.Message) error
 }
 
 // On makes a Call of a typed handler. The payload is decoded strictly and
 // validated before handle sees it. handle refuses with a *tx.Refusal; any other
 // error is a programming error and halts. It need not undo what it wrote
-// before it refused.
+// before it refused. It runs many times on one message, also at the same time
+// (a check, a proposal, a block), and must not write to it.
 func On[M any, P interface {
 	*M
 	tx.Message
@@ -51,15 +52,12 @@ func On[M any, P interface {
 	return Call{
 		Kind: kind,
 		New:  func() tx.Message { return P(new(M)) },
-		run: func(c *Context, payload []byte) error {
-			m := P(new(M))
-			if tx.Decode(payload, m) != nil {
-				return errPayload
+		handle: func(c *Context, m tx.Message) error {
+			own, ok := m.(P)
+			if !ok {
+				panic("ledger: internal error: a message of another kind than " + string(kind))
 			}
-			if err := m.Validate(); err != nil {
-				return err
-			}
-			return handle(c, m)
+			return handle(c, own)
 		},
 	}
 }
@@ -79,7 +77,13 @@ func (c Call) Decode(payload []byte) (tx.Message, error) {
 
 // Run executes the call on c as delivery does after authentication, for
 // modules' own tests. c.State keeps what a refused call wrote.
-func (c Call) Run(ctx *Context, payload []byte) error { return c.run(ctx, payload) }
+func (c Call) Run(ctx *Context, payload []byte) error {
+	m, err := c.Decode(payload)
+	if err != nil {
+		return err
+	}
+	return c.handle(ctx, m)
+}
 
 // A Query answers one question from committed state. Argument and answer are
 // canonical CBOR; a refusal is a *tx.Refusal. Answer must be as deterministic
@@ -122,7 +126,7 @@ func checkModules(mods []Module) error {
 		}
 		claims := []string{"module " + m.Name, fmt.Sprintf("prefix %#02x", m.Prefix)}
 		for _, c := range m.Calls {
-			if !strings.HasPrefix(string(c.Kind), m.Name+".") || c.run == nil {
+			if !strings.HasPrefix(string(c.Kind), m.Name+".") || c.handle == nil {
 				return fmt.Errorf("ledger: module %s: bad kind %q", m.Name, c.Kind)
 			}
 			claims = append(claims, "kind "+string(c.Kind))

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
+	"slices"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 )
@@ -18,6 +20,7 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 	}
 	e := a.on(a.base, req.Height, uint64(max(req.Time.Unix(), 0)))
 	e.begin(req.Misbehavior)
+	e.misbehavior = req.Misbehavior
 	res := &abci.ResponsePrepareProposal{}
 	room := req.MaxTxBytes
 	for _, raw := range req.Txs {
@@ -29,10 +32,12 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 		if v.refusal != nil {
 			continue
 		}
-		e.quota.take(v.signer, len(raw))
+		e.deliver(raw, v)
 		room -= size
 		res.Txs = append(res.Txs, raw)
 	}
+	e.txs = res.Txs
+	a.prepared = e
 	return res, nil
 }
 
@@ -50,20 +55,33 @@ func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposa
 	if a.base.follows(req.Height) != nil {
 		return reject, nil
 	}
-	a.proposed = nil
-	e := a.on(a.base, req.Height, uint64(max(req.Time.Unix(), 0)))
-	e.hash = string(req.Hash)
-	e.begin(req.Misbehavior)
-	for _, raw := range req.Txs {
-		v := e.try(raw)
-		if !v.admitted {
-			return reject, nil
+	e := a.prepared
+	a.prepared, a.proposed = nil, nil
+	if e == nil || !e.runs(req) {
+		e = a.on(a.base, req.Height, uint64(max(req.Time.Unix(), 0)))
+		e.begin(req.Misbehavior)
+		for _, raw := range req.Txs {
+			v := e.try(raw)
+			if !v.admitted {
+				return reject, nil
+			}
+			e.deliver(raw, v)
 		}
-		e.deliver(raw, v)
 	}
+	e.hash = string(req.Hash)
 	e.end()
 	a.proposed = e
 	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
+}
+
+// runs reports whether the execution that prepared a proposal is what running
+// this one comes to: all that goes into it is the same.
+func (e *execution) runs(req *abci.RequestProcessProposal) bool {
+	same := func(a, b abci.Misbehavior) bool {
+		return a.Type == b.Type && a.Height == b.Height && bytes.Equal(a.Validator.Address, b.Validator.Address)
+	}
+	return e.head.Height == req.Height && e.head.Time == uint64(max(req.Time.Unix(), 0)) &&
+		slices.EqualFunc(e.txs, req.Txs, bytes.Equal) && slices.EqualFunc(e.misbehavior, req.Misbehavior, same)
 }
 
 // protoSize is what a transaction takes of a block's data: a protobuf field of

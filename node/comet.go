@@ -119,7 +119,7 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 		}
 		return db, err
 	}
-	n.Node, err = cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, proxy.NewConnSyncLocalClientCreator(n.door), genesis, provider, metrics, cometLog{log: log})
+	n.Node, err = cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, Connections(n.door), genesis, provider, metrics, cometLog{log: log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeDBs())
 	}

@@ -296,6 +296,9 @@ func (c *Chain) Finalize(raws ...[]byte) *abci.ResponseFinalizeBlock {
 		c.tb.Fatalf("instances differ at height %d:\n%s", c.Head().Height+1, d)
 	}
 	for i, a := range c.apps {
+		if err := a.CheckShared(); err != nil {
+			c.tb.Error(err)
+		}
 		if _, err := a.Commit(context.Background(), &abci.RequestCommit{}); err != nil {
 			c.tb.Fatal(err)
 		}

@@ -81,6 +81,8 @@ type version struct {
 	snap *pebble.Snapshot
 	meta Meta
 	refs int // owner: Store.mu
+
+	shared shared
 }
 
 // Open opens the store in dir and makes it if there is none. It compares the

@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"math"
 
 	"salus/ledger/tx"
 )
@@ -71,7 +70,7 @@ func (t Table[V]) Scan(r Reader, prefix []byte, fn func(id []byte, v V) (more bo
 }
 
 func (t Table[V]) decode(b []byte) (v V) {
-	if err := tx.DecodeAny(b, &v, math.MaxInt); err != nil {
+	if tx.DecodeOwn(b, &v) != nil {
 		panic("state: corrupt row in table " + t.Name)
 	}
 	return v

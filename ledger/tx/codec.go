@@ -95,6 +95,16 @@ func Decode(b []byte, v any) error { return decode(decMode, b, v, MaxTx) }
 // transaction: messages between members, rows and proofs kept elsewhere.
 func DecodeAny(b []byte, v any, max int) error { return decode(decAnyMode, b, v, max) }
 
+// DecodeOwn decodes what this program encoded itself and keeps under a hash of
+// its own: it does not ask whether Encode gives the same bytes again. Nothing
+// that comes from elsewhere may be read with it.
+func DecodeOwn(b []byte, v any) error {
+	if decAnyMode.Unmarshal(b, v) != nil {
+		return errMalformed
+	}
+	return nil
+}
+
 func decode(m cbor.DecMode, b []byte, v any, max int) error {
 	if len(b) > max {
 		return errTooLarge

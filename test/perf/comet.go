@@ -29,6 +29,8 @@ import (
 
 	"salus/config"
 	"salus/internal/cometdb"
+	"salus/ledger"
+	"salus/node"
 )
 
 // cometConfig is the configuration of package node, which keeps its own to itself;
@@ -142,11 +144,24 @@ func startNode(ctx context.Context, c *config.Config, app abci.Application, stor
 	}
 	pv := privval.LoadFilePVEmptyState(k.PrivValidatorKeyFile(), k.PrivValidatorStateFile())
 	genesis := func() (*cmttypes.GenesisDoc, error) { return cmttypes.GenesisDocFromFile(c.GenesisFile()) }
-	n, err := cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, proxy.NewConnSyncLocalClientCreator(app), genesis, stores, noMetrics, cmtlog.NewNopLogger())
+	n, err := cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, connections(app), genesis, stores, noMetrics, cmtlog.NewNopLogger())
 	if err != nil {
 		return nil, err
 	}
 	return n, n.Start()
+}
+
+// connections are those of package node for ours, which locks for itself, and CometBFT's own
+// for its applications, which do not.
+func connections(app abci.Application) proxy.ClientCreator {
+	inner := app
+	if c, ok := app.(*counted); ok {
+		inner = c.Application
+	}
+	if _, ours := inner.(*ledger.App); ours {
+		return node.Connections(app)
+	}
+	return proxy.NewConnSyncLocalClientCreator(app)
 }
 
 // noMetrics: CometBFT's collectors are global, and these are several nodes.

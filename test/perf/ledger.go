@@ -244,14 +244,27 @@ func (l *load) commit(ctx context.Context, b *bench, profile string, open func(*
 	return float64(total-before) / last.Sub(start).Seconds(), c.each(total - before), nil
 }
 
+// senders is how many clients each node has, so that a node that can check transactions on
+// both cores may do so.
+const senders = 2
+
 // send gives each node its transactions from number from up to to, and waits until the
 // network has committed them all.
 func (l *load) send(ch *chain, from, to int) error {
 	var refused atomic.Int64
 	var wg sync.WaitGroup
-	errs := make([]error, len(ch.nodes))
+	errs := make([]error, len(ch.nodes)*senders)
 	for i, n := range ch.nodes {
-		wg.Go(func() { errs[i] = send(n, l.txs[i][from:to], &refused) })
+		var next atomic.Int64 // in turns, because nonces may not be far apart
+		take := func() []byte {
+			if k := from + int(next.Add(1)) - 1; k < to {
+				return l.txs[i][k]
+			}
+			return nil
+		}
+		for s := range senders {
+			wg.Go(func() { errs[i*senders+s] = send(n, take, &refused) })
+		}
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -270,9 +283,9 @@ func (l *load) send(ch *chain, from, to int) error {
 
 var errIncomplete = errors.New("not every transaction was committed")
 
-func send(n *cmtnode.Node, txs [][]byte, refused *atomic.Int64) error {
+func send(n *cmtnode.Node, take func() []byte, refused *atomic.Int64) error {
 	pool := n.Mempool()
-	for _, raw := range txs {
+	for raw := take(); raw != nil; raw = take() {
 		if pool.Size() >= backlog {
 			if err := until("room in the mempool", time.Minute, func() bool { return pool.Size() < backlog }); err != nil {
 				return err

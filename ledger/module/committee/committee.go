@@ -79,7 +79,7 @@ var ErrNoEpoch = errors.New("committee: there is no custody epoch")
 
 // Current returns the epoch in force.
 func Current(r state.Reader) (Epoch, error) {
-	now, ok := current.Get(r, nil)
+	now, ok := current.Shared(r, nil)
 	if !ok {
 		return Epoch{}, ErrNoEpoch
 	}
@@ -88,7 +88,7 @@ func Current(r state.Reader) (Epoch, error) {
 
 // At returns an epoch by its number, past ones included.
 func At(r state.Reader, n uint64) (Epoch, error) {
-	e, ok := epochs.Get(r, number(n))
+	e, ok := epochs.Shared(r, number(n))
 	if !ok {
 		return Epoch{}, ErrNoEpoch
 	}

@@ -145,7 +145,7 @@ type Changed struct {
 
 // LookupMember returns the member of that account, active or not.
 func LookupMember(r state.Reader, account tx.Account) (Member, bool) {
-	return members.Get(r, account[:])
+	return members.Shared(r, account[:])
 }
 
 // Members returns all members in account order, those removed included.

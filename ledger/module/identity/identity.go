@@ -93,7 +93,7 @@ type Registered struct {
 // Lookup returns the principal of that account, active or not. A member's own
 // account is one too: its row is governance's, and it holds no privileges.
 func Lookup(r state.Reader, account tx.Account) (Principal, bool) {
-	if p, ok := principals.Get(r, account[:]); ok {
+	if p, ok := principals.Shared(r, account[:]); ok {
 		return p, true
 	}
 	m, ok := governance.LookupMember(r, account)
