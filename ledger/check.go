@@ -12,6 +12,10 @@ import (
 // copy of the committed state, as the only one of the next block, and throws
 // the copy away. Several may run at once. Between two commits a member or
 // pseudonym gets no more than its quota of a block past here.
+//
+// What waits is checked again after every block. Then its handler runs only if
+// there is a doubt; what makes most transactions bad while they wait, a used
+// nonce, an expiry, a revoked key, needs no handler.
 func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
 	defer a.halting()
 	a.check.RLock()
@@ -24,6 +28,7 @@ func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.Respon
 	}
 	e := a.on(a.base, a.base.head.Height+1, a.base.head.Time)
 	e.dry = true
+	e.again = req.Type == abci.CheckTxType_Recheck
 	v := e.try(req.Tx)
 	if v.refusal == nil {
 		v.refusal = a.pass(v.signer, len(req.Tx))

@@ -33,6 +33,7 @@ type execution struct {
 	cache *state.Cache
 	quota *quota
 	dry   bool // a check: nothing of it is kept
+	again bool // a check of something that was checked before
 
 	windows map[tx.Account]*window // replay windows that changed
 	signers []tx.Account           // whose windows those are, in the order of their first transactions
@@ -44,7 +45,7 @@ type execution struct {
 
 	txs         [][]byte           // of an own proposal or a decided block
 	misbehavior []abci.Misbehavior // of an own proposal
-	seen       map[tx.Hash]bool // ids delivered in this block
+	seen        map[tx.Hash]bool   // ids delivered in this block
 }
 
 // A verdict is what running one transaction came to.
@@ -90,11 +91,15 @@ func (e *execution) run(raw []byte) (v verdict) {
 		return v
 	}
 	v.admitted, v.signer, v.window = true, c.Signer, w
+	if e.again && !p.doubtful.Swap(false) {
+		return v
+	}
 	err = p.refusal
 	if err == nil {
 		err = p.call.handle(c, p.message)
 	}
 	if err != nil {
+		p.doubtful.Store(true)
 		v.refusal = refused(err)
 		return v
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"salus/ledger/tx"
 )
@@ -23,6 +24,11 @@ type parsed struct {
 	call    *Call      // nil if no module knows the kind
 	message tx.Message // nil if the payload is refused
 	refusal error      // why it is; a *tx.Refusal
+
+	// doubtful is set when the handler refused it in a proposal of this node's.
+	// It waits on, because it may be good after the next block; checking it
+	// again after that block runs its handler.
+	doubtful atomic.Bool
 }
 
 // A shelf keeps parsed transactions by the hash of their bytes, because each is

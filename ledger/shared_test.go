@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+
 	"salus/ledger"
 	"salus/ledger/ledgertest"
 	"salus/ledger/state"
@@ -98,4 +100,34 @@ func TestChecksRunBesideBlocks(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+}
+
+// TestRecheckRunsTheHandlerOfWhatAProposalLeftOut: what another proposer's block
+// made bad is found by the node's own next proposal and dropped after it.
+func TestRecheckRunsTheHandlerOfWhatAProposalLeftOut(t *testing.T) {
+	c := newToy(t)
+	first, _ := c.Sign("toy.add", &add{Name: "n", By: 60}, "alice")
+	second, _ := c.Sign("toy.add", &add{Name: "n", By: 60}, "alice")
+	recheck := func(want uint32) {
+		t.Helper()
+		res, err := c.App(0).CheckTx(t.Context(), &abci.RequestCheckTx{Tx: second, Type: abci.CheckTxType_Recheck})
+		if err != nil || res.Code != want {
+			t.Fatalf("got code %#x, %v; want %#x", res.GetCode(), err, want)
+		}
+	}
+	for _, raw := range [][]byte{first, second} {
+		if res := c.Check(raw); res.Code != tx.CodeOK {
+			t.Fatalf("got code %#x, want each good by itself", res.Code)
+		}
+	}
+	c.Finalize(first)
+	recheck(tx.CodeOK) // nobody has doubted it yet
+	if got := c.Prepare(second); len(got) != 0 {
+		t.Fatalf("the proposal has %d transactions, want none", len(got))
+	}
+	c.Finalize()
+	recheck(errToyLimit.Code)
+	if got := c.Check(second); got.Code != errToyLimit.Code {
+		t.Errorf("sent again: got code %#x, want %#x", got.Code, errToyLimit.Code)
+	}
 }

@@ -40,7 +40,7 @@ func put(c *ledger.Context, m *Put) error {
 		return err
 	}
 	id := tx.Hash(h.Hash())
-	if _, known := Lookup(c.State, id); known {
+	if batches.Has(c.State, id[:]) {
 		return ErrKnown
 	}
 	batches.Put(c.State, id[:], Batch{
