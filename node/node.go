@@ -194,6 +194,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.custody.Run(ctx) })
 	g.Go(func() error { return n.snapshots(ctx) })
 	g.Go(func() error { return n.scrub(ctx) })
+	g.Go(func() error { return n.trimWAL(ctx) })
 	g.Go(func() error {
 		select {
 		case <-comet.Quit():
