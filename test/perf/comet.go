@@ -228,9 +228,12 @@ func (c *counted) committed() (int, time.Time) {
 	return c.total, c.last
 }
 
+// loopback is an address of this machine only.
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
 // freePort finds a first port above which n are free.
 func freePort(n int) (int, error) {
-	for first := 31000; first < 60000; first += 100 {
+	for first := 34000; first < 60000; first += 100 {
 		if portsFree(first, n) {
 			return first, nil
 		}
@@ -240,7 +243,7 @@ func freePort(n int) (int, error) {
 
 func portsFree(first, n int) bool {
 	for p := first; p < first+n; p++ {
-		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
+		ln, err := net.Listen("tcp", loopback(p))
 		if err != nil {
 			return false
 		}

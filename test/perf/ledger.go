@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -98,33 +97,46 @@ type load struct {
 // newLoad writes the homes of a network and signs its transactions. One member's share of a
 // block is raised to a whole block: what is measured is the engine, not the quota.
 func newLoad(dir string, validators, txs int) (*load, error) {
-	memberTxs, memberBytes := uint64(100_000), uint64(4<<20)
-	l, chainID, err := newHomes(dir, validators, governance.Changes{MemberTxs: &memberTxs, MemberBytes: &memberBytes})
+	l, chainID, err := newHomes(dir, validators, wholeBlocks())
 	if err != nil {
 		return nil, err
 	}
-	total := 0
-	for _, c := range l.homes {
-		seed, err := node.WriteSeed(c.MemberKeyFile()) // reads the one that is there
-		if err != nil {
-			return nil, err
-		}
-		by := tx.NewEd25519Signer(c.Member, ed25519.NewKeyFromSeed(seed[:]))
-		mine := make([][]byte, txs/validators)
+	return l, l.puts(chainID, txs, func(tx.Account) uint64 { return 1 })
+}
+
+// puts signs that many anchor.put, an equal part by each member, from the member's nonce on.
+func (l *load) puts(chainID string, txs int, nonce func(tx.Account) uint64) error {
+	members, err := l.members()
+	if err != nil {
+		return err
+	}
+	l.txs = nil
+	for _, by := range members {
+		mine, first := make([][]byte, txs/len(members)), nonce(by.Account())
 		for i := range mine {
-			put, err := randomPut(chainID, c.Member, validators)
+			put, err := randomPut(chainID, by.Account(), len(members))
 			if err != nil {
-				return nil, err
+				return err
 			}
-			if mine[i], _, err = tx.Sign(chainID, anchor.KindPut, put, c.Member, uint64(i+1), 5000, by); err != nil {
-				return nil, err
+			if mine[i], _, err = tx.Sign(chainID, anchor.KindPut, put, by.Account(), first+uint64(i), 5000, by); err != nil {
+				return err
 			}
-			total += len(mine[i])
 		}
 		l.txs = append(l.txs, mine)
 	}
-	l.size = float64(total) / float64(txs/validators*validators)
-	return l, nil
+	l.weigh()
+	return nil
+}
+
+// weigh takes the mean size of the transactions.
+func (l *load) weigh() {
+	total, n := 0, 0
+	for _, mine := range l.txs {
+		for _, raw := range mine {
+			total, n = total+len(raw), n+1
+		}
+	}
+	l.size = float64(total) / float64(n)
 }
 
 func newHomes(dir string, validators int, params governance.Changes) (*load, string, error) {
