@@ -34,6 +34,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
@@ -64,11 +65,12 @@ type Links interface {
 	Call(ctx context.Context, to tx.Account, path string, req, resp any) error
 }
 
-// Config is what a custodian needs; every field is required but Metrics.
+// Config is what a custodian needs; every field is required but FS and Metrics.
 type Config struct {
 	Self         tx.Account
 	Chain        string
 	Dir          string
+	FS           vfs.FS // the operating system's files if nil
 	Ledger       Ledger
 	Changed      func() <-chan struct{} // closed at the next commit
 	Submit       Submitter
@@ -113,14 +115,14 @@ func Open(c Config) (*Custodian, error) {
 	if c.CompactEvery <= 0 || c.CompactEvery > compactEvery {
 		c.CompactEvery = compactEvery
 	}
-	r, err := openRows(c.Dir, uint64(c.Now().Unix()))
+	r, err := openRows(disk{c.FS}, c.Dir, uint64(c.Now().Unix()))
 	if err != nil {
 		return nil, err
 	}
 	v := c.Ledger.View()
 	reported := access.ReleasedBy(v, c.Self).Next
 	v.Close()
-	w, err := openWAL(filepath.Join(c.Dir, "receipts.wal"), reported)
+	w, err := openWAL(disk{c.FS}, filepath.Join(c.Dir, "receipts.wal"), reported)
 	if err != nil {
 		return nil, errors.Join(err, r.close())
 	}

@@ -23,6 +23,7 @@ import (
 // the root that wrapped it is gone (custody.md B.8). There must be no backup of this file:
 // redundancy is t of n.
 type roots struct {
+	disk disk
 	file string
 	tag  [32]byte // keys the tags of pseudonyms; lasts as long as the store
 
@@ -43,13 +44,13 @@ const (
 	rootSize   = 4 + 8 + 32
 )
 
-func openRoots(file string, now uint64) (*roots, error) {
-	r := &roots{file: file}
+func openRoots(d disk, file string, now uint64) (*roots, error) {
+	r := &roots{disk: d, file: file}
 	// A leftover of a replacement that did not happen.
-	if err := shred(file + ".next"); err != nil {
+	if err := d.shred(file + ".next"); err != nil {
 		return nil, err
 	}
-	b, err := os.ReadFile(file)
+	b, err := d.read(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, _ = rand.Read(r.tag[:]) // crypto/rand never fails on supported systems
 		r.list = []root{newRoot(1, now)}
@@ -107,14 +108,14 @@ func (r *roots) decode(b []byte) error {
 // that write in place. A crash at any point leaves the old file or the new one.
 func (r *roots) save() error {
 	next := r.file + ".next"
-	if err := writeSync(next, r.encode()); err != nil {
+	if err := r.disk.writeSync(next, r.encode()); err != nil {
 		return err
 	}
-	old, err := os.OpenFile(r.file, os.O_WRONLY, 0)
+	old, err := r.disk.open(r.file, os.O_WRONLY)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := errors.Join(os.Rename(next, r.file), syncDir(filepath.Dir(r.file))); err != nil {
+	if err := errors.Join(r.disk.rename(next, r.file), r.disk.syncDir(filepath.Dir(r.file))); err != nil {
 		return err
 	}
 	if old == nil {
@@ -124,7 +125,7 @@ func (r *roots) save() error {
 }
 
 // overwrite zeroes an open file that no name leads to any more.
-func overwrite(f *os.File) error {
+func overwrite(f file) error {
 	info, err := f.Stat()
 	if err == nil {
 		_, err = f.WriteAt(make([]byte, info.Size()), 0)
@@ -133,19 +134,19 @@ func overwrite(f *os.File) error {
 }
 
 // shred removes a file, if it is there, and overwrites what it held.
-func shred(file string) error {
-	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+func (d disk) shred(name string) error {
+	f, err := d.open(name, os.O_WRONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.Remove(file), overwrite(f))
+	return errors.Join(d.remove(name), overwrite(f))
 }
 
-func writeSync(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+func (d disk) writeSync(path string, b []byte) error {
+	f, err := d.open(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 // openTestRows opens a store of n wrapped keys.
 func openTestRows(t testing.TB, dir string) *rows {
 	t.Helper()
-	r, err := openRows(dir, start)
+	r, err := openRows(disk{}, dir, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestACrashInACompactionLosesNothing(t *testing.T) {
 	}
 	snapshot("all rows wrapped again")
 	// The replacement of the file, cut off after its first step.
-	if err := writeSync(filepath.Join(dir, "live", "roots.next"), r.roots.encode()[:50]); err != nil {
+	if err := (disk{}).writeSync(filepath.Join(dir, "live", "roots.next"), r.roots.encode()[:50]); err != nil {
 		t.Fatal(err)
 	}
 	snapshot("torn next file")
@@ -296,7 +296,7 @@ func TestALostFileOfRootsIsNotReplaced(t *testing.T) {
 			}
 		}
 		if i < 4 {
-			if _, err := openRows(dir, start); !errors.Is(err, errRoots) {
+			if _, err := openRows(disk{}, dir, start); !errors.Is(err, errRoots) {
 				t.Fatalf("byte %d: got %v, want %v", i, err, errRoots)
 			}
 		}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -50,19 +48,19 @@ type rows struct {
 	compacting sync.Mutex
 }
 
-func openRows(dir string, now uint64) (*rows, error) {
+func openRows(d disk, dir string, now uint64) (*rows, error) {
 	cache := pebble.NewCache(16 << 20)
 	defer cache.Unref()
-	db, err := pebble.Open(filepath.Join(dir, "rows"), &pebble.Options{Cache: cache, Logger: quiet{}})
+	db, err := pebble.Open(filepath.Join(dir, "rows"), &pebble.Options{FS: d.fs, Cache: cache, Logger: quiet{}})
 	if err != nil {
 		return nil, errorf("open store", err)
 	}
 	s := &rows{db: db}
 	file := filepath.Join(dir, "roots")
-	if _, err = os.Stat(file); errors.Is(err, fs.ErrNotExist) && s.holdsWrapped() {
+	if !d.exists(file) && s.holdsWrapped() {
 		err = errRoots // fresh roots would turn a lost file into silent loss
 	} else {
-		s.roots, err = openRoots(file, now)
+		s.roots, err = openRoots(d, file, now)
 	}
 	if err != nil {
 		return nil, errors.Join(errorf("roots", err), db.Close())

@@ -42,7 +42,7 @@ func (r *ReleaseReceipt) Hash() [32]byte { return seal.Sum("release-receipt", tx
 type wal struct {
 	mu   sync.Mutex // guards everything below
 	done *sync.Cond
-	file *os.File
+	file file
 
 	seq  uint64 // of the last receipt given out
 	head [32]byte
@@ -71,14 +71,14 @@ var (
 )
 
 // openWAL opens the receipts; from is the first sequence the ledger has not been told.
-func openWAL(path string, from uint64) (*wal, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+func openWAL(d disk, path string, from uint64) (*wal, error) {
+	f, err := d.open(path, os.O_CREATE|os.O_RDWR)
 	if err != nil {
 		return nil, errorf("receipts", err)
 	}
 	w := &wal{file: f, first: from}
 	w.done = sync.NewCond(&w.mu)
-	if err := errors.Join(syncDir(filepath.Dir(path)), w.recover()); err != nil {
+	if err := errors.Join(d.syncDir(filepath.Dir(path)), w.recover()); err != nil {
 		return nil, errors.Join(errorf("receipts", err), f.Close())
 	}
 	return w, nil

@@ -16,7 +16,7 @@ import (
 
 func openLog(t testing.TB, path string) *wal {
 	t.Helper()
-	w, err := openWAL(path, 1)
+	w, err := openWAL(disk{}, path, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func reopenLog(t testing.TB, b []byte) (*wal, string, error) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w, err := openWAL(path, 1)
+	w, err := openWAL(disk{}, path, 1)
 	return w, path, err
 }
 
