@@ -9,15 +9,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/cometbft/cometbft/abci/example/kvstore"
 	abci "github.com/cometbft/cometbft/abci/types"
-	"github.com/cometbft/cometbft/mempool"
-	cmtnode "github.com/cometbft/cometbft/node"
-	cmttypes "github.com/cometbft/cometbft/types"
 
 	"salus/config"
 	"salus/internal/devnet"
@@ -32,42 +26,54 @@ import (
 )
 
 // measureLedger commits anchor.put on one and on four validators, and the same bytes to
-// CometBFT's key-value store, in turns, so that noise hits both alike.
+// CometBFT's key-value store and to an application that verifies a signature and nothing else, in
+// turns, so that noise hits all alike.
 func measureLedger(ctx context.Context, b *bench) ([]Result, error) {
 	var out []Result
 	for _, v := range []struct{ validators, txs, runs int }{
 		{1, pick(b, 20_000, 6_000), pick(b, 3, 1)},
 		{4, pick(b, 12_000, 6_000), pick(b, 3, 1)},
 	} {
-		var ours, theirs, cpu, cpuTheirs []float64
+		var ours, pairs, signed spends
 		size := 0.0
 		for i := range v.runs {
 			dir := filepath.Join(b.dir, fmt.Sprintf("ledger-%d-%d", v.validators, i))
 			l, err := newLoad(filepath.Join(dir, "salus"), v.validators, v.txs)
 			if err != nil {
-				return nil, err
+				return out, err
 			}
 			size = l.size
-			r, c, err := l.commit(ctx, b, fmt.Sprintf("ledger-%d", v.validators), openSalus)
-			if err != nil {
-				return nil, fmt.Errorf("salus on %d validators: %w", v.validators, err)
+			for _, x := range []struct {
+				name string
+				load func(dir string) (*load, error)
+				open opener
+				to   *spends
+			}{
+				{"ledger", func(string) (*load, error) { return l, nil }, openSalus, &ours},
+				{"kvstore", l.asPairs, openPairs, &pairs},
+				{"signed", l.asSigned, openSigned, &signed},
+			} {
+				k, err := x.load(filepath.Join(dir, x.name))
+				if err != nil {
+					return out, err
+				}
+				s, err := k.commit(ctx, b, fmt.Sprintf("%s-%d", x.name, v.validators), x.open)
+				if err != nil {
+					return out, fmt.Errorf("%s on %s: %w", x.name, plural(v.validators, "validator"), err)
+				}
+				x.to.add(s)
 			}
-			ours, cpu = append(ours, r), append(cpu, c)
-			k, err := l.asPairs(filepath.Join(dir, "kvstore"))
-			if err != nil {
-				return nil, err
-			}
-			if r, c, err = k.commit(ctx, b, fmt.Sprintf("kvstore-%d", v.validators), openPairs); err != nil {
-				return nil, fmt.Errorf("kvstore on %d validators: %w", v.validators, err)
-			}
-			theirs, cpuTheirs = append(theirs, r), append(cpuTheirs, c)
 		}
 		what := fmt.Sprintf("committed anchor.put of %.0f bytes, %d in each run, %s", size, v.txs, plural(v.validators, "validator"))
 		base := "CometBFT's own kvstore application (in memory, no signatures), the same bytes and configuration"
+		floor := "an application in memory that verifies one Ed25519 signature of each transaction once, in CheckTx, and does nothing else"
+		name := func(s string) string { return fmt.Sprintf("ledger.put.%d%s", v.validators, s) }
 		out = append(out,
-			newResult(fmt.Sprintf("ledger.put.%d", v.validators), "tx/s", "ratio >= 0.5", ours, theirs).about(what, base),
-			newResult(fmt.Sprintf("ledger.put.%d.bytes", v.validators), "MB/s", "ratio >= 0.5", scale(ours, size/1e6), scale(theirs, size/1e6)).about("the same in bytes of transactions", base),
-			newResult(fmt.Sprintf("ledger.put.%d.cpu", v.validators), "µs/tx", "ratio <= 2", cpu, cpuTheirs).about("CPU time of all validators together, per transaction; what else runs on the machine does not count", base))
+			newResult(name(""), "tx/s", "ratio >= 0.5", ours.rate, pairs.rate).about(what, base),
+			newResult(name(".bytes"), "MB/s", "ratio >= 0.5", scale(ours.rate, size/1e6), scale(pairs.rate, size/1e6)).about("the same in bytes of transactions", base),
+			newResult(name(".cpu"), "µs/tx", "ratio <= 2", ours.cpu, pairs.cpu).about("CPU time of all validators together, per transaction; what else runs on the machine does not count", base),
+			newResult(name(".signed"), "tx/s", "ratio >= 0.5", ours.rate, signed.rate).about("the same transactions per second again", floor),
+			newResult(name(".signed.cpu"), "µs/tx", "ratio <= 2", ours.cpu, signed.cpu).about("the same CPU time again", floor))
 	}
 	return out, nil
 }
@@ -203,6 +209,9 @@ func (l *load) asPairs(dir string) (*load, error) {
 	return k, nil
 }
 
+// An opener makes the application of a home, and what is to be closed after it.
+type opener = func(*config.Config) (abci.Application, io.Closer, error)
+
 // openSalus opens the whole state machine as package node does.
 func openSalus(c *config.Config) (abci.Application, io.Closer, error) {
 	dir := c.Data("ledger")
@@ -221,96 +230,4 @@ func openSalus(c *config.Config) (abci.Application, io.Closer, error) {
 
 func openPairs(*config.Config) (abci.Application, io.Closer, error) {
 	return kvstore.NewInMemoryApplication(), io.NopCloser(nil), nil
-}
-
-// backlog is how many transactions wait in each mempool while there are enough: a block or
-// two, and a small part of a run, so that what is measured is the whole way from CheckTx.
-const backlog = 1500
-
-// commit sends every node its transactions, as fast as its mempool drains, and returns how
-// many the network committed per second, from the first sent to the last committed, and what
-// that cost. The first tenth warms up and does not count.
-func (l *load) commit(ctx context.Context, b *bench, profile string, open func(*config.Config) (abci.Application, io.Closer, error)) (rate, cpu float64, err error) {
-	ch, err := startChain(ctx, l.homes, open)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { err = errors.Join(err, ch.stop()) }()
-	for _, s := range b.late {
-		err = errors.Join(err, s.closeNow())
-	}
-	if b.late = ch.stores; err != nil {
-		return 0, 0, err
-	}
-	warm := len(l.txs[0]) / 10
-	if err := l.send(ch, 0, warm); err != nil {
-		return 0, 0, err
-	}
-	before, _ := ch.meter.committed()
-	start := time.Now()
-	c, err := b.spent(profile, func() error { return l.send(ch, warm, len(l.txs[0])) })
-	if err != nil {
-		return 0, 0, err
-	}
-	total, last := ch.meter.committed()
-	return float64(total-before) / last.Sub(start).Seconds(), c.each(total - before), nil
-}
-
-// senders is how many clients each node has, so that a node that can check transactions on
-// both cores may do so.
-const senders = 2
-
-// send gives each node its transactions from number from up to to, and waits until the
-// network has committed them all.
-func (l *load) send(ch *chain, from, to int) error {
-	var refused atomic.Int64
-	var wg sync.WaitGroup
-	errs := make([]error, len(ch.nodes)*senders)
-	for i, n := range ch.nodes {
-		var next atomic.Int64 // in turns, because nonces may not be far apart
-		take := func() []byte {
-			if k := from + int(next.Add(1)) - 1; k < to {
-				return l.txs[i][k]
-			}
-			return nil
-		}
-		for s := range senders {
-			wg.Go(func() { errs[i*senders+s] = send(n, take, &refused) })
-		}
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	want := to * len(ch.nodes)
-	err := until("the last transactions to commit", time.Minute, func() bool {
-		n, _ := ch.meter.committed()
-		return n >= want || refused.Load() > 0
-	})
-	if n, _ := ch.meter.committed(); err != nil || n < want {
-		return fmt.Errorf("%d of %d committed, %d refused: %w", n, want, refused.Load(), errors.Join(errIncomplete, err))
-	}
-	return nil
-}
-
-var errIncomplete = errors.New("not every transaction was committed")
-
-func send(n *cmtnode.Node, take func() []byte, refused *atomic.Int64) error {
-	pool := n.Mempool()
-	for raw := take(); raw != nil; raw = take() {
-		if pool.Size() >= backlog {
-			if err := until("room in the mempool", time.Minute, func() bool { return pool.Size() < backlog }); err != nil {
-				return err
-			}
-		}
-		err := pool.CheckTx(cmttypes.Tx(raw), func(r *abci.ResponseCheckTx) {
-			if r.Code != 0 {
-				refused.Add(1)
-			}
-		}, mempool.TxInfo{})
-		if err != nil && !errors.Is(err, mempool.ErrTxInCache) {
-			return err
-		}
-	}
-	return nil
 }

@@ -40,9 +40,8 @@ func TestPlantedNetworkGoesOn(t *testing.T) {
 	if err := l.requests(s.chain, s.people, 10, 400, 1); err != nil {
 		t.Fatal(err)
 	}
-	rate, _, err := l.commit(ctx, &bench{log: t.Logf}, "", openSalus)
-	if err != nil || rate == 0 {
-		t.Fatalf("got %v/s: %v", rate, err)
+	if s, err := l.commit(ctx, &bench{log: t.Logf}, "", openSalus); err != nil || s.rate == 0 {
+		t.Fatalf("got %v/s: %v", s.rate, err)
 	}
 	for _, c := range l.homes {
 		st, err := state.Open(c.Data("ledger"), state.Options{})
