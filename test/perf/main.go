@@ -32,6 +32,7 @@ type measurement struct {
 // measurements run in this order.
 var measurements = []measurement{
 	{"ledger", measureLedger},
+	{"decisions", measureDecisions},
 	{"bytes", measureBytes},
 	{"network", measureNetwork},
 }
