@@ -1,0 +1,74 @@
+package search
+
+// A Kind is the type of a search parameter (R4 3.1.1.4).
+type Kind uint8
+
+// The kinds of search parameters.
+const (
+	Number Kind = iota + 1
+	Date
+	String
+	Token
+	Reference
+	Composite
+	Quantity
+	URI
+	Special
+)
+
+var kindNames = [...]string{
+	Number: "number", Date: "date", String: "string", Token: "token", Reference: "reference",
+	Composite: "composite", Quantity: "quantity", URI: "uri", Special: "special",
+}
+
+// String is the code of R4's value set search-param-type.
+func (k Kind) String() string {
+	if k == 0 || int(k) >= len(kindNames) {
+		return "unknown"
+	}
+	return kindNames[k]
+}
+
+// ParseKind reads a code of the value set; ok is false for any other text.
+func ParseKind(s string) (k Kind, ok bool) {
+	for i, name := range kindNames {
+		if name == s && name != "" {
+			return Kind(i), true
+		}
+	}
+	return 0, false
+}
+
+// A Param is one search parameter of one resource type.
+type Param struct {
+	Code       string
+	Kind       Kind
+	Expression string      // FHIRPath of the values
+	Targets    []string    // of a reference: the resource types it may lead to
+	Components []Component // of a composite, in their order
+}
+
+// A Component is a part of a composite parameter.
+type Component struct {
+	Param      *Param
+	Expression string // FHIRPath from one value of the composite
+}
+
+// Params knows the search parameters of a server: a *definition.Set, or a test's own.
+type Params interface {
+	// Param returns a parameter that a resource type can be searched by. Those of all
+	// resources, as _id, are known for every type.
+	Param(resourceType, code string) (*Param, bool)
+	// Known reports whether that is a resource type.
+	Known(resourceType string) bool
+}
+
+// leadsTo reports whether a reference parameter may lead to that type.
+func (p *Param) leadsTo(resourceType string) bool {
+	for _, t := range p.Targets {
+		if t == resourceType || t == "Resource" {
+			return true
+		}
+	}
+	return false
+}
