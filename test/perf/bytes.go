@@ -171,6 +171,7 @@ func apart(ctx context.Context, dir string, do func(*world) error) error {
 	if err == nil && line == ready {
 		var w *world
 		if w, err = attach(dir); err == nil {
+			w.pid = cmd.Process.Pid
 			err = do(w)
 		}
 	}

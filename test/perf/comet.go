@@ -182,52 +182,6 @@ func (ch *chain) stop() error {
 	return errors.Join(errs...)
 }
 
-// counted counts the transactions that commit with code 0.
-type counted struct {
-	abci.Application
-
-	mu      sync.Mutex // guards what follows
-	decided int        // of the block that Commit will commit
-	total   int
-	last    time.Time // when the last of them was committed
-}
-
-// FinalizeBlock implements abci.Application.
-func (c *counted) FinalizeBlock(ctx context.Context, r *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
-	res, err := c.Application.FinalizeBlock(ctx, r)
-	if err != nil {
-		return res, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.decided = 0
-	for _, t := range res.TxResults {
-		if t.Code == 0 {
-			c.decided++
-		}
-	}
-	return res, nil
-}
-
-// Commit implements abci.Application.
-func (c *counted) Commit(ctx context.Context, r *abci.RequestCommit) (*abci.ResponseCommit, error) {
-	res, err := c.Application.Commit(ctx, r)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.decided > 0 {
-		c.total += c.decided
-		c.decided, c.last = 0, time.Now()
-	}
-	return res, err
-}
-
-// committed is how many were committed, and when the last of them was.
-func (c *counted) committed() (int, time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.total, c.last
-}
-
 // loopback is an address of this machine only.
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 

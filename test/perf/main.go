@@ -33,7 +33,9 @@ type measurement struct {
 var measurements = []measurement{
 	{"ledger", measureLedger},
 	{"decisions", measureDecisions},
+	{"offered", measureOffered},
 	{"bytes", measureBytes},
+	{"growth", measureGrowth},
 	{"network", measureNetwork},
 }
 
@@ -43,7 +45,9 @@ type bench struct {
 	dir     string // temporary
 	profile string // directory for CPU profiles; empty for none
 	log     func(format string, a ...any)
-	late    []*lateStore // of the last chain that stopped
+	late    []*lateStore         // of the last chain that stopped
+	others  func() time.Duration // CPU time of other processes that are measured; nil for none
+	curves  []Curve              // of this measurement
 }
 
 // pick chooses between the sizes of a full and of a short run.

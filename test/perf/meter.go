@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -29,9 +31,35 @@ func (b *bench) spent(profile string, f func() error) (c cost, err error) {
 		return c, err
 	}
 	defer stop()
-	wall, cpu := time.Now(), cpuTime()
+	wall, cpu := time.Now(), b.cpu()
 	err = f()
-	return cost{time.Since(wall), cpuTime() - cpu}, err
+	return cost{time.Since(wall), b.cpu() - cpu}, err
+}
+
+// cpu is the time used by this process and by those that it measures.
+func (b *bench) cpu() time.Duration {
+	if b.others == nil {
+		return cpuTime()
+	}
+	return cpuTime() + b.others()
+}
+
+// cpu is the time that the process of the network has used, 0 if it cannot be read.
+func (w *world) cpu() time.Duration {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", w.pid))
+	if err != nil {
+		return 0
+	}
+	// proc(5): after the name in parentheses, user and system time are fields 14 and 15 of the
+	// line, in ticks of which the kernel's interface has 100 a second.
+	_, rest, _ := strings.Cut(string(raw), ") ")
+	var ticks time.Duration
+	for i, f := range strings.Fields(rest) {
+		if n, err := strconv.Atoi(f); err == nil && (i == 11 || i == 12) {
+			ticks += time.Duration(n)
+		}
+	}
+	return ticks * (time.Second / 100)
 }
 
 // startProfile begins a CPU profile of that name. Of several runs the last one is kept.

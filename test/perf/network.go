@@ -24,6 +24,7 @@ import (
 type world struct {
 	dir string
 	net *devnet.Network // nil when they run in another process
+	pid int             // of that process
 	org map[string]*client.API
 }
 
@@ -167,7 +168,8 @@ func (w *world) read(ctx context.Context, s gateway.SessionInfo, places ...gatew
 }
 
 // measureNetwork measures what needs the whole network, on one network. It is the last
-// measurement, and the network ends with the process, as by a power cut.
+// measurement, and the network ends with the process, as by a power cut. What fails takes nothing
+// else along.
 func measureNetwork(ctx context.Context, b *bench) (out []Result, err error) {
 	w, err := startWorld(ctx, filepath.Join(b.dir, "network"))
 	if err != nil {
@@ -176,17 +178,20 @@ func measureNetwork(ctx context.Context, b *bench) (out []Result, err error) {
 	if err := w.enlist(ctx); err != nil {
 		return nil, err
 	}
-	for _, f := range []func(context.Context, *bench, *world) ([]Result, error){measureImport, measureWrites, measureAccess, measureReceipts} {
-		rs, err := f(ctx, b, w)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, rs...)
-	}
+	out, err = w.each(ctx, b, measureImport, measureWrites, measureAccess, measureReceipts, measureWriters, measureReaders)
 	select {
-	case err := <-w.net.Failed():
-		return nil, err
+	case end := <-w.net.Failed():
+		return out, errors.Join(err, end)
 	default:
-		return out, nil
+		return out, err
 	}
+}
+
+// each measures one thing after the other.
+func (w *world) each(ctx context.Context, b *bench, fs ...func(context.Context, *bench, *world) ([]Result, error)) (out []Result, err error) {
+	for _, f := range fs {
+		rs, ferr := f(ctx, b, w)
+		out, err = append(out, rs...), errors.Join(err, ferr)
+	}
+	return out, err
 }
