@@ -12,17 +12,16 @@ import (
 
 // Machine is what the numbers were measured on.
 type Machine struct {
-	CPU        string
-	Cores      int
-	MemoryGiB  float64
-	System     string
-	Go         string
-	Fsync      time.Duration // median of 4 KiB, written and synced, where the homes lie
-	LoadBefore string
+	CPU       string
+	Cores     int
+	MemoryGiB float64
+	System    string
+	Go        string
+	Fsync     time.Duration // median of 4 KiB, written and synced, where the homes lie
 }
 
 func describeMachine(dir string) Machine {
-	m := Machine{CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), LoadBefore: loadAverage()}
+	m := Machine{CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
 	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.System += ", kernel " + strings.TrimSpace(string(b))
 	}

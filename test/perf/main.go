@@ -41,13 +41,14 @@ var measurements = []measurement{
 
 // bench is what every measurement is given.
 type bench struct {
-	short   bool
-	dir     string // temporary
-	profile string // directory for CPU profiles; empty for none
-	log     func(format string, a ...any)
-	late    []*lateStore         // of the last chain that stopped
-	others  func() time.Duration // CPU time of other processes that are measured; nil for none
-	curves  []Curve              // of this measurement
+	short    bool
+	dir      string               // temporary
+	profile  string               // directory for CPU profiles; empty for none
+	profiles map[string]time.Time // those that were written, and when
+	log      func(format string, a ...any)
+	late     []*lateStore         // of the last chain that stopped
+	others   func() time.Duration // CPU time of other processes that are measured; nil for none
+	curves   []Curve              // of this measurement
 }
 
 // pick chooses between the sizes of a full and of a short run.
@@ -75,25 +76,32 @@ func run(ctx context.Context, args []string) error {
 		return serve(ctx, args[1])
 	}
 	f := flag.NewFlagSet("perf", flag.ContinueOnError)
-	b := &bench{log: func(format string, a ...any) { fmt.Fprintf(os.Stdout, format+"\n", a...) }}
+	b := &bench{profiles: map[string]time.Time{}, log: func(format string, a ...any) { fmt.Fprintf(os.Stdout, format+"\n", a...) }}
 	f.BoolVar(&b.short, "short", false, "fewer and smaller runs; prints, writes nothing")
-	f.StringVar(&b.profile, "profile", "", "write CPU profiles of the measured parts into this `directory`")
-	only := f.String("only", "", "run one measurement `name`; prints, writes nothing")
+	f.StringVar(&b.profile, "profile", "", "keep the CPU profiles of the measured parts in this `directory`")
+	only := f.String("only", "", "run only these measurements, `names` with commas; prints, writes nothing without -write")
+	write := f.Bool("write", false, "with -only: put the new results in the place of these measurements' last ones")
+	note := f.String("note", "", "add all results of this run to the history, with this `sentence`")
+	render := f.Bool("render", false, "measure nothing: write the document and the plots anew from the last run")
 	strict := f.Bool("strict", false, "exit with an error when a target is missed")
 	keep := f.Bool("keep", false, "leave the homes where they are")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	todo := measurements
-	if *only != "" {
-		todo = slices.DeleteFunc(slices.Clone(todo), func(m measurement) bool { return m.name != *only })
-		if len(todo) == 0 {
-			return fmt.Errorf("no measurement %q; there are %s", *only, names())
-		}
+	todo, err := choose(*only)
+	if err != nil {
+		return err
 	}
 	root, err := moduleRoot()
 	if err != nil {
 		return err
+	}
+	rep, err := loadReport(filepath.Join(root, runFile))
+	if err != nil {
+		return err
+	}
+	if *render {
+		return rep.write(root, *note)
 	}
 	if b.dir, err = os.MkdirTemp("", "salus-perf-"); err != nil {
 		return err
@@ -103,40 +111,67 @@ func run(ctx context.Context, args []string) error {
 	} else {
 		defer os.RemoveAll(b.dir)
 	}
+	if b.profile == "" {
+		b.profile = filepath.Join(b.dir, "profiles")
+	}
 	// The load generator keeps one connection for each of its clients.
 	if t, ok := http.DefaultTransport.(*http.Transport); ok {
 		t.MaxIdleConnsPerHost = 256
 	}
-
-	start := time.Now()
-	rep := &Report{Machine: describeMachine(b.dir)}
-	for _, m := range todo {
-		b.log("== %s", m.name)
-		began := time.Now()
-		rs, err := m.run(ctx, b)
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+	rep.Machine = describeMachine(b.dir)
+	writes := !b.short && (*only == "" || *write)
+	return b.measureAll(ctx, rep, todo, func() error {
+		if !writes {
+			return nil
 		}
-		for _, r := range rs {
-			b.log("%s", r.line())
-		}
-		b.log("   (%s)", time.Since(began).Round(time.Second))
-		rep.Results = append(rep.Results, rs...)
-	}
-	rep.Took, rep.LoadAfter = time.Since(start), loadAverage()
-	b.log("took %s", rep.Took.Round(time.Second))
-	if *only == "" && !b.short {
-		if err := rep.write(root); err != nil {
-			return err
-		}
-	}
-	if *strict && slices.ContainsFunc(rep.Results, func(r Result) bool { return !r.OK }) {
-		return errMissed
-	}
-	return nil
+		return rep.write(root, *note)
+	}, *strict)
 }
 
-func names() string {
+// measureAll measures one thing after the other and saves the report at the end. A measurement that
+// fails takes no other along, but the run fails.
+func (b *bench) measureAll(ctx context.Context, rep *Report, todo []measurement, save func() error, strict bool) error {
+	start := time.Now()
+	var failed []error
+	missed := false
+	for _, m := range todo {
+		p := b.measure(ctx, m)
+		rep.put(p)
+		if p.Error != "" {
+			failed = append(failed, fmt.Errorf("%s: %s", p.Name, p.Error)) //nolint:err113 // told already
+		}
+		missed = missed || slices.ContainsFunc(p.Results, func(r Told) bool { return !r.OK })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	b.log("took %s", time.Since(start).Round(time.Second))
+	if err := save(); err != nil {
+		failed = append(failed, err)
+	}
+	if strict && missed {
+		failed = append(failed, errMissed)
+	}
+	return errors.Join(failed...)
+}
+
+// choose finds the measurements by their names, all of them for none.
+func choose(names string) ([]measurement, error) {
+	if names == "" {
+		return measurements, nil
+	}
+	var out []measurement
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(measurements, func(m measurement) bool { return m.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no measurement %q; there are %s", name, known())
+		}
+		out = append(out, measurements[i])
+	}
+	return out, nil
+}
+
+func known() string {
 	var out []string
 	for _, m := range measurements {
 		out = append(out, m.name)

@@ -77,6 +77,7 @@ func (b *bench) startProfile(name string) (stop func(), err error) {
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return nil, err
 	}
+	b.profiles[name] = time.Now()
 	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
 }
 

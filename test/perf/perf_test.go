@@ -140,20 +140,21 @@ func TestDocumentShowsTheResults(t *testing.T) {
 }
 
 func TestEveryResultIsInTheDocument(t *testing.T) {
-	rep := &Report{}
-	for _, n := range []string{"ledger.a", "import.a", "access.a", "revoke.a", "bytes.a", "receipt.a"} {
-		rep.Results = append(rep.Results, newResult(n, "u", "value >= 1", []float64{0.5}, nil).about("what "+n, ""))
+	p := Part{Name: "network"}
+	for _, n := range []string{"ledger.a", "decisions.a", "evaluate.a", "offered.a", "import.a", "access.a", "revoke.a", "bytes.a", "growth.a", "receipt.a"} {
+		p.Results = append(p.Results, Told{newResult(n, "u", "value >= 1", []float64{0.5}, nil), "what " + n, ""})
 	}
+	rep := &Report{Parts: []Part{p}}
 	doc, err := rep.document()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range rep.Results {
+	for _, r := range rep.Results() {
 		if !strings.Contains(doc, "| `"+r.Name+"` |") || !strings.Contains(doc, r.Measured) {
 			t.Errorf("%s is not in the document", r.Name)
 		}
 	}
-	if !strings.Contains(doc, "0 of 6 targets were met") || !strings.Contains(doc, "**missed**") {
+	if !strings.Contains(doc, "0 of 10 targets were met") || !strings.Contains(doc, "**missed**") {
 		t.Error("the document hides what was missed")
 	}
 }

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Share is the part of a CPU profile whose stacks go through something. Shares overlap.
+type Share struct {
+	What    string  `json:"what"`
+	Percent float64 `json:"percent"`
+}
+
+// A lens says what to look for in the stacks of a profile.
+type lens struct {
+	what  string
+	stack *regexp.Regexp
+}
+
+func see(what, stack string) lens { return lens{what, regexp.MustCompile(stack)} }
+
+// lenses by the first part of a profile's name.
+var lenses = map[string][]lens{
+	"ledger": {
+		see("Ed25519 of transactions", `^salus/ledger/tx\.PublicKey\.Verify$|^salus/ledger/tx\.\(\*PublicKey\)\.Verify$`),
+		see("decoding and encoding CBOR", `^github\.com/fxamacker/cbor/`),
+		see("`CheckTx`", `^salus/ledger\.\(\*App\)\.CheckTx$`),
+		see("`PrepareProposal`", `^salus/ledger\.\(\*App\)\.PrepareProposal$`),
+		see("`ProcessProposal`", `^salus/ledger\.\(\*App\)\.ProcessProposal$`),
+		see("`FinalizeBlock` and `Commit`", `^salus/ledger\.\(\*App\)\.(FinalizeBlock|Commit)$`),
+		see("tree, log and rows on disk", `^salus/ledger/state\.\(\*Store\)\.(Stage|Commit)$|^github\.com/cockroachdb/pebble`),
+		see("connections between validators (encryption, framing)", `^github\.com/cometbft/cometbft/p2p/conn\.\(\*SecretConnection\)|^github\.com/cometbft/cometbft/p2p/conn\.\(\*Channel\)`),
+		see("votes and commits (signatures of validators)", `^github\.com/cometbft/cometbft/crypto/ed25519\.`),
+		see("garbage collection", `^runtime\.gcBgMarkWorker$|^runtime\.gcAssistAlloc$|^runtime\.bgsweep$`),
+		see("system calls", `^(internal/runtime/)?syscall\.(Raw)?Syscall`),
+	},
+	"import": roomLenses,
+	"writes": roomLenses,
+}
+
+// roomLenses are for the whole network.
+var roomLenses = []lens{
+	see("compression", `^salus/seal/compress\.`),
+	see("key shares and Pedersen commitments", `^salus/threshold`),
+	see("hybrid envelopes (HPKE)", `^crypto/hpke\.|^salus/seal\..*[Ee]nvelope`),
+	see("consensus and the state machine", `^github\.com/cometbft/cometbft/|^salus/ledger\.`),
+	see("FHIR: parsing, labels", `^salus/fhir`),
+	see("TLS and HTTP", `^crypto/tls\.|^net/http\.`),
+	see("Pebble", `^github\.com/cockroachdb/pebble`),
+	see("garbage collection", `^runtime\.gcBgMarkWorker$|^runtime\.gcAssistAlloc$|^runtime\.bgsweep$`),
+	see("system calls", `^(internal/runtime/)?syscall\.(Raw)?Syscall`),
+}
+
+// shares reads the profiles that a measurement wrote since a moment.
+func (b *bench) shares(ctx context.Context, since time.Time) map[string][]Share {
+	out := map[string][]Share{}
+	for name, at := range b.profiles {
+		kind, _, _ := strings.Cut(name, "-")
+		ls := lenses[kind]
+		if at.Before(since) || ls == nil {
+			continue
+		}
+		raw, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-traces", filepath.Join(b.profile, name+".pprof")).Output() //nolint:gosec // our own file
+		if err != nil {
+			b.log("   profile %s: %v", name, err)
+			continue
+		}
+		out[name] = sharesOf(parseTraces(raw), ls)
+	}
+	return out
+}
+
+// A trace is one stack with the time spent in it.
+type trace struct {
+	took  time.Duration
+	stack []string
+}
+
+// parseTraces reads what `go tool pprof -traces` prints.
+func parseTraces(raw []byte) []trace {
+	var out []trace
+	body := false
+	for s := bufio.NewScanner(bytes.NewReader(raw)); s.Scan(); {
+		line := s.Text()
+		if strings.HasPrefix(line, "-----------+") {
+			out, body = append(out, trace{}), true
+			continue
+		}
+		f := strings.Fields(strings.TrimSuffix(line, " (inline)"))
+		if !body || len(f) == 0 {
+			continue
+		}
+		t := &out[len(out)-1]
+		if len(t.stack) == 0 && len(f) > 1 {
+			t.took, _ = parseTook(f[0])
+			f = f[1:]
+		}
+		t.stack = append(t.stack, strings.Join(f, " "))
+	}
+	return out
+}
+
+// parseTook reads a time as pprof writes it.
+func parseTook(s string) (time.Duration, error) {
+	if d, err := time.ParseDuration(s); err == nil {
+		return d, nil
+	}
+	if m, ok := strings.CutSuffix(s, "mins"); ok {
+		x, err := strconv.ParseFloat(m, 64)
+		return time.Duration(x * float64(time.Minute)), err
+	}
+	return 0, fmt.Errorf("perf: %q is no time", s)
+}
+
+// sharesOf adds up the traces that each lens sees.
+func sharesOf(ts []trace, ls []lens) []Share {
+	var total time.Duration
+	sums := make([]time.Duration, len(ls))
+	for _, t := range ts {
+		total += t.took
+		for i, l := range ls {
+			for _, f := range t.stack {
+				if l.stack.MatchString(f) {
+					sums[i] += t.took
+					break
+				}
+			}
+		}
+	}
+	var out []Share
+	for i, l := range ls {
+		if total > 0 {
+			out = append(out, Share{l.what, 100 * float64(sums[i]) / float64(total)})
+		}
+	}
+	return out
+}
