@@ -168,6 +168,26 @@ func (s *seed) anchorTo(ctx context.Context, n int) error {
 	return ctx.Err()
 }
 
+// settle waits until the store has sorted what was fed to it: feeding is hundreds of times faster
+// than life, and no network would begin a day with that work still before it.
+func settle(ctx context.Context) error {
+	const look, idle = 250 * time.Millisecond, 25 * time.Millisecond
+	t := time.NewTicker(look)
+	defer t.Stop()
+	for last := cpuTime(); ; {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		now := cpuTime()
+		if now-last < idle {
+			return nil
+		}
+		last = now
+	}
+}
+
 // anchors makes the transactions that anchor n records and activate them.
 func (s *seed) anchors(members []tx.Signer, n int) ([][]byte, error) {
 	txs, headers := make([][]byte, 0, n+n/100), make([]tx.Hash, 0, n)
