@@ -90,11 +90,12 @@ func measureBytes(ctx context.Context, b *bench) ([]Result, error) {
 	ledger, wal, custody, vault := per(after, "ledger", 1), per(fresh, "wal", 1), per(after, "custody", 1), per(after, "vault", 1)
 	return []Result{
 		one("bytes.ledger", "ratio <= 0.05", ledger/n, "the ledger on one member's disk: blocks, state, log, transaction index"),
-		one("bytes.wal", "ratio <= 0.1", wal/n, "CometBFT's write-ahead log of consensus on one member's disk; it stops growing at 1 GB"),
+		one("bytes.wal", "ratio <= 0.1", wal/n, "CometBFT's write-ahead log of consensus on one member's disk, right after the import; a node keeps no more than the last minutes of it"),
 		one("bytes.custody", "ratio <= 0.15", custody/n, "shares and manifests on one custodian's disk, a minute after the import"),
 		one("bytes.custody.new", "ratio <= 0.4", per(fresh, "custody", n), "the same at once: with the parcels that are kept until every custodian has its share"),
 		one("bytes.vault", "ratio <= 0.35", vault/2, "ciphertext on one of the two members that keep it"),
 		one("bytes.total", "ratio <= 1.0", ledger+wal+custody+vault, "four ledgers with their write-ahead logs, four custodians, two copies of the ciphertext"),
+		one("bytes.total.lasting", "ratio <= 1.0", ledger+custody+vault, "the same without the write-ahead logs: what stays of a record, and grows with their number"),
 		one("bytes.own", "ratio <= 0.6", per(after, "record", 1), "apart: the author's own store of its records, encrypted"),
 	}, nil
 }

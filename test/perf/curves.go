@@ -72,7 +72,8 @@ func measureOffered(ctx context.Context, b *bench) ([]Result, error) {
 		rates = []float64{50, 1000}
 	}
 	seconds := pick(b, 4.0, 1.0)
-	total := 400
+	const warm, alone = 100, 25 // of each validator
+	total := 4 * (warm + alone)
 	for _, r := range rates {
 		total += 4 * (int(r*seconds) / 4)
 	}
@@ -80,12 +81,16 @@ func measureOffered(ctx context.Context, b *bench) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var got, p50, p95 []float64
+	var got, p50, p95, single []float64
+	var c cost
 	err = b.onChain(ctx, l.homes, openSalus, func(ch *chain) error {
-		if err := l.send(ch, 0, 100); err != nil { // warm-up
+		if err := l.send(ch, 0, warm); err != nil {
 			return err
 		}
-		at := 100
+		if c, err = b.spent("offered-alone", func() error { single, err = l.oneByOne(ch, warm, warm+alone); return err }); err != nil {
+			return err
+		}
+		at := warm + alone
 		for _, r := range rates {
 			each := int(r*seconds) / 4
 			took, rate, err := l.offer(ctx, ch, at, at+each, r)
@@ -102,6 +107,8 @@ func measureOffered(ctx context.Context, b *bench) ([]Result, error) {
 	}
 	b.loadCurves("offered", "anchor.put on four validators", "transactions offered per second", "committed per second", rates, got, p50, p95)
 	return []Result{
+		newResult("offered.alone.p50", "ms", "value <= 60", []float64{median(single)}, nil).about("one anchor.put at a time on four validators: median time from a mempool to the first validator's commit", ""),
+		newResult("offered.alone.cpu", "ms/block", "value <= 20", []float64{c.each(len(single)) / 1000}, nil).about("CPU time of all four validators for a block with one transaction", ""),
 		newResult("offered.50.p50", "ms", "value <= 80", []float64{p50[0]}, nil).about("anchor.put on four validators, 50 offered per second: median time from the first validator's mempool to its commit", ""),
 		newResult("offered.1000.p95", "ms", "value <= 250", []float64{p95[slices.Index(rates, 1000)]}, nil).about("the same with 1,000 offered per second, 95th percentile", ""),
 	}, nil
@@ -140,12 +147,13 @@ func (ch *chain) offer(node int, raw []byte) error {
 	return errors.Join(err, refused)
 }
 
-// oneByOne sends every transaction only when the one before it is committed.
-func (l *load) oneByOne(ch *chain) ([]float64, error) {
+// oneByOne sends every node's transactions from number from up to to, each only when the one
+// before it is committed, and returns how long they took.
+func (l *load) oneByOne(ch *chain, from, to int) ([]float64, error) {
 	w := ch.meter.watch()
 	defer ch.meter.watch()
-	for k := range len(l.txs) * len(l.txs[0]) {
-		raw := l.txs[k%len(l.txs)][k/len(l.txs)]
+	for k := range len(l.txs) * (to - from) {
+		raw := l.txs[k%len(l.txs)][from+k/len(l.txs)]
 		w.sent(raw)
 		if err := ch.offer(k%len(l.txs), raw); err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2" // which rows are proved is no secret
+	"os"
 	"path/filepath"
 	"time"
 
@@ -162,10 +163,10 @@ func (s *seed) plantPair(b *bench, name string) (p planting, err error) {
 // measure measures everything on a planted state of n records. What fails takes nothing else along.
 func (g *growth) measure(ctx context.Context, b *bench, s *seed, p planting, n int) error {
 	err := g.validators(ctx, b, s, p, n)
-	if b.short {
-		return err // the network needs a minute
+	if !b.short { // the network needs a minute
+		err = errors.Join(err, g.network(ctx, b, p.network, n))
 	}
-	return errors.Join(err, g.network(ctx, b, p.network, n))
+	return errors.Join(err, os.RemoveAll(p.network))
 }
 
 // validators measures what needs no more than consensus and the state machine.
@@ -197,7 +198,7 @@ func (g *growth) validators(ctx context.Context, b *bench, s *seed, p planting, 
 		if err := p.chain.requests(s.chain, s.people, 10, waits, uint64(asks)); err != nil {
 			return err
 		}
-		took, err := p.chain.oneByOne(ch)
+		took, err := p.chain.oneByOne(ch, 0, len(p.chain.txs[0]))
 		g.add("decisions.wait", n, median(took))
 		return err
 	})

@@ -167,8 +167,7 @@ func (w *world) read(ctx context.Context, s gateway.SessionInfo, places ...gatew
 	return len(res.Records), nil
 }
 
-// measureNetwork measures what needs the whole network, on one network. It is the last
-// measurement, and the network ends with the process, as by a power cut. What fails takes nothing
+// measureNetwork measures what needs the whole network, on one network. What fails takes nothing
 // else along.
 func measureNetwork(ctx context.Context, b *bench) (out []Result, err error) {
 	w, err := startWorld(ctx, filepath.Join(b.dir, "network"))
@@ -181,10 +180,10 @@ func measureNetwork(ctx context.Context, b *bench) (out []Result, err error) {
 	out, err = w.each(ctx, b, measureImport, measureWrites, measureAccess, measureReceipts, measureWriters, measureReaders)
 	select {
 	case end := <-w.net.Failed():
-		return out, errors.Join(err, end)
+		err = errors.Join(err, end)
 	default:
-		return out, err
 	}
+	return out, errors.Join(err, w.net.StopAll())
 }
 
 // each measures one thing after the other.
