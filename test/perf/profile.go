@@ -29,21 +29,26 @@ func see(what, stack string) lens { return lens{what, regexp.MustCompile(stack)}
 
 // lenses by the first part of a profile's name.
 var lenses = map[string][]lens{
-	"ledger": {
-		see("Ed25519 of transactions", `^salus/ledger/tx\.PublicKey\.Verify$|^salus/ledger/tx\.\(\*PublicKey\)\.Verify$`),
-		see("decoding and encoding CBOR", `^github\.com/fxamacker/cbor/`),
-		see("`CheckTx`", `^salus/ledger\.\(\*App\)\.CheckTx$`),
-		see("`PrepareProposal`", `^salus/ledger\.\(\*App\)\.PrepareProposal$`),
-		see("`ProcessProposal`", `^salus/ledger\.\(\*App\)\.ProcessProposal$`),
-		see("`FinalizeBlock` and `Commit`", `^salus/ledger\.\(\*App\)\.(FinalizeBlock|Commit)$`),
-		see("tree, log and rows on disk", `^salus/ledger/state\.\(\*Store\)\.(Stage|Commit)$|^github\.com/cockroachdb/pebble`),
-		see("connections between validators (encryption, framing)", `^github\.com/cometbft/cometbft/p2p/conn\.\(\*SecretConnection\)|^github\.com/cometbft/cometbft/p2p/conn\.\(\*Channel\)`),
-		see("votes and commits (signatures of validators)", `^github\.com/cometbft/cometbft/crypto/ed25519\.`),
-		see("garbage collection", `^runtime\.gcBgMarkWorker$|^runtime\.gcAssistAlloc$|^runtime\.bgsweep$`),
-		see("system calls", `^(internal/runtime/)?syscall\.(Raw)?Syscall`),
-	},
-	"import": roomLenses,
-	"writes": roomLenses,
+	"ledger": ledgerLenses, "kvstore": ledgerLenses, "signed": ledgerLenses, "growth": ledgerLenses, "decisions": ledgerLenses,
+	"import": roomLenses, "writes": roomLenses, "readers": roomLenses,
+}
+
+// ledgerLenses are for validators without the other rooms.
+var ledgerLenses = []lens{
+	see("Ed25519 of transactions", `^crypto/ed25519\.[vV]erify`),
+	see("decoding and encoding CBOR", `^github\.com/fxamacker/cbor/`),
+	see("reading and deciding by grants", `^salus/ledger/module/consent\.`),
+	see("`CheckTx`", `^salus/ledger\.\(\*App\)\.CheckTx$`),
+	see("`PrepareProposal`", `^salus/ledger\.\(\*App\)\.PrepareProposal$`),
+	see("`ProcessProposal`", `^salus/ledger\.\(\*App\)\.ProcessProposal$`),
+	see("`FinalizeBlock` and `Commit`", `^salus/ledger\.\(\*App\)\.(FinalizeBlock|Commit)$`),
+	see("tree and log", `^salus/ledger/state\.\(\*Store\)\.(Stage|Commit)$`),
+	see("reads of the store", `^github\.com/cockroachdb/pebble\.\(\*(Snapshot|DB)\)\.(Get|getInternal|NewIter)`),
+	see("flushes and compactions of the store", `^github\.com/cockroachdb/pebble\.\(\*DB\)\.(flush1|compact1|runCompaction)`),
+	see("connections between validators (encryption, framing)", `^github\.com/cometbft/cometbft/p2p/conn\.\(\*SecretConnection\)|^github\.com/cometbft/cometbft/p2p/conn\.\(\*Channel\)`),
+	see("votes and commits (signatures of validators)", `^github\.com/cometbft/cometbft/crypto/ed25519\.`),
+	see("garbage collection", `^runtime\.gcBgMarkWorker$|^runtime\.gcAssistAlloc$|^runtime\.bgsweep$`),
+	see("system calls", `^(internal/runtime/)?syscall\.(Raw)?Syscall|^internal/runtime/syscall`),
 }
 
 // roomLenses are for the whole network.
@@ -56,7 +61,7 @@ var roomLenses = []lens{
 	see("TLS and HTTP", `^crypto/tls\.|^net/http\.`),
 	see("Pebble", `^github\.com/cockroachdb/pebble`),
 	see("garbage collection", `^runtime\.gcBgMarkWorker$|^runtime\.gcAssistAlloc$|^runtime\.bgsweep$`),
-	see("system calls", `^(internal/runtime/)?syscall\.(Raw)?Syscall`),
+	see("system calls", `^(internal/runtime/)?syscall\.(Raw)?Syscall|^internal/runtime/syscall`),
 }
 
 // shares reads the profiles that a measurement wrote since a moment.
