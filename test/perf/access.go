@@ -15,7 +15,7 @@ import (
 // measureAccess reads at the clinic what the hospital wrote, through its gateway, while
 // nothing else happens on the network.
 func measureAccess(ctx context.Context, b *bench, w *world) ([]Result, error) {
-	rep, err := w.put(ctx, "bundle", sample.Bundle(9000, 120))
+	rep, err := w.put(ctx, "bundle", sample.Bundle(uint64(9000+b.turn), 120))
 	if err != nil {
 		return nil, err
 	}

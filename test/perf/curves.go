@@ -195,7 +195,7 @@ func measureWriters(ctx context.Context, b *bench, w *world) ([]Result, error) {
 
 // measureReaders lets more and more readers read records of open sessions.
 func measureReaders(ctx context.Context, b *bench, w *world) ([]Result, error) {
-	rep, err := w.put(ctx, "bundle", sample.Bundle(9100, 120))
+	rep, err := w.put(ctx, "bundle", sample.Bundle(9900, 120))
 	if err != nil {
 		return nil, err
 	}

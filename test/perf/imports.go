@@ -109,7 +109,7 @@ func measureWrites(ctx context.Context, b *bench, w *world) ([]Result, error) {
 	inputs := make([][][]byte, writers)
 	var plain [][]byte
 	for i := range inputs {
-		known, writes, err := singles(uint64(5000+i), runs*each+1)
+		known, writes, err := singles(uint64(5000+writers*b.turn+i), runs*each+1)
 		if err != nil {
 			return nil, err
 		}

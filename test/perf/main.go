@@ -36,6 +36,7 @@ var measurements = []measurement{
 	{"offered", measureOffered},
 	{"bytes", measureBytes},
 	{"growth", measureGrowth},
+	{"filled", measureFilled},
 	{"network", measureNetwork},
 }
 
@@ -49,6 +50,7 @@ type bench struct {
 	late     []*lateStore         // of the last chain that stopped
 	others   func() time.Duration // CPU time of other processes that are measured; nil for none
 	curves   []Curve              // of this measurement
+	turn     int                  // rises when one network is measured again: its patients must be new
 }
 
 // pick chooses between the sizes of a full and of a short run.
