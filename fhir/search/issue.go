@@ -1,5 +1,7 @@
 package search
 
+import "maps"
+
 // The codes of issues. They are stable: a code is never given another meaning.
 const (
 	CodeUnknownParam  = "search-unknown-parameter" // no such parameter for that type
@@ -37,11 +39,7 @@ var texts = map[string]string{
 
 // Codes returns every code with its sentence.
 func Codes() map[string]string {
-	out := make(map[string]string, len(texts))
-	for c, t := range texts {
-		out[c] = t
-	}
-	return out
+	return maps.Clone(texts)
 }
 
 // An Issue says what is wrong with a query: a stable code, the parameter as far as it is one that

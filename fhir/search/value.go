@@ -1,6 +1,7 @@
 package search
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -139,4 +140,29 @@ func Fold(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// An Entry is what a resource can be found by: one value of one of its search parameters.
+type Entry struct {
+	Code     string
+	Modifier Modifier // Plain; Identifier of references, Text and OfType of tokens have entries of their own
+	Kind     Kind     // of the value: not Composite, whose parts are entries with one Group
+	Value    Value
+	Exact    string // of a string, as it is written; of a quantity, its unit
+	Group    int    // of a part of a composite: which value it belongs to, from 1
+	Part     int    // of a part of a composite: which component it is, from 1
+}
+
+// Name is the entry's parameter with its modifier and component, one name for each index.
+func (e *Entry) Name() string { return IndexName(e.Code, e.Modifier, e.Part) }
+
+// IndexName names an index of a resource type.
+func IndexName(code string, m Modifier, part int) string {
+	if m != Plain {
+		code += ":" + m.String()
+	}
+	if part > 0 {
+		code += "$" + strconv.Itoa(part)
+	}
+	return code
 }

@@ -33,7 +33,7 @@ var layers = [][]string{
 	{"ledger"},
 	{"ledger/module"},
 	{"exchange"},
-	{"vault", "receipt", "client"},
+	{"vault", "store", "receipt", "client"},
 	{"custody", "record"},
 	{"gateway", "portal"},
 	{"node"},

@@ -1,0 +1,22 @@
+// Package store keeps an organisation's FHIR resources as its clinical store: every version of
+// each in its exact bytes, and the index that search reads. It is a projection: what is in it can
+// be made again from ledger, vault and custody.
+//
+//	store.go    Store: opening, closing, the one writer and its group commits
+//	dialect.go  what SQLite and PostgreSQL say differently
+//	schema.go   tables, and how they become those of a later version
+//	write.go    Tx: putting and deleting versions with their index entries
+//	entry.go    index entries as rows, and as the bytes beside a resource
+//	read.go     reading resources, versions and histories
+//	search.go   answering a search.Query, page by page
+//	clause.go   one clause of it as SQL
+//	include.go  what the matches refer to, and what refers to them
+//	scope.go    what a session opened: visible beside the own resources until the session ends
+//
+// Contract: what Write has returned without an error survives a crash, whole; what it returned an
+// error for has left nothing. A version never changes. Readers see what was committed when they
+// began. SQLite files are encrypted; a PostgreSQL server's disks are its operator's to encrypt.
+//
+// It must never look into a resource, decide who may see one, or put a value of one into an error:
+// errors name types, parameters and positions only.
+package store

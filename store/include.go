@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"salus/fhir/search"
+)
+
+// include follows _include and _revinclude from the matches, and with :iterate from what they
+// brought. It brings nothing that the scopes do not show.
+func (b *builder) include(ctx context.Context, q *search.Query, matches []found) (all []found, err error) {
+	if len(q.Include)+len(q.RevInclude) == 0 {
+		return nil, nil
+	}
+	have := map[int64]bool{}
+	for i := range matches {
+		have[matches[i].rid] = true
+	}
+	from, first := matches, true
+	for len(from) > 0 && len(all) < maxIncluded {
+		var fresh []found
+		take := func(l []found, err error) error {
+			for i := range l {
+				if !have[l[i].rid] && len(all)+len(fresh) < maxIncluded {
+					have[l[i].rid] = true
+					fresh = append(fresh, l[i])
+				}
+			}
+			return err
+		}
+		for i := range q.Include {
+			if x := &q.Include[i]; first || x.Iterate {
+				if err := take(b.forward(ctx, x, from)); err != nil {
+					return nil, err
+				}
+			}
+		}
+		for i := range q.RevInclude {
+			if x := &q.RevInclude[i]; first || x.Iterate {
+				if err := take(b.backward(ctx, x, from)); err != nil {
+					return nil, err
+				}
+			}
+		}
+		all = append(all, fresh...)
+		from, first = fresh, false
+	}
+	return all, nil
+}
+
+// forward reads what resources refer to.
+func (b *builder) forward(ctx context.Context, x *search.Include, from []found) ([]found, error) {
+	var keys []any
+	asked := map[string]bool{}
+	for i := range from {
+		if x.Source != "*" && x.Source != from[i].Type {
+			continue
+		}
+		wanted := int64(-1) // every reference
+		if x.Param != nil {
+			id, ok := b.src.number(from[i].Type + "." + search.IndexName(x.Param.Code, search.Plain, 0))
+			if !ok {
+				continue
+			}
+			wanted = id
+		}
+		rows, err := decodeRows(from[i].entries)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if r.Table != refTable || wanted >= 0 && r.Param != wanted || asked[r.A] {
+				continue
+			}
+			if typ, _, ok := strings.Cut(r.A, "/"); !ok || x.Target != "" && typ != x.Target {
+				continue
+			}
+			asked[r.A] = true
+			keys = append(keys, r.A)
+		}
+	}
+	var out []found
+	for len(keys) > 0 {
+		n := min(len(keys), 200)
+		part := keys[:n]
+		keys = keys[n:]
+		// Type and id apart, so that the index over both finds them.
+		var ors []sqlText
+		for _, k := range part {
+			typ, id, _ := strings.Cut(k.(string), "/") //nolint:forcetypeassert // put there above
+			ors = append(ors, text("r.type = ? AND r.id = ?", typ, id))
+		}
+		w := join([]sqlText{b.seen("r", nil), join(ors, " OR ")}, " AND ")
+		l, err := b.list(ctx, true, "SELECT "+columns+", r.entries FROM resource r WHERE "+w.s+" ORDER BY r.rid", w.args...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l...)
+	}
+	return out, nil
+}
+
+// backward reads what refers to resources.
+func (b *builder) backward(ctx context.Context, x *search.Include, from []found) ([]found, error) {
+	var targets []any
+	for i := range from {
+		if x.Target == "" || x.Target == from[i].Type {
+			targets = append(targets, from[i].Type+"/"+from[i].ID)
+		}
+	}
+	if len(targets) == 0 || x.Source == "*" || x.Param == nil {
+		return nil, nil // _revinclude names a parameter: everything that refers here has no bound
+	}
+	id, ok := b.src.number(x.Source + "." + search.IndexName(x.Param.Code, search.Plain, 0))
+	if !ok {
+		return nil, nil
+	}
+	var out []found
+	for len(targets) > 0 && len(out) <= maxIncluded {
+		n := min(len(targets), 200)
+		w := b.seen("r", []string{x.Source})
+		args := append(append([]any{id}, targets[:n]...), w.args...)
+		targets = targets[n:]
+		l, err := b.list(ctx, true, "SELECT "+columns+`, r.entries FROM resource r WHERE r.rid IN
+			(SELECT rid FROM idx_ref WHERE p = ? AND target IN (`+marks(n)+")) AND "+w.s+" ORDER BY r.rid LIMIT ?", append(args, maxIncluded+1)...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l...)
+	}
+	return out, nil
+}

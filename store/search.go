@@ -1,0 +1,264 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"salus/fhir/search"
+)
+
+// A Search asks for the resources that satisfy a query among those of some scopes.
+type Search struct {
+	Query  *search.Query
+	Scopes []Scope
+	// Owner restricts matches to one compartment, as puts named it; "" does not.
+	Owner string
+	// Count is how many matches a page has where the query does not say.
+	Count int
+}
+
+// A Page is a part of the matches.
+type Page struct {
+	Matches  []Version
+	Included []Version // by _include and _revinclude, each once, none that is among the matches
+	Total    int64     // matches on all pages; -1 where the query does not want it counted
+	Next     string    // the cursor of the next page; "" on the last
+}
+
+// maxIncluded bounds what one page brings besides its matches.
+const maxIncluded = 1000
+
+// Search answers a query. Matches come in the order that the query asks for, and otherwise in that
+// in which resources were first written, which no later write changes: pages neither repeat nor
+// leave out what was there when the search began. Errors: ErrCursor.
+func (s *Store) Search(ctx context.Context, q Search) (*Page, error) {
+	return s.reader().search(ctx, s.cursors, q)
+}
+
+// Search is Store.Search within the write: a conditional create looks before it leaps.
+func (t *Tx) Search(q Search) (*Page, error) {
+	p, err := t.reader().search(context.Background(), t.w.cursors, q)
+	if err != nil && !errors.Is(err, ErrCursor) {
+		return nil, t.fail(err)
+	}
+	return p, err
+}
+
+func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, error) {
+	b := &builder{reader: r, scopes: q.Scopes}
+	where := []sqlText{b.seen("r", q.Query.Types)}
+	if q.Owner != "" {
+		where = append(where, text("r.owner = ?", q.Owner))
+	}
+	for i := range q.Query.Where {
+		c, err := b.clause("r", q.Query.Types, &q.Query.Where[i])
+		if err != nil {
+			return nil, err
+		}
+		where = append(where, c)
+	}
+	all := join(where, " AND ")
+	p := &Page{Total: -1}
+	if q.Query.Total == search.TotalAccurate || q.Query.Total == search.TotalEstimate || q.Query.Summary == search.SummaryCount || q.Query.Count == 0 {
+		rows, err := r.src.rows(ctx, "SELECT COUNT(*) FROM resource r WHERE "+all.s, all.args...)
+		if err != nil {
+			return nil, fmt.Errorf("store: search: %w", err)
+		}
+		if err := one(rows, &p.Total); err != nil {
+			return nil, fmt.Errorf("store: search: %w", err)
+		}
+		if q.Query.Summary == search.SummaryCount || q.Query.Count == 0 {
+			return p, nil
+		}
+	}
+	matches, err := b.page(ctx, cursors, &q, all, p)
+	if err != nil {
+		return nil, err
+	}
+	for i := range matches {
+		p.Matches = append(p.Matches, matches[i].Version)
+	}
+	included, err := b.include(ctx, q.Query, matches)
+	if err != nil {
+		return nil, err
+	}
+	for i := range included {
+		p.Included = append(p.Included, included[i].Version)
+	}
+	return p, nil
+}
+
+// page reads one page and says where the next begins.
+func (b *builder) page(ctx context.Context, cursors *cursors, q *Search, where sqlText, p *Page) ([]found, error) {
+	count := q.Query.Count
+	if count < 0 {
+		count = q.Count
+	}
+	keys, joins := b.order(q.Query)
+	var after sqlText
+	if q.Query.Cursor != "" {
+		at, err := cursors.open(q.Query.Cursor, where, keys)
+		if err != nil {
+			return nil, err
+		}
+		after = beyond(keys, at)
+	}
+	stmt := "SELECT " + columns + ", r.entries"
+	var args []any
+	var order []string
+	for _, k := range keys {
+		stmt += ", " + k.column
+		order = append(order, k.column+k.direction())
+	}
+	stmt += " FROM resource r"
+	for _, j := range joins {
+		stmt, args = stmt+j.s, append(args, j.args...)
+	}
+	stmt, args = stmt+" WHERE "+where.s, append(args, where.args...)
+	if after.s != "" {
+		stmt, args = stmt+" AND ("+after.s+")", append(args, after.args...)
+	}
+	stmt += " ORDER BY " + strings.Join(append(order, "r.rid"), ", ") + " LIMIT ?"
+	matches, last, err := b.sorted(ctx, len(keys), count, stmt, append(args, count+1)...)
+	if err != nil {
+		return nil, err
+	}
+	if len(matches) > count {
+		matches = matches[:count]
+		if p.Next, err = cursors.seal(where, keys, last); err != nil {
+			return nil, err
+		}
+	}
+	return matches, nil
+}
+
+// A sortKey is a column to sort by. What has no value for it comes last.
+type sortKey struct {
+	column     string
+	descending bool
+	text       bool
+}
+
+func (k sortKey) direction() string {
+	if k.descending {
+		return " DESC"
+	}
+	return " ASC"
+}
+
+// order is what a query sorts by: columns, and the tables they are in.
+func (b *builder) order(q *search.Query) (keys []sortKey, joins []sqlText) {
+	for _, o := range q.Sort {
+		k := sortKey{descending: o.Descending}
+		switch o.Param.Code {
+		case "_lastUpdated":
+			k.column = "r.updated"
+		case "_id":
+			k.column, k.text = "r.id", true
+		default:
+			k.column, k.text = b.sortBy(q.Types, o, &joins)
+		}
+		keys = append(keys, k)
+	}
+	return keys, joins
+}
+
+// sortBy joins a parameter's values and returns the column to sort by.
+func (b *builder) sortBy(types []string, o search.Order, joins *[]sqlText) (column string, isText bool) {
+	ids := b.params(types, search.IndexName(o.Param.Code, search.Plain, 0))
+	a := b.alias()
+	table := tableOf(o.Param.Kind, search.Plain)
+	isText = table != "idx_span" && table != "idx_quantity"
+	column, none, best := ".low", "9e307", "MIN"
+	switch {
+	case isText && o.Descending:
+		column, none, best = ".last", "''", "MAX"
+	case isText:
+		column, none = ".first", "'\U0010FFFF'"
+	case o.Descending:
+		column, none = ".high", "-9e307"
+	}
+	in := " IN (" + marks(len(ids)) + ")"
+	if table == "idx_token" || table == "idx_ref" {
+		// Rarely sorted by, and not in idx_sort.
+		from := map[string]string{"idx_token": "code", "idx_ref": "target"}[table]
+		*joins = append(*joins, text(" LEFT JOIN (SELECT rid, "+best+"("+from+") AS "+column[1:]+" FROM "+table+
+			" WHERE p"+in+" AND "+from+" <> '' GROUP BY rid) "+a+" ON "+a+".rid = r.rid", ids...))
+	} else {
+		*joins = append(*joins, text(" LEFT JOIN idx_sort "+a+" ON "+a+".rid = r.rid AND "+a+".p"+in, ids...))
+	}
+	return "COALESCE(" + a + column + ", " + none + ")", isText
+}
+
+// A position is where a page ended: the keys of its last match, and its row number.
+type position struct {
+	Query  [16]byte  `cbor:"1,keyasint"`
+	Texts  []string  `cbor:"2,keyasint"` // one for each key; "" for a number
+	Floats []float64 `cbor:"3,keyasint"` // one for each key; 0 for a text
+	RID    int64     `cbor:"4,keyasint"`
+}
+
+// beyond holds for what comes after a position.
+func beyond(keys []sortKey, at position) sqlText {
+	var ors []sqlText
+	var equal []sqlText
+	for i, k := range keys {
+		var v any = at.Floats[i]
+		if k.text {
+			v = at.Texts[i]
+		} else if k.column == "r.updated" {
+			v = int64(at.Floats[i])
+		}
+		op := " > ?"
+		if k.descending {
+			op = " < ?"
+		}
+		ors = append(ors, join(append(append([]sqlText{}, equal...), text(k.column+op, v)), " AND "))
+		equal = append(equal, text(k.column+" = ?", v))
+	}
+	return join(append(ors, join(append(equal, text("r.rid > ?", at.RID)), " AND ")), " OR ")
+}
+
+// sorted reads matches with their sort keys, and where the page ends.
+func (b *builder) sorted(ctx context.Context, keys, count int, q string, args ...any) (list []found, last position, err error) {
+	rows, err := b.src.rows(ctx, q, args...)
+	if err != nil {
+		return nil, last, fmt.Errorf("store: search: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	values := make([]any, keys)
+	for rows.Next() {
+		var f found
+		to := f.columns()
+		for i := range values {
+			to = append(to, &values[i])
+		}
+		if err := rows.Scan(to...); err != nil {
+			return nil, last, fmt.Errorf("store: search: %w", err)
+		}
+		list = append(list, f.finish())
+		if len(list) == count {
+			last = position{RID: f.rid, Texts: make([]string, keys), Floats: make([]float64, keys)}
+			for i, v := range values {
+				last.keep(i, v)
+			}
+		}
+	}
+	return list, last, rows.Err()
+}
+
+// keep takes a sort key over as either database gives it.
+func (p *position) keep(i int, v any) {
+	switch v := v.(type) {
+	case string:
+		p.Texts[i] = v
+	case []byte:
+		p.Texts[i] = string(v)
+	case int64:
+		p.Floats[i] = float64(v)
+	case float64:
+		p.Floats[i] = v
+	}
+}
