@@ -4,26 +4,20 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"salus/client"
 	"salus/gateway"
 	"salus/internal/devnet"
+	"salus/internal/devnet/process"
 	"salus/ledger/module/identity"
 	"salus/record"
 )
@@ -36,9 +30,8 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	binary = filepath.Join(dir, "salus")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", binary, "salus/cmd/salus").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "%s\n%v\n", out, err)
+	if binary, err = process.Build(context.Background(), dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()
@@ -51,72 +44,55 @@ func TestMain(m *testing.M) {
 // patience is the deadline of every condition.
 const patience = 60 * time.Second
 
-// network is a directory of homes and the processes that run from them.
+// network is a network of processes in a test: what fails there, fails the test.
 type network struct {
-	t     *testing.T
-	dir   string
-	port  int
-	procs map[string]*process
-}
-
-// process is one `salus node start`.
-type process struct {
-	cmd  *exec.Cmd
-	log  *bytes.Buffer
-	done chan error
+	*process.Network
+	t *testing.T
 }
 
 // newNetwork writes four homes with `salus devnet init`; params are genesis parameters in JSON.
 func newNetwork(t *testing.T, params string) *network {
 	t.Helper()
-	n := &network{t: t, dir: filepath.Join(t.TempDir(), "net"), port: freePorts(t), procs: map[string]*process{}}
-	file := filepath.Join(t.TempDir(), "params.json")
-	if err := os.WriteFile(file, []byte(params), 0o600); err != nil {
+	const size, first, last = 60, 10000, 19960 // below the ports that the kernel hands out
+	port, err := process.FreePorts(first, last, size, os.Getpid()*7+int(blocks.Add(1)))
+	if err != nil {
 		t.Fatal(err)
 	}
-	n.run("", 0, "devnet", "init", "--dir", n.dir, "--port", strconv.Itoa(n.port), "--params", file)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	p, err := process.Init(ctx, binary, filepath.Join(t.TempDir(), "net"), port, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &network{p, t}
 	t.Cleanup(func() {
-		for org, p := range n.procs {
-			_ = p.cmd.Process.Kill() // gone already when all went well
-			<-p.done
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+		for _, o := range devnet.Orgs() {
 			if t.Failed() {
-				t.Logf("log of %s:\n%s", org, tail(p.log.String()))
+				t.Logf("log of %s:\n%s", o.Name, process.Tail(n.Log(o.Name)))
 			}
 		}
 	})
 	return n
 }
 
-func tail(s string) string {
-	const most = 6000
-	if len(s) > most {
-		return "..." + s[len(s)-most:]
-	}
-	return s
-}
-
-func (n *network) home(org string) string { return filepath.Join(n.dir, org) }
+func (n *network) home(org string) string { return n.Home(org) }
 
 // run runs the binary to its end and wants that exit code; it returns standard output.
 func (n *network) run(org string, want int, args ...string) string {
 	n.t.Helper()
-	if org != "" {
-		args = append([]string{"--home", n.home(org)}, args...)
-	}
-	var out, errs bytes.Buffer
 	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	r, err := n.CLI(ctx, org, args...)
+	if err != nil {
 		n.t.Fatal(err)
 	}
-	if got := cmd.ProcessState.ExitCode(); got != want {
-		n.t.Fatalf("salus %s: got exit code %d, want %d\n%s%s", strings.Join(args, " "), got, want, &out, &errs)
+	if r.Code != want {
+		n.t.Fatalf("salus %s: got exit code %d, want %d\n%s%s", strings.Join(args, " "), r.Code, want, r.Out, r.Err)
 	}
-	return out.String()
+	return r.Out
 }
 
 // runJSON runs the binary with -o json and decodes what it prints.
@@ -127,58 +103,34 @@ func (n *network) runJSON(org string, out any, args ...string) {
 	}
 }
 
-// start starts organisations as processes of their own.
-func (n *network) start(orgs ...string) {
-	n.t.Helper()
-	for _, org := range orgs {
-		p := &process{cmd: exec.Command(binary, "--home", n.home(org), "node", "start"), log: &bytes.Buffer{}, done: make(chan error, 1)}
-		p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-		if err := p.cmd.Start(); err != nil {
-			n.t.Fatal(err)
-		}
-		go func() { p.done <- p.cmd.Wait() }()
-		n.procs[org] = p
-	}
-}
-
-// ready waits until organisations take part in consensus.
-func (n *network) ready(orgs ...string) {
+// each does something to organisations, one after the other.
+func (n *network) each(orgs []string, do func(context.Context, string) error) {
 	n.t.Helper()
 	for _, org := range orgs {
 		ctx, cancel := context.WithTimeout(n.t.Context(), patience)
-		if err := n.api(org).Ping(ctx); err != nil {
-			n.t.Fatalf("%s does not become ready: %v\n%s", org, err, tail(n.procs[org].log.String()))
+		if err := do(ctx, org); err != nil {
+			n.t.Fatalf("%v\n%s", err, process.Tail(n.Log(org)))
 		}
 		cancel()
 	}
 }
 
-// alive waits until an organisation's gateway answers at all.
-func (n *network) alive(org string) {
+// start starts organisations as processes of their own.
+func (n *network) start(orgs ...string) {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for n.api(org).JSON(ctx, http.MethodGet, "/healthz", nil, nil) != nil {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			n.t.Fatalf("%s does not answer\n%s", org, tail(n.procs[org].log.String()))
-		}
-	}
+	n.each(orgs, func(_ context.Context, org string) error { return n.Start(org) })
 }
+
+// ready waits until organisations take part in consensus.
+func (n *network) ready(orgs ...string) { n.t.Helper(); n.each(orgs, n.Ready) }
+
+// alive waits until an organisation's gateway answers at all.
+func (n *network) alive(org string) { n.t.Helper(); n.each([]string{org}, n.Alive) }
 
 // kill ends processes as a power cut would.
 func (n *network) kill(orgs ...string) {
 	n.t.Helper()
-	for _, org := range orgs {
-		if err := n.procs[org].cmd.Process.Kill(); err != nil {
-			n.t.Fatal(err)
-		}
-		<-n.procs[org].done
-		delete(n.procs, org)
-	}
+	n.each(orgs, func(_ context.Context, org string) error { return n.Kill(org) })
 }
 
 // stopTime is what a Ctrl-C may take.
@@ -188,26 +140,10 @@ const stopTime = 10 * time.Second
 func (n *network) interrupt(orgs ...string) {
 	n.t.Helper()
 	start := time.Now()
-	for _, org := range orgs {
-		if err := n.procs[org].cmd.Process.Signal(syscall.SIGINT); err != nil {
-			n.t.Fatal(err)
-		}
-	}
-	late := time.NewTimer(2 * stopTime)
-	defer late.Stop()
-	for _, org := range orgs {
-		p := n.procs[org]
-		select {
-		case err := <-p.done:
-			if err != nil {
-				n.t.Errorf("%s after Ctrl-C: %v\n%s", org, err, tail(p.log.String()))
-			}
-		case <-late.C:
-			_ = p.cmd.Process.Signal(syscall.SIGQUIT)
-			<-p.done
-			n.t.Fatalf("%s does not stop\n%s", org, tail(p.log.String()))
-		}
-		delete(n.procs, org)
+	ctx, cancel := context.WithTimeout(n.t.Context(), 2*stopTime)
+	defer cancel()
+	if err := n.Interrupt(ctx, orgs...); err != nil {
+		n.t.Fatal(err)
 	}
 	if took := time.Since(start); took > stopTime {
 		n.t.Errorf("Ctrl-C took %s, want at most %s", took, stopTime)
@@ -216,7 +152,7 @@ func (n *network) interrupt(orgs ...string) {
 
 func (n *network) api(org string) *client.API {
 	n.t.Helper()
-	api, err := devnet.API(n.home(org))
+	api, err := n.API(org)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -327,62 +263,17 @@ func (n *network) allActive(org, patient string) int {
 
 func (n *network) write(name string, b []byte) string {
 	n.t.Helper()
-	path := filepath.Join(n.dir, name)
+	path := filepath.Join(n.Dir, name)
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		n.t.Fatal(err)
 	}
 	return path
 }
 
-// blocks hands out the blocks of ports; each is tried before it is used.
+// blocks counts the networks of this process, for their ports.
 var blocks atomic.Int64
-
-func freePorts(t *testing.T) int {
-	t.Helper()
-	const size, first, last = 60, 10000, 19960 // below the ports that the kernel hands out
-	for range (last - first) / size {
-		port := first + (os.Getpid()*7+int(blocks.Add(1)))*size%(last-first)
-		if free(port, size) {
-			return port
-		}
-	}
-	t.Fatal("no free block of ports")
-	return 0
-}
-
-func free(port, size int) bool {
-	for i := range size {
-		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
-		if err != nil || ln.Close() != nil {
-			return false
-		}
-	}
-	return true
-}
 
 // rpc asks CometBFT's RPC of the i-th sample organisation.
 func (n *network) rpc(i int, path string, out any) error {
-	url := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(n.port+10*i+1)) + path
-	req, err := http.NewRequestWithContext(n.t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	r, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer r.Body.Close()
-	var reply struct {
-		Result json.RawMessage `json:"result"`
-		Error  *struct {
-			Data string `json:"data"`
-		} `json:"error"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&reply); err != nil {
-		return err
-	}
-	if reply.Error != nil {
-		return errors.New(reply.Error.Data)
-	}
-	return json.Unmarshal(reply.Result, out)
+	return n.RPC(n.t.Context(), i, path, out)
 }

@@ -29,7 +29,7 @@ func TestFifthMemberJoinsByStateSync(t *testing.T) {
 	n.enlist()
 	var imported []gateway.ImportReport
 	n.runJSON("hospital", &imported, "record", "import", n.write("her.json", sample.Bundle(5, 40)))
-	patient, wallet := imported[0].Patients[0].String(), filepath.Join(n.dir, "her.wallet")
+	patient, wallet := imported[0].Patients[0].String(), filepath.Join(n.Dir, "her.wallet")
 	n.run("hospital", 0, "identity", "claim", patient, "--wallet", wallet)
 
 	t.Log("blocks older than the retention go, receipts stay")
@@ -41,7 +41,7 @@ func TestFifthMemberJoinsByStateSync(t *testing.T) {
 	})
 	genesis := filepath.Join(n.home("clinic"), "genesis.json")
 	for i, args := range [][]string{{patient}, {"--entry", "0"}} {
-		file := filepath.Join(n.dir, fmt.Sprint("receipt-", i))
+		file := filepath.Join(n.Dir, fmt.Sprint("receipt-", i))
 		n.run("hospital", 0, append([]string{"audit", "receipt", "--out", file}, args...)...)
 		n.run("", 0, "verify", file, "--genesis", genesis)
 	}
@@ -50,7 +50,7 @@ func TestFifthMemberJoinsByStateSync(t *testing.T) {
 	}
 
 	t.Log("application, votes, admission")
-	port := n.port + 50
+	port := n.Port + 50
 	n.run("lab", 0, "node", "init", "lab", "--title", "Sample Laboratory", "--class", "lab", "--genesis", genesis,
 		"--listen", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--peers", n.peers(t))
 	n.run("lab", 2, "node", "init", "lab", "--title", "Sample Laboratory", "--class", "lab", "--genesis", genesis)
@@ -84,7 +84,7 @@ func TestFifthMemberJoinsByStateSync(t *testing.T) {
 	}
 
 	t.Log("the new node answers with proofs, writes and takes part")
-	file := filepath.Join(n.dir, "lab.receipt")
+	file := filepath.Join(n.Dir, "lab.receipt")
 	n.run("lab", 0, "audit", "receipt", patient, "--out", file)
 	n.run("", 0, "verify", file, "--genesis", genesis)
 	n.run("lab", 0, "audit", "receipt", "--entry", "0", "--out", file)
@@ -167,7 +167,7 @@ func (n *network) trust(t *testing.T, org string) {
 			t.Fatal("two members name different headers")
 		}
 		c.Ledger.StateSync.TrustHash = hash
-		c.Ledger.StateSync.Servers = append(c.Ledger.StateSync.Servers, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(n.port+10*i+1)))
+		c.Ledger.StateSync.Servers = append(c.Ledger.StateSync.Servers, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(n.Port+10*i+1)))
 	}
 	c.Ledger.StateSync.Enable, c.Ledger.StateSync.TrustHeight = true, height
 	if err := c.Save(); err != nil {

@@ -28,7 +28,7 @@ func TestFourProcessesKeepWhatTheyAcknowledged(t *testing.T) {
 	// Import, claim, grant, read, revoke.
 	var imported []gateway.ImportReport
 	n.runJSON("hospital", &imported, "record", "import", n.write("her.json", sample.Bundle(1, 60)))
-	patient, wallet := imported[0].Patients[0].String(), filepath.Join(n.dir, "her.wallet")
+	patient, wallet := imported[0].Patients[0].String(), filepath.Join(n.Dir, "her.wallet")
 	if imported[0].Records != 60 || !imported[0].Active {
 		t.Fatalf("got %+v, want 60 active records", imported[0])
 	}
@@ -100,7 +100,7 @@ func TestFourProcessesKeepWhatTheyAcknowledged(t *testing.T) {
 	if !log.Complete || len(log.Entries) < 8 {
 		t.Errorf("got %d entries of the access log, want all of both runs", len(log.Entries))
 	}
-	receipt := filepath.Join(n.dir, "log.receipt")
+	receipt := filepath.Join(n.Dir, "log.receipt")
 	n.run("clinic", 0, "audit", "receipt", patient, "--out", receipt)
 	n.run("", 0, "verify", receipt, "--genesis", filepath.Join(n.home("insurer"), "genesis.json"))
 
