@@ -60,6 +60,7 @@ var engine = []string{
 	"ledger", "ledger/ledgertest", "node", "client", "receipt", "internal/cometdb",
 	"internal/devnet", // writes the genesis and validator key files
 	"test/perf",       // measures against CometBFT's own application
+	"test/sim",        // calls the application in CometBFT's place
 }
 
 // pure rooms are functions of their input: they cannot see the outside world.
