@@ -82,12 +82,15 @@ func measureOffered(ctx context.Context, b *bench) ([]Result, error) {
 		return nil, err
 	}
 	var got, p50, p95, single []float64
-	var c cost
+	var c, idle cost
 	err = b.onChain(ctx, l.homes, openSalus, func(ch *chain) error {
 		if err := l.send(ch, 0, warm); err != nil {
 			return err
 		}
 		if c, err = b.spent("offered-alone", func() error { single, err = l.oneByOne(ch, warm, warm+alone); return err }); err != nil {
+			return err
+		}
+		if idle, err = b.spent("offered-idle", func() error { return sleepUntil(ctx, time.Now().Add(pick(b, 4*time.Second, time.Second))) }); err != nil {
 			return err
 		}
 		at := warm + alone
@@ -109,6 +112,7 @@ func measureOffered(ctx context.Context, b *bench) ([]Result, error) {
 	return []Result{
 		newResult("offered.alone.p50", "ms", "value <= 60", []float64{median(single)}, nil).about("one anchor.put at a time on four validators: median time from a mempool to the first validator's commit", ""),
 		newResult("offered.alone.cpu", "ms/block", "value <= 20", []float64{c.each(len(single)) / 1000}, nil).about("CPU time of all four validators for a block with one transaction", ""),
+		newResult("offered.idle.cpu", "cores", "value <= 0.5", []float64{idle.cpu.Seconds() / idle.wall.Seconds()}, nil).about("CPU time of all four validators, in seconds per second, while there is nothing to do", ""),
 		newResult("offered.50.p50", "ms", "value <= 80", []float64{p50[0]}, nil).about("anchor.put on four validators, 50 offered per second: median time from the first validator's mempool to its commit", ""),
 		newResult("offered.1000.p95", "ms", "value <= 250", []float64{p95[slices.Index(rates, 1000)]}, nil).about("the same with 1,000 offered per second, 95th percentile", ""),
 	}, nil

@@ -221,7 +221,7 @@ func (g *growth) proofs(b *bench, s *seed, n int) error {
 			return err
 		}
 		g.add("prove.row", n, r)
-		r, err = perSecond(func(int) error { _, err := v.ProveEntry(rand.Uint64N(v.Size())); return err })
+		r, err = perSecond(func(int) error { _, err := v.ProveEntry(rand.Uint64N(v.Size())); return err }) //nolint:gosec // a sample
 		if err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ const samples = 4000
 func sampleHeaders(v *state.View) ([]tx.Hash, error) {
 	var out []tx.Hash
 	for range 10 * samples {
-		raw, ok := v.Entry(rand.Uint64N(v.Size()))
+		raw, ok := v.Entry(rand.Uint64N(v.Size())) //nolint:gosec // a sample
 		if !ok {
 			return nil, errors.New("perf: the log has a hole")
 		}

@@ -140,7 +140,7 @@ func (b *bench) measureAll(ctx context.Context, rep *Report, todo []measurement,
 		p := b.measure(ctx, m)
 		rep.put(p)
 		if p.Error != "" {
-			failed = append(failed, fmt.Errorf("%s: %s", p.Name, p.Error)) //nolint:err113 // told already
+			failed = append(failed, fmt.Errorf("%s: %s", p.Name, p.Error))
 		}
 		missed = missed || slices.ContainsFunc(p.Results, func(r Told) bool { return !r.OK })
 		if ctx.Err() != nil {

@@ -29,7 +29,7 @@ func see(what, stack string) lens { return lens{what, regexp.MustCompile(stack)}
 
 // lenses by the first part of a profile's name.
 var lenses = map[string][]lens{
-	"ledger": ledgerLenses, "kvstore": ledgerLenses, "signed": ledgerLenses, "growth": ledgerLenses, "decisions": ledgerLenses,
+	"ledger": ledgerLenses, "kvstore": ledgerLenses, "signed": ledgerLenses, "growth": ledgerLenses, "decisions": ledgerLenses, "offered": ledgerLenses,
 	"import": roomLenses, "writes": roomLenses, "readers": roomLenses,
 }
 
@@ -47,6 +47,8 @@ var ledgerLenses = []lens{
 	see("flushes and compactions of the store", `^github\.com/cockroachdb/pebble\.\(\*DB\)\.(flush1|compact1|runCompaction)`),
 	see("connections between validators (encryption, framing)", `^github\.com/cometbft/cometbft/p2p/conn\.\(\*SecretConnection\)|^github\.com/cometbft/cometbft/p2p/conn\.\(\*Channel\)`),
 	see("votes and commits (signatures of validators)", `^github\.com/cometbft/cometbft/crypto/ed25519\.`),
+	see("consensus gossip (loops that look for news every 2 ms)", `^github\.com/cometbft/cometbft/consensus\.\(\*Reactor\)\.(gossip|query)`),
+	see("waking and putting to sleep (the scheduler, timers)", `^runtime\.(schedule|findRunnable|park_m|goschedImpl|checkTimers)`),
 	see("garbage collection", `^runtime\.gcBgMarkWorker$|^runtime\.gcAssistAlloc$|^runtime\.bgsweep$`),
 	see("system calls", `^(internal/runtime/)?syscall\.(Raw)?Syscall|^internal/runtime/syscall`),
 }
@@ -60,6 +62,8 @@ var roomLenses = []lens{
 	see("FHIR: parsing, labels", `^salus/fhir`),
 	see("TLS and HTTP", `^crypto/tls\.|^net/http\.`),
 	see("Pebble", `^github\.com/cockroachdb/pebble`),
+	see("consensus gossip (loops that look for news every 2 ms)", `^github\.com/cometbft/cometbft/consensus\.\(\*Reactor\)\.(gossip|query)`),
+	see("waking and putting to sleep (the scheduler, timers)", `^runtime\.(schedule|findRunnable|park_m|goschedImpl|checkTimers)`),
 	see("garbage collection", `^runtime\.gcBgMarkWorker$|^runtime\.gcAssistAlloc$|^runtime\.bgsweep$`),
 	see("system calls", `^(internal/runtime/)?syscall\.(Raw)?Syscall|^internal/runtime/syscall`),
 }
