@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,11 +45,11 @@ func (b *bench) curve(c Curve) {
 	b.curves = append(b.curves, c)
 	b.log("   %s: %s over %s", c.Name, c.Y, c.X)
 	for _, s := range c.Series {
-		line := fmt.Sprintf("     %-24s", s.Name)
+		var line strings.Builder
 		for _, p := range s.Points {
-			line += fmt.Sprintf(" %s:%s", number(p.X), number(p.Y))
+			fmt.Fprintf(&line, " %s:%s", number(p.X), number(p.Y))
 		}
-		b.log("%s", line)
+		b.log("     %-24s%s", s.Name, &line)
 	}
 }
 

@@ -53,13 +53,13 @@ func (w *world) cpu() time.Duration {
 	// proc(5): after the name in parentheses, user and system time are fields 14 and 15 of the
 	// line, in ticks of which the kernel's interface has 100 a second.
 	_, rest, _ := strings.Cut(string(raw), ") ")
-	var ticks time.Duration
+	ticks := 0
 	for i, f := range strings.Fields(rest) {
 		if n, err := strconv.Atoi(f); err == nil && (i == 11 || i == 12) {
-			ticks += time.Duration(n)
+			ticks += n
 		}
 	}
-	return ticks * (time.Second / 100)
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
 // startProfile begins a CPU profile of that name. Of several runs the last one is kept.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -136,11 +137,8 @@ func sharesOf(ts []trace, ls []lens) []Share {
 	for _, t := range ts {
 		total += t.took
 		for i, l := range ls {
-			for _, f := range t.stack {
-				if l.stack.MatchString(f) {
-					sums[i] += t.took
-					break
-				}
+			if slices.ContainsFunc(t.stack, l.stack.MatchString) {
+				sums[i] += t.took
 			}
 		}
 	}

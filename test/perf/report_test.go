@@ -12,12 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func ptr(x float64) *float64 { return &x }
-
 func TestHistoryComparesTheFirstRunWithThisOne(t *testing.T) {
 	h := history{
-		{"a", "2026-01-02", "abc1234", 10, "ms", ptr(2), "before"},
-		{"a", "2026-02-02", "def1234", 7, "ms", ptr(1.5), "between"},
+		{"a", "2026-01-02", "abc1234", 10, "ms", new(2.0), "before"},
+		{"a", "2026-02-02", "def1234", 7, "ms", new(1.5), "between"},
 		{"gone", "2026-01-02", "abc1234", 1, "ms", nil, "before"},
 		{"b", "2026-01-02", "abc1234", 1, "s", nil, "before"},
 	}
