@@ -12,9 +12,14 @@ import (
 // again in a block, members, principals, the committee, is far less.
 const maxShared = 4096
 
+// maxMemo is how many rows a store keeps decoded across versions: what decisions
+// about the patients of the last minutes read.
+const maxMemo = 1 << 14
+
 // A sharer shows rows that are decoded once for all who read them.
 type sharer interface {
 	share(key []byte, decode func([]byte) any) (row any, ok bool)
+	memory() *memo
 }
 
 // shared are decoded rows of one version, which never changes. They belong to
@@ -47,6 +52,59 @@ func (t Table[V]) Shared(r Reader, id []byte) (v V, ok bool) {
 		panic("state: internal error: two tables of one key in table " + t.Name)
 	}
 	return v, true
+}
+
+// SharedScan is Scan for tables that are read far more often than written: a row
+// is decoded again only when its bytes have changed. Slices in it belong to all
+// readers and must not be written to.
+func (t Table[V]) SharedScan(r Reader, prefix []byte, fn func(id []byte, v V) (more bool)) {
+	s, can := r.(sharer)
+	if !can {
+		t.Scan(r, prefix, fn)
+		return
+	}
+	m := s.memory()
+	r.Scan(t.Key(prefix), func(key, value []byte) bool {
+		v, is := m.row(key, value, func(b []byte) any { return t.decode(b) }).(V)
+		if !is {
+			panic("state: internal error: two tables of one key in table " + t.Name)
+		}
+		return fn(key[len(t.Prefix):], v)
+	})
+}
+
+// A memo keeps decoded rows with the bytes they were decoded from, so that it
+// needs to know nothing of versions: a row is what its bytes say.
+type memo struct {
+	mu   sync.RWMutex
+	rows map[string]sharedRow
+}
+
+func (m *memo) row(key, value []byte, decode func([]byte) any) any {
+	m.mu.RLock()
+	r, ok := m.rows[string(key)]
+	m.mu.RUnlock()
+	if ok && bytes.Equal(r.bytes, value) {
+		return r.row
+	}
+	r = sharedRow{bytes: bytes.Clone(value)}
+	r.row = decode(r.bytes)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rows == nil || len(m.rows) >= maxMemo {
+		m.rows = map[string]sharedRow{} // what is still needed comes back by itself
+	}
+	m.rows[string(key)] = r
+	return r.row
+}
+
+func (v *View) memory() *memo { return &v.store.memo }
+
+func (c *Cache) memory() *memo {
+	if s, ok := c.base.(sharer); ok {
+		return s.memory()
+	}
+	return &memo{}
 }
 
 // share shows a row that was changed here as nobody else's, and one that was not
@@ -95,7 +153,17 @@ func (v *View) CheckShared() error {
 	s := &v.version.shared
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for key, r := range s.rows {
+	if err := unchanged(s.rows); err != nil {
+		return err
+	}
+	m := &v.store.memo
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return unchanged(m.rows)
+}
+
+func unchanged(rows map[string]sharedRow) error {
+	for key, r := range rows {
 		if r.row == nil {
 			continue
 		}

@@ -66,6 +66,7 @@ func (m Meta) Roots() Roots { return Roots{m.TreeRoot, m.LogRoot, m.LogSize} }
 type Store struct {
 	base *base
 	keep int
+	memo memo
 
 	// Owned by the writer.
 	log    *compact.Range // of the last version

@@ -41,11 +41,11 @@ type Consents struct {
 // Load reads one patient's consents. An unknown patient has none.
 func Load(r state.Reader, patient tx.Account) Consents {
 	c := Consents{Head: HeadOf(r, patient)}
-	grants.Scan(r, patient[:], func(_ []byte, s Standing) bool {
+	grants.SharedScan(r, patient[:], func(_ []byte, s Standing) bool {
 		c.Grants = append(c.Grants, s)
 		return true
 	})
-	proxies.Scan(r, patient[:], func(_ []byte, p StandingProxy) bool {
+	proxies.SharedScan(r, patient[:], func(_ []byte, p StandingProxy) bool {
 		c.Proxies = append(c.Proxies, p)
 		return true
 	})
