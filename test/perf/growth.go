@@ -166,6 +166,9 @@ func (g *growth) measure(ctx context.Context, b *bench, s *seed, p planting, n i
 	if !b.short { // the network needs a minute
 		err = errors.Join(err, g.network(ctx, b, p.network, n))
 	}
+	for _, c := range p.chain.homes { // of the rest CometBFT's reactors may still hold a part
+		err = errors.Join(err, os.RemoveAll(c.Data("ledger")))
+	}
 	return errors.Join(err, os.RemoveAll(p.network))
 }
 
