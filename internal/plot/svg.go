@@ -27,8 +27,8 @@ var palette = [...]string{"#0077c8", "#d55e00", "#009e73", "#c25b9c", "#b58900",
 const style = `<style>
 text{font-family:system-ui,"Segoe UI",Helvetica,Arial,sans-serif;font-size:12px;fill:#24292f}
 .t{font-size:15px;font-weight:600}.e{text-anchor:end}.m{text-anchor:middle}
-.b{fill:#fff}.g{stroke:#d8dee4}.a{stroke:#57606a;fill:none}.k{stroke:#8c959f;stroke-dasharray:1 3}
-@media (prefers-color-scheme:dark){text{fill:#e6edf3}.b{fill:#0d1117}.g{stroke:#30363d}.a{stroke:#8b949e}.k{stroke:#6e7681}}
+.b{fill:#fff}.g{stroke:#d8dee4}.a{stroke:#57606a;fill:none}.k{stroke:#57606a;stroke-dasharray:2 2}
+@media (prefers-color-scheme:dark){text{fill:#e6edf3}.b{fill:#0d1117}.g{stroke:#30363d}.a{stroke:#8b949e}.k{stroke:#8b949e}}
 </style>
 `
 
