@@ -21,7 +21,6 @@ import (
 
 	cmtnode "github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/rpc/client/local"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"salus/client"
@@ -373,6 +372,3 @@ func (m members) ByKey(key ed25519.PublicKey) (tx.Account, bool) {
 	}
 	return tx.Account{}, false
 }
-
-// newRegistry is this node's own: two nodes in one process must not share collectors.
-func newRegistry() *prometheus.Registry { return prometheus.NewRegistry() }
