@@ -29,7 +29,7 @@ const bundleOf = 300
 // then custodians, vaults and record stores are as full as the ledger.
 func measureFilled(ctx context.Context, b *bench) (out []Result, err error) {
 	records := pick(b, 100_000, 3000)
-	before, after := &growth{values: map[string]map[int][]float64{}}, &growth{values: map[string]map[int][]float64{}}
+	before, after := tally{}, tally{}
 	err = apart(ctx, filepath.Join(b.dir, "filled"), func(w *world) error {
 		if err := w.enlist(ctx); err != nil {
 			return err
@@ -49,7 +49,7 @@ func measureFilled(ctx context.Context, b *bench) (out []Result, err error) {
 		return after.filled(ctx, &c, w)
 	})
 	for _, m := range filledWith {
-		if xs, base := after.values[m.name][0], before.values[m.name][0]; len(xs) > 0 && len(base) > 0 {
+		if xs, base := after[m.name], before[m.name]; len(xs) > 0 && len(base) > 0 {
 			out = append(out, newResult("filled."+m.name+"."+sizeName(records), m.unit, m.target, xs, base).about(
 				fmt.Sprintf("%s, after %d records were imported in bundles", m.what, records), "the same network before"))
 		}
@@ -58,7 +58,7 @@ func measureFilled(ctx context.Context, b *bench) (out []Result, err error) {
 }
 
 // filled measures the network as it is.
-func (g *growth) filled(ctx context.Context, b *bench, w *world) error {
+func (t tally) filled(ctx context.Context, b *bench, w *world) error {
 	for i := range pick(b, 3, 1) {
 		n := 0
 		c, err := b.spent("", func() (err error) {
@@ -71,12 +71,12 @@ func (g *growth) filled(ctx context.Context, b *bench, w *world) error {
 		if i == 0 && !b.short {
 			continue // warm-up
 		}
-		g.add("import.bundles", 0, c.rate(n))
-		g.add("import.bundles.cpu", 0, c.each(n))
+		t.add("import.bundles", c.rate(n))
+		t.add("import.bundles.cpu", c.each(n))
 	}
 	rs, err := w.each(ctx, b, measureWrites, measureAccess)
 	for _, r := range rs {
-		g.add(r.Name, 0, r.Value)
+		t.add(r.Name, r.Value)
 	}
 	return err
 }

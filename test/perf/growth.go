@@ -49,9 +49,9 @@ const small = 1000
 // sizes are the numbers of records anchored, each in a batch of its own.
 func sizes(b *bench) []int {
 	if b.short {
-		return []int{small, 10_000}
+		return []int{10_000}
 	}
-	return []int{small, 10_000, 100_000, 1_000_000}
+	return []int{10_000, 100_000, 1_000_000}
 }
 
 // sizeName is how results call a size.
@@ -62,85 +62,83 @@ func sizeName(n int) string {
 	return fmt.Sprintf("%dk", n/1000)
 }
 
-// measureGrowth measures on states of a thousand to a million anchored records, and on the small state
-// again at the end, so that a machine that becomes slower does not look like growth.
+// A tally gathers what was measured, by name.
+type tally map[string][]float64
+
+func (t tally) add(name string, xs ...float64) { t[name] = append(t[name], xs...) }
+
+// A pair is a size and what it is compared with: the small state, measured just before it, so
+// that a machine that becomes slower or busier does not look like growth.
+type pair struct {
+	n            int
+	large, small tally
+}
+
+// measureGrowth measures on states of ten thousand to a million anchored records, each beside
+// the small state.
 func measureGrowth(ctx context.Context, b *bench) ([]Result, error) {
 	s, err := newSeed(ctx, filepath.Join(b.dir, "growth"), 4)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = s.close() }()
-	if err := s.enlist(ctx); err != nil {
+	if err := errors.Join(s.enlist(ctx), s.anchorTo(ctx, small), settle(ctx)); err != nil {
 		return nil, err
 	}
-	if err := s.anchorTo(ctx, small); err != nil {
-		return nil, err
+	proofs := tally{}
+	failed := s.proofs(b, proofs)
+	beside := map[int]planting{}
+	for _, n := range sizes(b) {
+		if beside[n], err = s.plantPair(b, "beside-"+sizeName(n)); err != nil {
+			return nil, err
+		}
 	}
-	again, err := s.plantPair(b, "again")
-	if err != nil {
-		return nil, err
-	}
-	g := &growth{values: map[string]map[int][]float64{}}
-	var failed error
+	var pairs []pair
 	for _, n := range sizes(b) {
 		start := time.Now()
 		err := errors.Join(s.anchorTo(ctx, n), settle(ctx))
 		b.log("   %d records anchored in %s", n, time.Since(start).Round(time.Second/10))
-		var at planting
+		var large planting
 		if err == nil {
-			at, err = s.plantPair(b, sizeName(n))
+			large, err = s.plantPair(b, sizeName(n))
 		}
 		if err != nil {
-			return g.results(b), errors.Join(failed, err)
+			failed = errors.Join(failed, err)
+			break
 		}
-		failed = errors.Join(failed, g.proofs(b, s, n), g.measure(ctx, b, s, at, n))
+		p := pair{n, tally{}, maps.Clone(proofs)}
+		failed = errors.Join(failed, s.proofs(b, p.large),
+			s.measure(ctx, b, beside[n], "beside-"+sizeName(n), p.small), s.measure(ctx, b, large, sizeName(n), p.large))
+		pairs = append(pairs, p)
 	}
-	return g.results(b), errors.Join(failed, g.measure(ctx, b, s, again, small))
+	return growthResults(b, pairs), failed
 }
 
-// growth gathers what was measured, by name and size.
-type growth struct {
-	values map[string]map[int][]float64
-}
-
-func (g *growth) add(name string, n int, xs ...float64) {
-	if g.values[name] == nil {
-		g.values[name] = map[int][]float64{}
-	}
-	g.values[name][n] = append(g.values[name][n], xs...)
-}
-
-// results compares every size with the small state. What was not measured is left out.
-func (g *growth) results(b *bench) []Result {
+// growthResults compares every size with the small state. What was not measured is left out.
+func growthResults(b *bench, pairs []pair) []Result {
+	speed := Curve{Name: "growth-speed", Title: "Speed, as a multiple of that with 1,000 records", X: "records anchored, each a batch of its own", Y: "times", LogX: true}
+	times := speed
+	times.Name, times.Title = "growth-time", "Time and cost, as a multiple of those with 1,000 records"
 	var out []Result
 	for _, m := range growings {
-		base := g.values[m.name][small]
-		for _, n := range sizes(b) {
-			if xs := g.values[m.name][n]; n > small && len(xs) > 0 && len(base) > 0 {
-				out = append(out, newResult("growth."+m.name+"."+sizeName(n), m.unit, m.target, xs, base).about(m.what, "the same on the state of 1,000 records, measured before all others and after"))
+		line := Series{Name: m.name, Points: []Point{{small, 1}}}
+		for _, p := range pairs {
+			xs, base := p.large[m.name], p.small[m.name]
+			if len(xs) == 0 || len(base) == 0 {
+				continue
 			}
+			line.Points = append(line.Points, Point{float64(p.n), median(xs) / median(base)})
+			out = append(out, newResult("growth."+m.name+"."+sizeName(p.n), m.unit, m.target, xs, base).about(m.what, "the same with 1,000 records, just before it; for proofs, at the beginning"))
+		}
+		if m.target == keepsTime {
+			times.Series = append(times.Series, line)
+		} else {
+			speed.Series = append(speed.Series, line)
 		}
 	}
-	b.curve(g.curve(b, "growth-speed", "Speed, as a multiple of that with 1,000 records", "times", func(m growing) bool { return m.target != keepsTime }))
-	b.curve(g.curve(b, "growth-time", "Time and cost, as a multiple of those with 1,000 records", "times", func(m growing) bool { return m.target == keepsTime }))
+	b.curve(speed)
+	b.curve(times)
 	return out
-}
-
-// curve draws everything with a target over the sizes, as a multiple of the small state's.
-func (g *growth) curve(b *bench, name, title, unit string, shows func(growing) bool) Curve {
-	c := Curve{Name: name, Title: title, X: "records anchored, each a batch of its own", Y: unit, LogX: true}
-	for _, m := range growings {
-		s := Series{Name: m.name}
-		for _, n := range sizes(b) {
-			if xs := g.values[m.name][n]; shows(m) && len(xs) > 0 && len(g.values[m.name][small]) > 0 {
-				s.Points = append(s.Points, Point{float64(n), median(xs) / median(g.values[m.name][small])})
-			}
-		}
-		if len(s.Points) > 0 {
-			c.Series = append(c.Series, s)
-		}
-	}
-	return c
 }
 
 // A planting is a seeded state twice: for validators alone, and for the whole network.
@@ -160,11 +158,11 @@ func (s *seed) plantPair(b *bench, name string) (p planting, err error) {
 	return p, err
 }
 
-// measure measures everything on a planted state of n records. What fails takes nothing else along.
-func (g *growth) measure(ctx context.Context, b *bench, s *seed, p planting, n int) error {
-	err := g.validators(ctx, b, s, p, n)
+// measure measures everything on a planted state. What fails takes nothing else along.
+func (s *seed) measure(ctx context.Context, b *bench, p planting, name string, t tally) error {
+	err := s.validators(ctx, b, p, name, t)
 	if !b.short { // the network needs a minute
-		err = errors.Join(err, g.network(ctx, b, p.network, n))
+		err = errors.Join(err, growthNetwork(ctx, b, p.network, t))
 	}
 	for _, c := range p.chain.homes { // of the rest CometBFT's reactors may still hold a part
 		err = errors.Join(err, os.RemoveAll(c.Data("ledger")))
@@ -173,7 +171,7 @@ func (g *growth) measure(ctx context.Context, b *bench, s *seed, p planting, n i
 }
 
 // validators measures what needs no more than consensus and the state machine.
-func (g *growth) validators(ctx context.Context, b *bench, s *seed, p planting, n int) error {
+func (s *seed) validators(ctx context.Context, b *bench, p planting, name string, t tally) error {
 	puts, asks, waits := pick(b, 8000, 4000), pick(b, 4000, 2000), pick(b, 100, 20)
 	return b.onChain(ctx, p.chain.homes, openSalus, func(ch *chain) error {
 		for i := range pick(b, 2, 1) {
@@ -183,32 +181,32 @@ func (g *growth) validators(ctx context.Context, b *bench, s *seed, p planting, 
 			if err != nil {
 				return err
 			}
-			x, err := p.chain.run(ch, b, "growth-put-"+sizeName(n))
+			x, err := p.chain.run(ch, b, "growth-put-"+name)
 			if err != nil {
 				return err
 			}
-			g.add("put", n, x.rate)
-			g.add("put.cpu", n, x.cpu)
+			t.add("put", x.rate)
+			t.add("put.cpu", x.cpu)
 		}
 		if err := p.chain.requests(s.chain, s.people, 10, asks, 1); err != nil {
 			return err
 		}
-		x, err := p.chain.run(ch, b, "growth-decisions-"+sizeName(n))
+		x, err := p.chain.run(ch, b, "growth-decisions-"+name)
 		if err != nil {
 			return err
 		}
-		g.add("decisions", n, x.rate)
+		t.add("decisions", x.rate)
 		if err := p.chain.requests(s.chain, s.people, 10, waits, uint64(asks)); err != nil {
 			return err
 		}
 		took, err := p.chain.oneByOne(ch, 0, len(p.chain.txs[0]))
-		g.add("decisions.wait", n, median(took))
+		t.add("decisions.wait", took...)
 		return err
 	})
 }
 
 // proofs makes proofs of the seed's own state, which is that of every member.
-func (g *growth) proofs(b *bench, s *seed, n int) error {
+func (s *seed) proofs(b *bench, t tally) error {
 	v := s.app.View()
 	defer v.Close()
 	headers, err := sampleHeaders(v)
@@ -223,12 +221,12 @@ func (g *growth) proofs(b *bench, s *seed, n int) error {
 		if err != nil {
 			return err
 		}
-		g.add("prove.row", n, r)
+		t.add("prove.row", r)
 		r, err = perSecond(func(int) error { _, err := v.ProveEntry(rand.Uint64N(v.Size())); return err }) //nolint:gosec // a sample
 		if err != nil {
 			return err
 		}
-		g.add("prove.entry", n, r)
+		t.add("prove.entry", r)
 	}
 	return nil
 }
@@ -257,8 +255,8 @@ func sampleHeaders(v *state.View) ([]tx.Hash, error) {
 	return out, nil
 }
 
-// network measures the four organisations over the planted state, in a process of their own.
-func (g *growth) network(ctx context.Context, b *bench, dir string, n int) error {
+// growthNetwork measures the four organisations over the planted state, in a process of their own.
+func growthNetwork(ctx context.Context, b *bench, dir string, t tally) error {
 	return apart(ctx, dir, func(w *world) error {
 		if err := w.enlist(ctx); err != nil {
 			return err
@@ -267,7 +265,7 @@ func (g *growth) network(ctx context.Context, b *bench, dir string, n int) error
 		c.others = w.cpu
 		rs, err := w.each(ctx, &c, measureImport, measureWrites, measureAccess, measureReceipts)
 		for _, r := range rs {
-			g.add(r.Name, n, r.Value)
+			t.add(r.Name, r.Value)
 		}
 		return err
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/google/go-cmp/cmp"
 
 	"salus/ledger/module/consent"
 )
@@ -122,5 +123,25 @@ func TestCPUOfAnotherProcessIsRead(t *testing.T) {
 	}
 	if got := (&world{pid: -1}).cpu(); got != 0 {
 		t.Errorf("of no process: got %v", got)
+	}
+}
+
+// Every size is compared with the small state that was measured beside it, not with another's.
+func TestGrowthComparesWithWhatWasMeasuredBeside(t *testing.T) {
+	b := &bench{log: t.Logf}
+	rs := growthResults(b, []pair{
+		{10_000, tally{"put": {90}, "put.cpu": {12}}, tally{"put": {100}, "put.cpu": {10}}},
+		{100_000, tally{"put": {45}}, tally{"put": {50}, "put.cpu": {10}}}, // a machine half as fast; the CPU was not measured
+	})
+	got := map[string]float64{}
+	for _, r := range rs {
+		got[r.Name] = *r.Ratio
+	}
+	want := map[string]float64{"growth.put.10k": 0.9, "growth.put.100k": 0.9, "growth.put.cpu.10k": 1.2}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("ratios differ (-want +got):\n%s", diff)
+	}
+	if len(b.curves) != 2 || len(b.curves[0].Series[0].Points) != 3 || b.curves[1].Series[0].Points[1] != (Point{10_000, 1.2}) {
+		t.Errorf("got curves %+v", b.curves)
 	}
 }
