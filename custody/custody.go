@@ -98,6 +98,9 @@ type Custodian struct {
 
 	dueMu   sync.Mutex // orders changes of the due rows with what they are decided from
 	batches atomic.Uint64
+	// read is how many entries of the ledger's log this custodian has read. A replica that has
+	// fewer was lost and is fetched again; what it lacks may be a revocation.
+	read atomic.Uint64
 
 	mu     sync.Mutex         // guards copies
 	copies map[tx.Hash][]byte // the other custodians' public custody keys by hash
@@ -134,6 +137,11 @@ func Open(c Config) (*Custodian, error) {
 		var n uint64
 		n, err = r.count(prefixPatient)
 		out.batches.Store(n)
+	}
+	if err == nil {
+		var n uint64
+		n, err = out.cursor()
+		out.read.Store(n)
 	}
 	if err != nil {
 		return nil, errors.Join(err, out.Close())

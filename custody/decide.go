@@ -106,6 +106,9 @@ func (c *Custodian) session(v *state.View, h ledger.Head, id tx.Hash, readerKey 
 	if age := now.Sub(time.Unix(int64(h.Time), 0)); age > lease || age < -lease {
 		return nil, notFresh
 	}
+	if c.behind(v) {
+		return nil, notFresh
+	}
 	s, allowed, err := access.Open(v, id, h.Time)
 	if err != nil {
 		return nil, noSession

@@ -91,5 +91,9 @@ func (c *Custodian) readSome(v *state.View, next uint64) (uint64, error) {
 	if err := c.rows.updateLazy(write); err != nil {
 		return next, err
 	}
+	c.read.Store(next)
 	return next, nil
 }
+
+// behind reports whether the replica lacks what this custodian has already read of it.
+func (c *Custodian) behind(v *state.View) bool { return v.Size() < c.read.Load() }

@@ -24,6 +24,12 @@ const ingestGroup = 32
 
 // ingestReady takes in every batch that is on the ledger and whose parcel is here.
 func (c *Custodian) ingestReady(ctx context.Context) error {
+	v := c.Ledger.View()
+	behind := c.behind(v)
+	v.Close()
+	if behind {
+		return nil // what is wanted is not on it yet
+	}
 	var ready [][32]byte
 	for _, hh := range c.parking.list() {
 		if c.rows.has(rowKey(prefixWanted, hh[:])) {
