@@ -268,7 +268,7 @@ func (c *clients) take(patient string) {
 	g := c.grants[i]
 	g.revoked = true
 	ends := c.begins("revoke " + patient)
-	op := c.history.call(patient, action{kind: "revoke", id: g.id.String()})
+	op := c.history.call(patient, action{kind: "revoke", id: g.id.String(), who: g.reader})
 	c.send(patient, consent.KindRevoke, &consent.Revoke{Patient: accountOf(patient), ID: g.id}, func(_ tx.Hash, f *fact) {
 		if f == nil {
 			g.revoked = false
@@ -308,7 +308,7 @@ func (c *clients) shut() {
 	}
 	s.shut = true
 	ends := c.begins("close a session of " + s.reader)
-	op := c.history.call(s.patient, action{kind: "close", id: s.id.String()})
+	op := c.history.call(s.patient, action{kind: "close", id: s.id.String(), who: s.reader})
 	c.send(s.reader, access.KindClose, &access.Close{Session: s.id}, func(_ tx.Hash, f *fact) {
 		if f == nil || f.code != tx.CodeOK { // it may have expired
 			c.history.drop(op)

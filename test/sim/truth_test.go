@@ -362,7 +362,7 @@ func (t *truth) after(n *node, id tx.Hash, s *sessionFact, it exchange.Item, h i
 			return
 		}
 		t.w.saw("late releases after a certificate")
-		key := fmt.Sprintf("%x/%x/%d", id, it.Header, it.Index)
+		key := fmt.Sprintf("%d/%x/%x/%d", r, id, it.Header, it.Index)
 		if !slices.Contains(t.late[key], n.i) {
 			t.late[key] = append(t.late[key], n.i)
 		}

@@ -251,6 +251,10 @@ func (w *world) build() {
 	}
 }
 
+// settleTime is how long after the end of all faults everything must have ended. The longest
+// wait in the system is the custodian's between two questions for a parcel: five minutes.
+const settleTime = 420_000
+
 // play tells the story: a calm beginning, trouble, and calm again, in which everything that
 // clients have begun must end.
 func (w *world) play() {
@@ -266,7 +270,7 @@ func (w *world) play() {
 	}
 	w.until(w.now+trouble, nil)
 	w.calm()
-	if !w.until(w.now+180_000, func() bool { return w.clients.settled() && w.level() }) {
+	if !w.until(w.now+settleTime, func() bool { return w.clients.settled() && w.level() }) {
 		w.fail("liveness: faults are over, but %s%s", w.clients.waiting(), w.standing())
 	}
 	w.log("settled")
