@@ -200,7 +200,7 @@ func (s *seed) validators(ctx context.Context, b *bench, p planting, name string
 			return err
 		}
 		took, err := p.chain.oneByOne(ch, 0, len(p.chain.txs[0]))
-		t.add("decisions.wait", took...)
+		t.add("decisions.wait", median(took))
 		return err
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,15 +87,9 @@ func (l *load) send(ch *chain, from, to int) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(ch.nodes)*senders)
 	for i, n := range ch.nodes {
-		var next atomic.Int64 // in turns, because nonces may not be far apart
-		take := func() []byte {
-			if k := from + int(next.Add(1)) - 1; k < to {
-				return l.txs[i][k]
-			}
-			return nil
-		}
+		turns := newTurns(l.txs[i][from:to])
 		for s := range senders {
-			wg.Go(func() { errs[i*senders+s] = send(n, take, &refused) })
+			wg.Go(func() { errs[i*senders+s] = turns.send(n, s, &refused) })
 		}
 	}
 	wg.Wait()
@@ -114,15 +109,60 @@ func (l *load) send(ch *chain, from, to int) error {
 
 var errIncomplete = errors.New("not every transaction was committed")
 
-func send(n *cmtnode.Node, take func() []byte, refused *atomic.Int64) error {
+// turns hand out one node's transactions in their order. A nonce that is more than 1,023 below the
+// highest used one is refused, so no sender may fall far behind the others.
+type turns struct {
+	txs  [][]byte
+	next atomic.Int64
+	held [senders]atomic.Int64 // the transaction that a sender has in its hands, none for MaxInt64
+}
+
+// farthest is how far senders may be apart.
+const farthest = 256
+
+func newTurns(txs [][]byte) *turns {
+	t := &turns{txs: txs}
+	for s := range t.held {
+		t.held[s].Store(math.MaxInt64)
+	}
+	return t
+}
+
+// take waits for the slowest sender and returns the next transaction, nil after the last.
+func (t *turns) take(sender int) ([]byte, error) {
+	k := t.next.Add(1) - 1
+	if k >= int64(len(t.txs)) {
+		return nil, nil
+	}
+	t.held[sender].Store(k)
+	near := func() bool {
+		for s := range t.held {
+			if t.held[s].Load() <= k-farthest {
+				return false
+			}
+		}
+		return true
+	}
+	if near() {
+		return t.txs[k], nil
+	}
+	return t.txs[k], until("a sender that fell behind", time.Minute, near)
+}
+
+// send sends what is this sender's turn. While it waits for room it holds nothing.
+func (t *turns) send(n *cmtnode.Node, sender int, refused *atomic.Int64) error {
 	pool := n.Mempool()
-	for raw := take(); raw != nil; raw = take() {
+	for {
 		if pool.Size() >= backlog {
 			if err := until("room in the mempool", time.Minute, func() bool { return pool.Size() < backlog }); err != nil {
 				return err
 			}
 		}
-		err := pool.CheckTx(cmttypes.Tx(raw), func(r *abci.ResponseCheckTx) {
+		raw, err := t.take(sender)
+		if raw == nil || err != nil {
+			return err
+		}
+		err = pool.CheckTx(cmttypes.Tx(raw), func(r *abci.ResponseCheckTx) {
 			if r.Code != 0 {
 				refused.Add(1)
 			}
@@ -130,6 +170,6 @@ func send(n *cmtnode.Node, take func() []byte, refused *atomic.Int64) error {
 		if err != nil && !errors.Is(err, mempool.ErrTxInCache) {
 			return err
 		}
+		t.held[sender].Store(math.MaxInt64)
 	}
-	return nil
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"crypto/ed25519"
+	"math"
 	"math/bits"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -143,5 +145,44 @@ func TestGrowthComparesWithWhatWasMeasuredBeside(t *testing.T) {
 	}
 	if len(b.curves) != 2 || len(b.curves[0].Series[0].Points) != 3 || b.curves[1].Series[0].Points[1] != (Point{10_000, 1.2}) {
 		t.Errorf("got curves %+v", b.curves)
+	}
+}
+
+// A nonce too far below the others is refused, so a sender that is held up holds up the others.
+func TestNoSenderGetsFarAhead(t *testing.T) {
+	txs := make([][]byte, farthest+2)
+	for i := range txs {
+		txs[i] = []byte{byte(i)}
+	}
+	turns := newTurns(txs)
+	if _, err := turns.take(0); err != nil { // and does not come back
+		t.Fatal(err)
+	}
+	for range farthest - 1 {
+		if _, err := turns.take(1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := turns.take(1)
+		done <- err
+	}()
+	for turns.next.Load() <= farthest { // it has taken its number
+		runtime.Gosched()
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("the other sender got ahead (%v)", err)
+	default:
+	}
+	turns.held[0].Store(math.MaxInt64)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if raw, err := turns.take(0); err != nil || (raw == nil) != (turns.next.Load() > int64(len(txs))) {
+			t.Errorf("got %v, %v", raw, err)
+		}
 	}
 }

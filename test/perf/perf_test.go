@@ -139,6 +139,35 @@ func TestDocumentShowsTheResults(t *testing.T) {
 	}
 }
 
+// The document, its plots and results.json are written from one report and nothing else.
+func TestDocumentIsTheLastReport(t *testing.T) {
+	rep, err := loadReport("run.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.history, err = loadHistory("history.json"); err != nil {
+		t.Fatal(err)
+	}
+	want, err := rep.document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../../docs/performance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("docs/performance.md is not what the last report says; run: go run ./test/perf -render\n%s", diff)
+	}
+	results, err := encodeResults(rep.Results())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err = os.ReadFile("results.json"); err != nil || string(got) != string(results) {
+		t.Errorf("results.json is not what the last report says (%v)", err)
+	}
+}
+
 func TestEveryResultIsInTheDocument(t *testing.T) {
 	p := Part{Name: "network"}
 	for _, n := range []string{"ledger.a", "decisions.a", "evaluate.a", "offered.a", "import.a", "access.a", "revoke.a", "bytes.a", "growth.a", "filled.a", "receipt.a"} {

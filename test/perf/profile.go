@@ -24,9 +24,18 @@ type Share struct {
 type lens struct {
 	what  string
 	stack *regexp.Regexp
+	less  *regexp.Regexp // stacks that do not count; nil for none
 }
 
-func see(what, stack string) lens { return lens{what, regexp.MustCompile(stack)} }
+func see(what, stack string) lens { return lens{what, regexp.MustCompile(stack), nil} }
+
+// seeLess does not count stacks that go through less.
+func seeLess(what, stack, less string) lens {
+	return lens{what, regexp.MustCompile(stack), regexp.MustCompile(less)}
+}
+
+// application is code that CometBFT calls, ours or a baseline's.
+const application = `^salus/ledger\.|^main\.\(\*signedOnly\)|^github\.com/cometbft/cometbft/abci/example`
 
 // lenses by the first part of a profile's name.
 var lenses = map[string][]lens{
@@ -46,8 +55,10 @@ var ledgerLenses = []lens{
 	see("tree and log", `^salus/ledger/state\.\(\*Store\)\.(Stage|Commit)$`),
 	see("reads of the store", `^github\.com/cockroachdb/pebble\.\(\*(Snapshot|DB)\)\.(Get|getInternal|NewIter)`),
 	see("flushes and compactions of the store", `^github\.com/cockroachdb/pebble\.\(\*DB\)\.(flush1|compact1|runCompaction)`),
+	seeLess("CometBFT: mempool and gossip of transactions", `^github\.com/cometbft/cometbft/mempool\.`, application),
+	seeLess("CometBFT: consensus, blocks and votes", `^github\.com/cometbft/cometbft/(consensus|state|store)\.`, application),
 	see("connections between validators (encryption, framing)", `^github\.com/cometbft/cometbft/p2p/conn\.\(\*SecretConnection\)|^github\.com/cometbft/cometbft/p2p/conn\.\(\*Channel\)`),
-	see("votes and commits (signatures of validators)", `^github\.com/cometbft/cometbft/crypto/ed25519\.`),
+	see("signatures of votes", `^github\.com/cometbft/cometbft/crypto/ed25519\.`),
 	see("consensus gossip (loops that look for news every 2 ms)", `^github\.com/cometbft/cometbft/consensus\.\(\*Reactor\)\.(gossip|query)`),
 	see("waking and putting to sleep (the scheduler, timers)", `^runtime\.(schedule|findRunnable|park_m|goschedImpl|checkTimers)`),
 	see("garbage collection", `^runtime\.gcBgMarkWorker$|^runtime\.gcAssistAlloc$|^runtime\.bgsweep$`),
@@ -137,7 +148,7 @@ func sharesOf(ts []trace, ls []lens) []Share {
 	for _, t := range ts {
 		total += t.took
 		for i, l := range ls {
-			if slices.ContainsFunc(t.stack, l.stack.MatchString) {
+			if slices.ContainsFunc(t.stack, l.stack.MatchString) && (l.less == nil || !slices.ContainsFunc(t.stack, l.less.MatchString)) {
 				sums[i] += t.took
 			}
 		}

@@ -165,21 +165,26 @@ func (r *Report) shares(names ...string) string {
 	}
 	b.WriteString("\n|---|" + strings.Repeat("---|", len(names)) + "\n")
 	for i, s := range found[names[0]] {
-		fmt.Fprintf(&b, "| %s |", s.What)
+		row, most := "| "+s.What+" |", 0.0
 		for _, n := range names {
 			if i < len(found[n]) {
-				fmt.Fprintf(&b, " %.0f %% |", found[n][i].Percent)
+				row += fmt.Sprintf(" %.0f %% |", found[n][i].Percent)
+				most = max(most, found[n][i].Percent)
 			}
 		}
-		b.WriteByte('\n')
+		if most >= 1 {
+			b.WriteString(row + "\n")
+		}
 	}
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// table lists the results whose names begin with one of the prefixes, then what they mean.
+// table lists the results whose names begin with one of the prefixes, then what they mean:
+// one note for results that are the same of several sizes.
 func (r *Report) table(prefixes string) string {
-	var rows, notes strings.Builder
+	var rows strings.Builder
 	rows.WriteString("| measurement | value | noise | baseline | ratio | target | |\n|---|---|---|---|---|---|---|\n")
+	var notes []note
 	against := ""
 	for _, x := range r.Results() {
 		if !hasAnyPrefix(x.Name, strings.Fields(prefixes)) {
@@ -198,16 +203,26 @@ func (r *Report) table(prefixes string) string {
 			met = "**missed**"
 		}
 		fmt.Fprintf(&rows, "| `%s` | %s %s | %s | %s | %s | %s | %s |\n", x.Name, number(x.Value), x.Unit, noise, base, ratio, x.Target, met)
-		fmt.Fprintf(&notes, "- `%s`: %s.", x.Name, x.Measured)
+		if n := len(notes); n > 0 && notes[n-1].what == x.Measured {
+			notes[n-1].names = append(notes[n-1].names, "`"+x.Name+"`")
+			continue
+		}
+		n := note{names: []string{"`" + x.Name + "`"}, what: x.Measured}
 		if x.Against != "" && x.Against != against {
-			fmt.Fprintf(&notes, " Baseline: %s.", x.Against)
+			n.against, against = " Baseline: "+x.Against+".", x.Against
 		}
-		if x.Against != "" {
-			against = x.Against
-		}
-		notes.WriteByte('\n')
+		notes = append(notes, n)
 	}
-	return rows.String() + "\n" + strings.TrimRight(notes.String(), "\n")
+	for _, n := range notes {
+		fmt.Fprintf(&rows, "\n- %s: %s.%s", strings.Join(n.names, ", "), n.what, n.against)
+	}
+	return rows.String()
+}
+
+// A note says what some results are.
+type note struct {
+	names         []string
+	what, against string
 }
 
 func hasAnyPrefix(s string, prefixes []string) bool {

@@ -140,8 +140,8 @@ func TestSharesAreOfWholeStacks(t *testing.T) {
 	if diff := cmp.Diff(want, ts, cmp.AllowUnexported(trace{})); diff != "" {
 		t.Fatalf("traces differ (-want +got):\n%s", diff)
 	}
-	got := sharesOf(ts[:2], []lens{see("check", `\.CheckTx$`), see("either", `Decode$|CheckTx$`), see("none", `^nothing$`)})
-	if diff := cmp.Diff([]Share{{"check", 25}, {"either", 25}, {"none", 0}}, got); diff != "" {
+	got := sharesOf(ts[:2], []lens{see("check", `\.CheckTx$`), see("either", `Decode$|CheckTx$`), see("none", `^nothing$`), seeLess("less", `.`, `CheckTx$`)})
+	if diff := cmp.Diff([]Share{{"check", 25}, {"either", 25}, {"none", 0}, {"less", 75}}, got); diff != "" {
 		t.Errorf("shares differ (-want +got):\n%s", diff)
 	}
 	if got := sharesOf(nil, roomLenses); len(got) != 0 {
