@@ -7,10 +7,14 @@ NETWORK ?= .salus
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME    ?= 10s
+FROM    ?= 1
+SEEDS   ?= 3000
+BUDGET  ?= 30m
+WORKERS ?= 2
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test race lint vet fuzz golden model bench check clean
+.PHONY: help run demo build test race lint vet fuzz golden model sim bench check clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -45,6 +49,9 @@ golden: ## Write golden files and generated specs anew; read the diff.
 
 model: ## Check the release protocol exhaustively with spin.
 	./model/run.sh
+
+sim: ## Simulate SEEDS networks from seed FROM on, until BUDGET is over; docs/simulation.md.
+	$(GO) test ./test/sim -run 'TestSeeds$$' -count=1 -timeout 0 -v -sim.from=$(FROM) -sim.seeds=$(SEEDS) -sim.budget=$(BUDGET) -sim.workers=$(WORKERS)
 
 bench: ## Measure; writes docs/performance.md and test/perf/results.json.
 	$(GO) run ./test/perf

@@ -195,6 +195,7 @@ func (c *clients) act(span int64) {
 	c.w.at(1, func() { c.write(c.patients[0]) })
 	c.w.at(2, func() { c.write(c.patients[1]) })
 	c.w.at(3, func() { c.give(c.patients[0], c.readers[0], 0) })
+	c.w.at(4, func() { c.give(c.patients[0], c.readers[len(c.readers)-1], 1) })
 	for range c.w.Ops {
 		c.w.at(c.w.between(10, span), c.something)
 	}
@@ -211,9 +212,12 @@ func (c *clients) something() {
 	case k < 18:
 		c.write(p)
 	case k < 32:
+		if last := len(c.readers) - 1; r == c.readers[last] && c.w.chance(0.8) {
+			r = c.readers[c.w.rng.IntN(last)] // the last reader mostly has limited grants alone
+		}
 		c.give(p, r, 0)
 	case k < 40:
-		c.give(p, r, 1+uint16(c.w.rng.IntN(2)))
+		c.give(p, c.readers[len(c.readers)-1], 1+uint16(c.w.rng.IntN(2)))
 	case k < 52:
 		c.take(p)
 	case k < 78:
@@ -249,6 +253,12 @@ func (c *clients) give(patient, reader string, uses uint16) {
 		if f != nil && f.code == tx.CodeOK {
 			c.grants = append(c.grants, &grantInfo{patient: patient, reader: reader, id: g.ID})
 			c.history.answer(op, yes)
+			for range uses { // a limited one is used up, and tried once more
+				c.w.at(c.w.between(100, 3000), func() { c.read(patient, reader) })
+			}
+			if uses > 0 && !c.w.calmed {
+				c.w.at(c.w.between(4000, 9000), func() { c.read(patient, reader) })
+			}
 		} else if f != nil {
 			c.w.fail("a grant was refused: %#04x", f.code)
 		} else {

@@ -165,10 +165,6 @@ func (n *node) start() {
 		n.pool = newPool(n)
 		n.waiting = map[tx.Kind]waiting{}
 		n.due = false
-		h := n.height()
-		if h < n.acked {
-			n.w.fail("member %d committed block %d and is back at %d after a crash", n.i, n.acked, h)
-		}
 		n.w.truth.stands(n)
 		n.engine = newEngine(n)
 		for n.alive() && n.blocks[n.height()+1] != nil {
@@ -202,12 +198,15 @@ func (n *node) openLedger() {
 		Chain: chainID, Modules: wiring.Modules(), Store: s, Dir: "ledger", Options: o,
 		Params: governance.LedgerParams, Authenticate: identity.Authenticate,
 	}
-	if n.w.mutant.modules != nil && !n.byzantine() {
+	if n.w.mutant.modules != nil {
 		cfg.Modules = n.w.mutant.modules(n, cfg.Modules)
 	}
 	if n.app, err = ledger.New(cfg); err != nil {
 		n.must("open the ledger", err)
 		return
+	}
+	if h := n.height(); h < n.acked {
+		n.w.fail("member %d committed block %d and is back at %d after a crash", n.i, n.acked, h)
 	}
 	if n.height() == 0 && (n.i < 0 || !n.stateSync()) && n.alive() {
 		_, err = n.app.InitChain(context.Background(), &abci.RequestInitChain{

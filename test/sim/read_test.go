@@ -154,7 +154,7 @@ func (r *reading) locate() {
 		case whole:
 			r.believe(no)
 			return true
-		case w.now > deadline && (!w.calmed || r.brief):
+		case w.now > deadline && (!w.calmed || r.brief || w.truth.sessions[r.s.id].closed > 0):
 			w.saw("readings cut short")
 			r.believe(unknown)
 			return true

@@ -239,6 +239,7 @@ type mutant struct {
 	modules func(n *node, m []ledger.Module) []ledger.Module
 	custody func(n *node, c *custodyConfig)
 	quorum  func(w *world) int
+	blind   bool // the truth does not look at consent: only what clients see is left
 	fake    bool // honest members run fake custodians that release without asking
 }
 

@@ -10,12 +10,20 @@
 package sim
 
 import (
+	"encoding/json"
 	"flag"
+	"fmt"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 var (
@@ -25,6 +33,9 @@ var (
 	ops     = flag.Int("sim.ops", 60, "operations of clients in each run")
 	budget  = flag.Duration("sim.budget", 0, "stop after this time; 0 for never")
 	faulty  = flag.String("sim.mutant", "", "a fault to put into the system")
+	stride  = flag.Uint64("sim.stride", 1, "take every n-th seed")
+	workers = flag.Int("sim.workers", 1, "processes that share the seeds")
+	sums    = flag.String("sim.sums", "", "file to write what was counted to, for a parent process")
 	trace   = flag.Bool("sim.trace", false, "print everything that happens")
 )
 
@@ -46,15 +57,90 @@ func planOf(seed uint64) plan {
 	return p
 }
 
+// A tally is what a set of runs came to.
+type tally struct {
+	Done      uint64
+	Simulated time.Duration
+	Count     map[string]int
+}
+
 // TestSeeds runs the seeds that the flags name.
 func TestSeeds(t *testing.T) {
 	begun := time.Now()
-	total := map[string]int{}
-	done := uint64(0)
-	var simulated time.Duration
-	for seed := *from; seed < *from+*seeds; seed++ {
+	var sum tally
+	if *workers > 1 {
+		sum = share(t)
+	} else {
+		sum = runSeeds(t)
+	}
+	if *sums != "" {
+		b, err := json.Marshal(sum)
+		if err == nil {
+			err = os.WriteFile(*sums, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	took := time.Since(begun)
+	t.Logf("%d seeds in %s: %.2f seeds/s, %s simulated", sum.Done, took.Round(time.Second), float64(sum.Done)/took.Seconds(), sum.Simulated.Round(time.Second))
+	for _, k := range slices.Sorted(maps.Keys(sum.Count)) {
+		t.Logf("%10d  %s", sum.Count[k], k)
+	}
+	if sum.Done >= 6 && *faulty == "" {
+		for _, k := range needed {
+			if sum.Count[k] == 0 {
+				t.Errorf("%q never happened: the runs show nothing of it", k)
+			}
+		}
+	}
+}
+
+// share runs the seeds in several processes: a run takes its randomness from the whole
+// process, so there is one at a time in each.
+func share(t *testing.T) tally {
+	sum := tally{Count: map[string]int{}}
+	dir := t.TempDir()
+	var mu sync.Mutex
+	var g errgroup.Group
+	for i := range uint64(*workers) {
+		g.Go(func() error {
+			file := filepath.Join(dir, fmt.Sprint(i))
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=TestSeeds$", "-test.timeout=0", fmt.Sprint("-sim.from=", *from+i),
+				fmt.Sprint("-sim.seeds=", *seeds-min(i, *seeds)), fmt.Sprint("-sim.stride=", *workers), fmt.Sprint("-sim.members=", *members), fmt.Sprint("-sim.ops=", *ops),
+				fmt.Sprint("-sim.budget=", *budget), "-sim.mutant="+*faulty, "-sim.sums="+file)
+			out, failed := cmd.CombinedOutput()
+			mu.Lock()
+			defer mu.Unlock()
+			if failed != nil {
+				t.Errorf("%s", out)
+			}
+			var part tally
+			b, err := os.ReadFile(file)
+			if err == nil {
+				err = json.Unmarshal(b, &part)
+			}
+			sum.Done += part.Done
+			sum.Simulated += part.Simulated
+			for k, n := range part.Count {
+				sum.Count[k] += n
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+	return sum
+}
+
+func runSeeds(t *testing.T) tally {
+	begun := time.Now()
+	sum := tally{Count: map[string]int{}}
+	for seed := *from; seed < *from+*seeds; seed += *stride {
 		if *budget > 0 && time.Since(begun) > *budget {
-			t.Logf("the time is up after %d of %d seeds", done, *seeds)
+			t.Logf("the time is up after %d seeds of %d", sum.Done, *seeds / *stride)
 			break
 		}
 		var all func(string)
@@ -63,27 +149,16 @@ func TestSeeds(t *testing.T) {
 		}
 		p := planOf(seed)
 		out := run(t, p, all)
-		done++
-		simulated += out.Simulated
+		sum.Done++
+		sum.Simulated += out.Simulated
 		for k, n := range out.Count {
-			total[k] += n
+			sum.Count[k] += n
 		}
 		if out.Violation != "" {
 			t.Errorf("seed %d: %s\nlast of the trace:\n%s\nrepeat it: %s", seed, out.Violation, strings.Join(out.Tail, "\n"), p.rerun())
 		}
 	}
-	took := time.Since(begun)
-	t.Logf("%d seeds in %s: %.2f seeds/s, %s simulated", done, took.Round(time.Second), float64(done)/took.Seconds(), simulated.Round(time.Second))
-	for _, k := range slices.Sorted(maps.Keys(total)) {
-		t.Logf("%10d  %s", total[k], k)
-	}
-	if *seeds >= 6 && done == *seeds && *faulty == "" {
-		for _, k := range needed {
-			if total[k] == 0 {
-				t.Errorf("%q never happened: the runs show nothing of it", k)
-			}
-		}
-	}
+	return sum
 }
 
 // TestSameSeedSameTrace runs a seed twice: everything that happened must be the same.
