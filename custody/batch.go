@@ -10,7 +10,6 @@ import (
 
 	"salus/exchange"
 	"salus/ledger/tx"
-	"salus/seal"
 	"salus/threshold"
 )
 
@@ -31,19 +30,17 @@ type batchRow struct {
 
 const batchVersion = 1
 
-// The layout is fixed: version (1) ‖ index (1) ‖ log index (8) ‖ pseudonym (16) ‖ opening (32)
-// ‖ count B (2) ‖ B slot masks (8 each) ‖ B+1 shares (32 each).
+// The layout: version (1) ‖ index (1) ‖ log index (8) ‖ pseudonym (16) ‖ opening (32) ‖ count B
+// (2) ‖ masks (appendMasks) ‖ B+1 shares (32 each).
 const batchHead = 1 + 1 + 8 + 16 + 32 + 2
 
 func (r *batchRow) encode() []byte {
-	b := make([]byte, 0, batchHead+8*len(r.Slots)+32*len(r.Shares))
+	b := make([]byte, 0, batchHead+2+10*len(r.Slots)+32*len(r.Shares)) // never grown: what a growing leaves behind is not wiped
 	b = append(b, batchVersion, r.Index)
 	b = binary.BigEndian.AppendUint64(b, r.LogIndex)
 	b = append(append(b, r.Patient[:]...), r.Opening[:]...)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(r.Slots)))
-	for _, s := range r.Slots {
-		b = binary.BigEndian.AppendUint64(b, s)
-	}
+	b = appendMasks(b, r.Slots)
 	for i := range r.Shares {
 		b = append(b, r.Shares[i][:]...)
 	}
@@ -54,33 +51,25 @@ func decodeBatch(b []byte) (*batchRow, bool) {
 	if len(b) < batchHead || b[0] != batchVersion {
 		return nil, false
 	}
+	r := &batchRow{Index: b[1], LogIndex: binary.BigEndian.Uint64(b[2:]), Patient: tx.Account(b[10:26]), Opening: [32]byte(b[26:58])}
 	count := int(binary.BigEndian.Uint16(b[batchHead-2:]))
-	if len(b) != batchHead+8*count+32*(count+1) {
+	c := &columns{rest: b[batchHead:], ok: true}
+	if len(c.rest) < 32*(count+1) {
 		return nil, false
 	}
-	r := &batchRow{Index: b[1], LogIndex: binary.BigEndian.Uint64(b[2:]), Patient: tx.Account(b[10:26]), Opening: [32]byte(b[26:58])}
-	b = b[batchHead:]
-	r.Slots = make([]uint64, count)
-	for i := range r.Slots {
-		r.Slots[i] = binary.BigEndian.Uint64(b[8*i:])
+	r.Slots = c.masks(count)
+	if !c.ok || len(c.rest) != 32*(count+1) {
+		return nil, false
 	}
-	b = b[8*count:]
 	r.Shares = make([]threshold.Share, count+1)
 	for i := range r.Shares {
-		copy(r.Shares[i][:], b[32*i:])
+		copy(r.Shares[i][:], c.take(32))
 	}
 	return r, true
 }
 
 // wipe overwrites the shares.
 func (r *batchRow) wipe() { clear(r.Shares) }
-
-// manifestRow is what Locate answers from.
-type manifestRow struct {
-	Entries    []seal.Entry `cbor:"1,keyasint"`
-	ShareRoots [][32]byte   `cbor:"2,keyasint"`
-	Pack       [32]byte     `cbor:"3,keyasint"`
-}
 
 // patientRow finds a batch by its patient. Masks are the different slot masks in the
 // batch, so that Locate opens no manifest of which nothing is allowed; none means: look.
@@ -139,10 +128,7 @@ func (r *rows) putBatch(b *pebble.Batch, hh [32]byte, row *batchRow, p *exchange
 	if err != nil {
 		return err
 	}
-	manifest, err := tx.Encode(&manifestRow{Entries: p.Entries, ShareRoots: p.ShareRoots, Pack: p.Pack})
-	if err != nil {
-		return errorf("encode", err)
-	}
+	manifest := (&manifestRow{Entries: p.Entries, ShareRoots: p.ShareRoots, Pack: p.Pack}).encode()
 	kb, ke := rowKey(prefixBatch, hh[:]), rowKey(prefixManifest, hh[:])
 	plain := row.encode()
 	defer clear(plain)
@@ -215,8 +201,15 @@ func (r *rows) batch(hh [32]byte) (*batchRow, error) {
 }
 
 func (r *rows) manifest(hh [32]byte) (*manifestRow, error) {
-	m := new(manifestRow)
-	return m, r.decode(prefixManifest, hh, m)
+	plain, err := r.open(prefixManifest, hh)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := decodeManifest(plain)
+	if !ok {
+		return nil, errDamaged
+	}
+	return m, nil
 }
 
 func (r *rows) relay(hh [32]byte) (*exchange.Parcel, error) {
