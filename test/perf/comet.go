@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -185,9 +186,10 @@ func (ch *chain) stop() error {
 // loopback is an address of this machine only.
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// freePort finds a first port above which n are free.
+// freePort finds a first port above which n are free. Two runs of this program begin to look at
+// different places, because what is free now may be taken before a node listens.
 func freePort(n int) (int, error) {
-	for first := 34000; first < 60000; first += 100 {
+	for first := 34000 + 100*(os.Getpid()%10); first < 60000; first += 100 {
 		if portsFree(first, n) {
 			return first, nil
 		}

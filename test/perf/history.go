@@ -92,7 +92,7 @@ func (h history) table(results []Result) string {
 	}
 	for _, x := range results {
 		r, ok := h.first(x.Name, x.Unit)
-		if !ok || r.Note == "first measured" && r.Value == x.Value {
+		if !ok || r.Value == x.Value { // of this very run
 			continue
 		}
 		change := "–"
