@@ -1,0 +1,143 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"salus/fhir/search"
+)
+
+// A Statement is what the CapabilityStatement says besides what the server knows itself.
+type Statement struct {
+	Name        string // of the software
+	Version     string
+	Description string // of this installation
+	Date        string // when this was decided, a FHIR dateTime
+}
+
+// Lister is a Params that can name all parameters of a type; what it names is in the
+// CapabilityStatement.
+type Lister interface {
+	List(resourceType string) []*search.Param
+}
+
+type capability struct {
+	ResourceType   string         `json:"resourceType"`
+	Status         string         `json:"status"`
+	Date           string         `json:"date"`
+	Kind           string         `json:"kind"`
+	Software       software       `json:"software"`
+	Implementation implementation `json:"implementation"`
+	FHIRVersion    string         `json:"fhirVersion"`
+	Format         []string       `json:"format"`
+	PatchFormat    []string       `json:"patchFormat"`
+	Rest           []restPart     `json:"rest"`
+}
+
+type software struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+}
+
+type implementation struct {
+	Description string `json:"description"`
+	URL         string `json:"url"`
+}
+
+type restPart struct {
+	Mode        string         `json:"mode"`
+	Resource    []resourcePart `json:"resource"`
+	Interaction []codePart     `json:"interaction"`
+	SearchParam []paramPart    `json:"searchParam,omitempty"`
+}
+
+type codePart struct {
+	Code string `json:"code"`
+}
+
+type resourcePart struct {
+	Type              string      `json:"type"`
+	Interaction       []codePart  `json:"interaction"`
+	Versioning        string      `json:"versioning"`
+	ReadHistory       bool        `json:"readHistory"`
+	UpdateCreate      bool        `json:"updateCreate"`
+	ConditionalCreate bool        `json:"conditionalCreate"`
+	ConditionalRead   string      `json:"conditionalRead"`
+	ConditionalUpdate bool        `json:"conditionalUpdate"`
+	ConditionalDelete string      `json:"conditionalDelete"`
+	SearchInclude     []string    `json:"searchInclude,omitempty"`
+	SearchRevInclude  []string    `json:"searchRevInclude,omitempty"`
+	SearchParam       []paramPart `json:"searchParam,omitempty"`
+}
+
+type paramPart struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// metadata is the CapabilityStatement (R4 3.1.0.9), made from what route and search serve.
+func (s *Server) metadata(*ask) (*answer, error) {
+	c := capability{
+		ResourceType: "CapabilityStatement", Status: "active", Date: s.Statement.Date, Kind: "instance",
+		Software:       software{Name: s.Statement.Name, Version: s.Statement.Version},
+		Implementation: implementation{Description: s.Statement.Description, URL: s.Base},
+		FHIRVersion:    "4.0.1", Format: []string{"json"}, PatchFormat: []string{"application/json-patch+json"},
+	}
+	if c.Date == "" {
+		c.Date = s.Now().UTC().Format("2006-01-02")
+	}
+	part := restPart{Mode: "server", Interaction: codes("transaction", "batch", "search-system", "history-system")}
+	lister, _ := s.Params.(Lister)
+	for _, t := range s.Types {
+		r := resourcePart{
+			Type:        t,
+			Interaction: codes("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
+			Versioning:  "versioned-update", ReadHistory: true, UpdateCreate: true,
+			ConditionalCreate: true, ConditionalRead: "full-support", ConditionalUpdate: true, ConditionalDelete: "single",
+		}
+		if lister != nil {
+			for _, p := range lister.List(t) {
+				if p.Kind == search.Special {
+					continue
+				}
+				r.SearchParam = append(r.SearchParam, paramPart{Name: p.Code, Type: p.Kind.String()})
+				if p.Kind == search.Reference {
+					r.SearchInclude = append(r.SearchInclude, t+":"+p.Code)
+				}
+			}
+		}
+		part.Resource = append(part.Resource, r)
+	}
+	if lister != nil {
+		s.revIncludes(&part, lister)
+	}
+	c.Rest = []restPart{part}
+	return &answer{status: http.StatusOK, body: must(c)}, nil
+}
+
+// revIncludes lists what may refer to each type.
+func (s *Server) revIncludes(part *restPart, lister Lister) {
+	for _, t := range s.Types {
+		for _, p := range lister.List(t) {
+			if p.Kind != search.Reference {
+				continue
+			}
+			for i := range part.Resource {
+				if slices.Contains(p.Targets, part.Resource[i].Type) {
+					part.Resource[i].SearchRevInclude = append(part.Resource[i].SearchRevInclude, t+":"+p.Code)
+				}
+			}
+		}
+	}
+	for i := range part.Resource {
+		slices.SortFunc(part.Resource[i].SearchRevInclude, strings.Compare)
+	}
+}
+
+func codes(cs ...string) (out []codePart) {
+	for _, c := range cs {
+		out = append(out, codePart{c})
+	}
+	return out
+}

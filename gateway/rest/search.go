@@ -1,0 +1,146 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+
+	"salus/fhir/search"
+	"salus/store"
+)
+
+// search answers a search in one type (R4 3.1.0.10), of one patient's compartment if owner is not
+// "".
+func (s *Server) search(a *ask, typ, owner string) (*answer, error) {
+	if err := a.may(Search, typ); err != nil {
+		return nil, err
+	}
+	q, err := search.Parse(typ, a.query, search.Options{Params: s.Params, Now: s.Now(), Lenient: a.lenient, Also: transport})
+	if err != nil {
+		return nil, err
+	}
+	return s.answerSearch(a, q, owner)
+}
+
+// searchSystem searches the types that _type names, or everything served.
+func (s *Server) searchSystem(a *ask) (*answer, error) {
+	q, err := search.Parse("", a.query, search.Options{Params: s.Params, Now: s.Now(), Lenient: a.lenient, Also: transport})
+	if err != nil {
+		return nil, err
+	}
+	if len(q.Types) == 0 {
+		q.Types = slices.Clone(s.Types)
+	}
+	if a.leave.Restrict != nil {
+		return nil, errForbidden // conditions differ by type: search one
+	}
+	for _, t := range q.Types {
+		if !s.serves(t) {
+			return nil, errType
+		}
+		if err := a.may(Search, t); err != nil {
+			return nil, err
+		}
+	}
+	return s.answerSearch(a, q, "")
+}
+
+// compartment searches what is in a patient's compartment (R4 3.2.0): one type, or "*" for all.
+func (s *Server) compartment(a *ask, id, typ string) (*answer, error) {
+	if _, err := s.find(s.in(a), a, "Patient", id); err != nil {
+		return nil, err
+	}
+	if typ != "*" {
+		if !s.serves(typ) {
+			return nil, errType
+		}
+		return s.search(a, typ, "Patient/"+id)
+	}
+	q, err := search.Parse("", a.query, search.Options{Params: s.Params, Now: s.Now(), Lenient: a.lenient, Also: transport})
+	if err != nil {
+		return nil, err
+	}
+	if len(q.Types) == 0 {
+		q.Types = slices.Clone(s.Types)
+	}
+	if a.leave.Restrict != nil {
+		return nil, errForbidden
+	}
+	for _, t := range q.Types {
+		if err := a.may(Search, t); err != nil {
+			return nil, err
+		}
+	}
+	return s.answerSearch(a, q, "Patient/"+id)
+}
+
+func (s *Server) answerSearch(a *ask, q *search.Query, owner string) (*answer, error) {
+	a.restrict(q)
+	if owner != "" && a.leave.Owner != "" && owner != a.leave.Owner {
+		return s.searchset(a, q, &store.Page{Total: 0}) // nothing of that is hers to see
+	}
+	if owner == "" {
+		owner = a.leave.Owner
+	}
+	p, err := s.in(a).search(a.ctx, store.Search{Query: q, Scopes: a.leave.Scopes, Owner: owner, Count: s.PageSize})
+	if err != nil {
+		return nil, err
+	}
+	p.Included = slices.DeleteFunc(p.Included, func(v store.Version) bool {
+		if a.leave.Owner != "" && v.Owner != "" && v.Owner != a.leave.Owner || a.may(Read, v.Type) != nil {
+			return true
+		}
+		ok, meetErr := s.meets(s.in(a), a, &v)
+		if meetErr != nil {
+			err = meetErr
+		}
+		return !ok
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.searchset(a, q, p)
+}
+
+// searchset is the Bundle of a page.
+func (s *Server) searchset(a *ask, q *search.Query, p *store.Page) (*answer, error) {
+	b := bundle{Type: "searchset"}
+	if p.Total >= 0 {
+		b.Total = &p.Total
+	}
+	var own []search.Pair
+	for i, x := range a.query {
+		ignored := slices.ContainsFunc(q.Ignored, func(n *search.Issue) bool { return n.Place == i })
+		if x.Name != "_cursor" && !ignored {
+			own = append(own, x)
+		}
+	}
+	b.link("self", s.address(a, own))
+	if p.Next != "" {
+		b.link("next", s.address(a, append(slices.Clone(own), search.Pair{Name: "_cursor", Value: p.Next})))
+	}
+	add := func(list []store.Version, m string) error {
+		for i := range list {
+			v := &list[i]
+			body, err := s.subset(a, v.Type, present(v))
+			if err != nil {
+				return err
+			}
+			b.Entry = append(b.Entry, entry{FullURL: s.url(v), Resource: body, Search: &mode{m}})
+		}
+		return nil
+	}
+	if err := add(p.Matches, "match"); err != nil {
+		return nil, err
+	}
+	if err := add(p.Included, "include"); err != nil {
+		return nil, err
+	}
+	if len(q.Ignored) > 0 {
+		var issues []Issue
+		for _, n := range q.Ignored {
+			issues = append(issues, Issue{Severity: "warning", Type: "not-supported", Code: n.Code, Text: n.Text, Expression: n.Param})
+		}
+		b.Entry = append(b.Entry, entry{Resource: outcomeOf(issues), Search: &mode{"outcome"}})
+	}
+	return &answer{status: http.StatusOK, body: b.encode()}, nil
+}

@@ -1,0 +1,267 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"salus/fhir"
+	"salus/fhir/search"
+	"salus/store"
+)
+
+// An Interaction is what a request does (R4 value set type-restful-interaction).
+type Interaction string
+
+// The interactions.
+const (
+	Read    Interaction = "read"
+	VRead   Interaction = "vread"
+	Update  Interaction = "update"
+	Patch   Interaction = "patch"
+	Delete  Interaction = "delete"
+	Create  Interaction = "create"
+	Search  Interaction = "search-type"
+	History Interaction = "history-instance"
+)
+
+// A Guard says what a request may see and do. Errors: ErrUnauthorized, ErrForbidden, a *Fault.
+type Guard interface {
+	Admit(r *http.Request) (*Leave, error)
+}
+
+// A Leave is what one request may see and do.
+type Leave struct {
+	// Scopes are what it sees; a resource in several of them is seen in the first. It writes to
+	// store.Own.
+	Scopes []store.Scope
+	// Owner is the one compartment it sees, as Config.Owner names it; "" for all.
+	Owner string
+	// May says whether it may do that with resources of a type.
+	May func(i Interaction, resourceType string) bool
+	// Restrict are conditions on what it sees of a type (the query part of a SMART scope).
+	Restrict func(resourceType string) []search.Clause
+}
+
+// Config is what a Server is made of; every field is required unless it says otherwise.
+type Config struct {
+	Store  *store.Store
+	Params search.Params
+	Types  []string // served, in the order of the CapabilityStatement
+	// Index says what a resource can be found by.
+	Index func(fhir.Resource) ([]search.Entry, error)
+	// Check says what is wrong with a resource; an issue of severity error refuses it. May be nil.
+	Check func(context.Context, fhir.Resource) []Issue
+	// Owner names the compartment a resource is in; "" for none. May be nil.
+	Owner func(fhir.Resource) string
+	// Subset names the elements that _summary keeps of a type, and those that are mandatory. May
+	// be nil: then _summary=true and data give the whole.
+	Subset func(resourceType string) (summary, mandatory []string)
+	Guard  Guard
+	Base   string // the address that clients reach the server at, without a slash at its end
+	Prefix string // of the paths that ServeHTTP sees
+	Now    func() time.Time
+	Log    *slog.Logger
+	// Statement is what the CapabilityStatement says of software and implementation. May be zero.
+	Statement Statement
+	// Limits; zero takes the default.
+	MaxBody    int64 // bytes of a body: 16 MiB
+	MaxEntries int   // of a batch or transaction: 5,000
+	PageSize   int   // where a search does not say: 50
+}
+
+// A Server answers FHIR requests. It is safe for concurrent use.
+type Server struct{ Config }
+
+// New makes a server.
+func New(c Config) *Server {
+	if c.MaxBody == 0 {
+		c.MaxBody = 16 << 20
+	}
+	if c.MaxEntries == 0 {
+		c.MaxEntries = 5000
+	}
+	if c.PageSize == 0 {
+		c.PageSize = 50
+	}
+	return &Server{c}
+}
+
+// An answer is what an interaction comes to.
+type answer struct {
+	status   int
+	version  *store.Version // whose ETag, Last-Modified and, for 201, Location are sent
+	body     []byte         // JSON; nil for none
+	location string
+	issues   []Issue // beside the body, for Prefer: return=OperationOutcome
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a, err := s.ask(r)
+	var out *answer
+	if err == nil {
+		out, err = s.route(a)
+	}
+	if err != nil {
+		f := faultOf(err)
+		if f == errInternal {
+			s.Log.ErrorContext(r.Context(), "request_failed", "err", err)
+		}
+		out = &answer{status: f.Status, body: outcomeOf(f.Issues)}
+		if f == errMethod {
+			w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE")
+		}
+	}
+	s.send(w, r, a, out)
+}
+
+// send writes an answer.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answer) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if v := out.version; v != nil {
+		h.Set("ETag", etag(v.VID))
+		h.Set("Last-Modified", httpDate(v.Updated))
+		if out.status == http.StatusCreated || out.location != "" {
+			h.Set("Location", s.url(v)+"/_history/"+fmt.Sprint(v.VID))
+		}
+	}
+	body := out.body
+	if a != nil && a.pretty && len(body) > 0 {
+		var b bytes.Buffer
+		if json.Indent(&b, body, "", "  ") == nil {
+			body = b.Bytes()
+		}
+	}
+	if len(body) > 0 {
+		h.Set("Content-Type", "application/fhir+json; charset=utf-8")
+		h.Set("Content-Length", fmt.Sprint(len(body)))
+	}
+	w.WriteHeader(out.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client has gone: nobody to tell
+	}
+}
+
+// url is the address of a resource.
+func (s *Server) url(v *store.Version) string { return s.Base + "/" + v.Type + "/" + v.ID }
+
+// route finds the interaction of a request: its method and the form of its path.
+func (s *Server) route(a *ask) (*answer, error) {
+	get := a.method == http.MethodGet || a.method == http.MethodHead
+	switch p := a.path; {
+	case len(p) == 0 && a.method == http.MethodPost:
+		return s.bundle(a)
+	case len(p) == 0 && get:
+		return s.searchSystem(a)
+	case len(p) == 1 && p[0] == "metadata" && get:
+		return s.metadata(a)
+	case len(p) == 1 && p[0] == "_history" && get:
+		return s.history(a, "", "")
+	case len(p) == 1 && p[0] == "_search" && a.method == http.MethodPost:
+		return s.searchSystem(a)
+	case len(p) == 0 || p[0] == "metadata" || strings.HasPrefix(p[0], "_"):
+		return nil, errMethod
+	}
+	if !s.serves(a.path[0]) {
+		return nil, errType
+	}
+	if len(a.path) == 1 {
+		return s.routeType(a)
+	}
+	return s.routeInstance(a)
+}
+
+func (s *Server) routeType(a *ask) (*answer, error) {
+	typ := a.path[0]
+	switch a.method {
+	case http.MethodGet, http.MethodHead:
+		return s.search(a, typ, "")
+	case http.MethodPost:
+		return s.write(a, func(t *store.Tx, w *write) (*answer, error) { return s.create(t, w) })
+	case http.MethodPut:
+		return s.write(a, func(t *store.Tx, w *write) (*answer, error) { return s.conditionalUpdate(t, w) })
+	case http.MethodPatch:
+		return s.patch(a)
+	case http.MethodDelete:
+		return s.write(a, func(t *store.Tx, w *write) (*answer, error) { return s.conditionalDelete(t, w) })
+	}
+	return nil, errMethod
+}
+
+func (s *Server) routeInstance(a *ask) (*answer, error) {
+	typ, p := a.path[0], a.path[1:]
+	get := a.method == http.MethodGet || a.method == http.MethodHead
+	switch {
+	case len(p) == 1 && p[0] == "_search" && a.method == http.MethodPost:
+		return s.search(a, typ, "")
+	case len(p) == 1 && p[0] == "_history" && get:
+		return s.history(a, typ, "")
+	case strings.HasPrefix(p[0], "_") || strings.HasPrefix(p[0], "$"):
+		return nil, errNoRoute
+	case !fhirID(p[0]):
+		return nil, errBadID
+	case len(p) == 1 && get:
+		return s.read(a, typ, p[0])
+	case len(p) == 1 && a.method == http.MethodPut:
+		return s.write(a, func(t *store.Tx, w *write) (*answer, error) { return s.update(t, w) })
+	case len(p) == 1 && a.method == http.MethodDelete:
+		return s.write(a, func(t *store.Tx, w *write) (*answer, error) { return s.remove(t, w) })
+	case len(p) == 1 && a.method == http.MethodPatch:
+		return s.patch(a)
+	case len(p) == 2 && p[1] == "_history" && get:
+		return s.history(a, typ, p[0])
+	case len(p) == 3 && p[1] == "_history" && get:
+		return s.vread(a, typ, p[0], p[2])
+	case typ == "Patient" && (len(p) == 2 && get || len(p) == 3 && p[2] == "_search" && a.method == http.MethodPost):
+		return s.compartment(a, p[0], p[1])
+	case len(p) == 1:
+		return nil, errMethod
+	}
+	return nil, errNoRoute
+}
+
+func (s *Server) serves(typ string) bool {
+	return slices.Contains(s.Types, typ)
+}
+
+// fhirID reports whether s is an id (R4 2.24.0.1).
+func fhirID(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '-', c == '.':
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// newID draws an id, in the form of a UUID (RFC 9562, version 4).
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand never fails on supported systems
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// readBody reads at most the allowed bytes.
+func (s *Server) readBody(r *http.Request) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r.Body, s.MaxBody+1))
+	switch {
+	case int64(len(b)) > s.MaxBody:
+		return nil, errTooLarge
+	case err != nil:
+		return nil, errBody
+	}
+	return b, nil
+}

@@ -1,0 +1,284 @@
+package rest
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"salus/fhir"
+	"salus/fhir/search"
+	"salus/store"
+)
+
+// A write is a change that is ready but for what only the store knows: which version there is, and
+// what a condition matches.
+type write struct {
+	*ask
+	typ, id string
+	body    []byte // as it was sent
+	given   string // the id in the body, or ""
+	entries []search.Entry
+	owner   string
+	warned  []Issue
+	expect  int64 // from If-Match; store.Any if there is none
+}
+
+// write prepares a change and makes it in a transaction of its own.
+func (s *Server) write(a *ask, do func(*store.Tx, *write) (*answer, error)) (*answer, error) {
+	w, err := s.prepare(a)
+	if err != nil {
+		return nil, err
+	}
+	var out *answer
+	err = s.Store.Write(a.ctx, func(t *store.Tx) (err error) {
+		out, err = do(t, w)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.represent(w, out)
+	return out, nil
+}
+
+// prepare does everything that needs no transaction: parsing, checking, indexing.
+func (s *Server) prepare(a *ask) (*write, error) {
+	w := &write{ask: a, typ: a.path[0], expect: store.Any}
+	if len(a.path) > 1 {
+		w.id = a.path[1]
+	}
+	if a.ifMatch != "" {
+		v, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(a.ifMatch, "W/"), `"`), 10, 64)
+		if err != nil || v < 1 {
+			return nil, errIfMatch
+		}
+		w.expect = v
+	}
+	if a.method == http.MethodDelete {
+		return w, nil
+	}
+	if err := a.jsonBody(); err != nil {
+		return nil, err
+	}
+	return w, s.take(w, a.body)
+}
+
+// take parses, checks and indexes a resource.
+func (s *Server) take(w *write, body []byte) error {
+	r, err := fhir.Parse(body)
+	if err != nil {
+		return err
+	}
+	w.body, w.given, w.warned = body, r.ID(), nil
+	list, _ := members(body, skipSpace(body, 0))
+	for _, m := range list {
+		if m.name == "meta" && body[m.valueAt] != '{' {
+			return errMeta
+		}
+	}
+	switch {
+	case r.Type() != w.typ:
+		return errOtherType
+	case !s.serves(w.typ):
+		return errType
+	}
+	if s.Check != nil {
+		issues := s.Check(w.ctx, r)
+		for _, i := range issues {
+			if i.Severity == "" || i.Severity == "error" || i.Severity == "fatal" {
+				return &Fault{Status: http.StatusUnprocessableEntity, Issues: issues}
+			}
+		}
+		w.warned = issues
+	}
+	if w.entries, err = s.Index(r); err != nil {
+		return err
+	}
+	if s.Owner != nil {
+		w.owner = s.Owner(r)
+	}
+	return nil
+}
+
+// create writes a new resource under an id of the server's (R4 3.1.0.8), unless a condition finds
+// one.
+func (s *Server) create(t *store.Tx, w *write) (*answer, error) {
+	if err := w.may(Create, w.typ); err != nil {
+		return nil, err
+	}
+	if w.ifNoneExist != "" {
+		ps, err := pairs(strings.TrimPrefix(w.ifNoneExist, "?"))
+		if err != nil {
+			return nil, err
+		}
+		found, err := s.match(t, w, ps)
+		if err != nil {
+			return nil, err
+		}
+		if found != nil {
+			return &answer{status: http.StatusOK, version: found, location: "here"}, nil
+		}
+	}
+	if w.id == "" {
+		w.id = newID()
+	}
+	return s.put(t, w, 0)
+}
+
+// update writes the next version of a resource, or the first under the caller's id (R4 3.1.0.3).
+func (s *Server) update(t *store.Tx, w *write) (*answer, error) {
+	if err := w.may(Update, w.typ); err != nil {
+		return nil, err
+	}
+	if w.given != w.id {
+		return nil, errOtherID
+	}
+	if w.expect > 0 {
+		return s.put(t, w, w.expect)
+	}
+	return s.put(t, w, store.Any)
+}
+
+// put writes a version. One that says nothing new is still a version: its sender asked for it.
+func (s *Server) put(t *store.Tx, w *write, expect int64) (*answer, error) {
+	// An own resource that the caller may not see is not hers to change; but its id is taken.
+	seen, err := s.find(inside{t}, w.ask, w.typ, w.id)
+	if errors.Is(err, store.ErrNotFound) && expect != 0 {
+		if _, err := t.Read(store.Key{Type: w.typ, ID: w.id}); err == nil {
+			return nil, errForbidden
+		}
+	}
+	if err == nil && seen.Scope != store.Own {
+		return nil, errForbidden // another organisation's
+	}
+	if w.leave.Owner != "" && w.owner != w.leave.Owner {
+		return nil, errForbidden // out of the compartment
+	}
+	v, err := t.Put(store.Put{Key: store.Key{Type: w.typ, ID: w.id}, Body: w.body, Entries: w.entries, Owner: w.owner, Expect: expect})
+	if err != nil {
+		return nil, err
+	}
+	out := &answer{status: http.StatusOK, version: &v, location: "here", issues: w.warned}
+	if v.Method == store.Create {
+		out.status = http.StatusCreated
+	}
+	return out, nil
+}
+
+// remove deletes a resource (R4 3.1.0.7). Deleting what is not there is no error.
+func (s *Server) remove(t *store.Tx, w *write) (*answer, error) {
+	if err := w.may(Delete, w.typ); err != nil {
+		return nil, err
+	}
+	v, err := s.find(inside{t}, w.ask, w.typ, w.id)
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrGone):
+		return &answer{status: http.StatusNoContent}, nil
+	case err != nil:
+		return nil, err
+	case v.Scope != store.Own:
+		return nil, errForbidden
+	}
+	v, err = t.Delete(store.Put{Key: v.Key, Owner: v.Owner, Expect: w.expect})
+	return &answer{status: http.StatusNoContent, version: &v}, err
+}
+
+// conditionalUpdate is R4 3.1.0.4.3.
+func (s *Server) conditionalUpdate(t *store.Tx, w *write) (*answer, error) {
+	found, err := s.match(t, w, w.query)
+	switch {
+	case err != nil:
+		return nil, err
+	case found == nil && w.given == "":
+		w.id = newID()
+		if err := w.may(Create, w.typ); err != nil {
+			return nil, err
+		}
+		return s.put(t, w, 0)
+	case found == nil:
+		w.id = w.given
+		if err := w.may(Update, w.typ); err != nil {
+			return nil, err
+		}
+		return s.put(t, w, 0)
+	case w.given != "" && w.given != found.ID:
+		return nil, errOtherID
+	}
+	if err := w.may(Update, w.typ); err != nil {
+		return nil, err
+	}
+	w.id = found.ID
+	return s.put(t, w, w.expectOf(found))
+}
+
+// expectOf is what If-Match names, or what was found.
+func (w *write) expectOf(found *store.Version) int64 {
+	if w.expect > 0 {
+		return w.expect
+	}
+	return found.VID
+}
+
+// conditionalDelete is R4 3.1.0.7.1, for one match.
+func (s *Server) conditionalDelete(t *store.Tx, w *write) (*answer, error) {
+	found, err := s.match(t, w, w.query)
+	if err != nil {
+		return nil, err
+	}
+	if found == nil {
+		return &answer{status: http.StatusNoContent}, nil
+	}
+	w.id = found.ID
+	return s.remove(t, w)
+}
+
+// match finds the one resource that a condition means; nil if there is none. It sees what the
+// caller sees.
+func (s *Server) match(t *store.Tx, w *write, condition []search.Pair) (*store.Version, error) {
+	q, err := search.Parse(w.typ, condition, search.Options{Params: s.Params, Now: s.Now(), Also: transport})
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(q.Where) == 0:
+		return nil, errNoCondition
+	case len(q.Sort)+len(q.Include)+len(q.RevInclude)+len(q.Elements) > 0 || q.Cursor != "" || q.Count >= 0 || q.Total != 0 || q.Summary != 0:
+		return nil, errCondition
+	}
+	w.restrict(q)
+	q.Count = 2
+	p, err := t.Search(store.Search{Query: q, Scopes: w.leave.Scopes, Owner: w.leave.Owner})
+	if err != nil {
+		return nil, err
+	}
+	switch len(p.Matches) {
+	case 0:
+		return nil, nil //nolint:nilnil // no match is an answer
+	case 1:
+		return &p.Matches[0], nil
+	}
+	return nil, errMultiple
+}
+
+// represent puts into an answer what the caller prefers to get (R4 3.1.0.1.8).
+func (s *Server) represent(w *write, out *answer) {
+	if out.version == nil || out.status == http.StatusNoContent {
+		return
+	}
+	switch w.returns {
+	case returnMinimal:
+	case returnOutcome:
+		issues := out.issues
+		if len(issues) == 0 {
+			issues = []Issue{{Severity: "information", Type: "informational", Code: "rest-done", Text: "done"}}
+		}
+		out.body = outcomeOf(issues)
+	default:
+		out.body = present(out.version)
+	}
+}
+
+// raw is JSON that is put into other JSON as it is.
+type raw = json.RawMessage
