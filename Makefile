@@ -56,6 +56,14 @@ sim: ## Simulate SEEDS networks from seed FROM on, until BUDGET is over; docs/si
 bench: ## Measure; writes docs/performance.md and test/perf/results.json.
 	$(GO) run ./test/perf
 
+# Soak: how long the load lasts, its seed, and an empty folder for the network and the report.
+DURATION ?= 30m
+SEED     ?= 1
+SOAK     ?= .soak
+.PHONY: soak
+soak: ## Load four organisations and kill them for DURATION; fail on growth that the records do not explain.
+	$(GO) run ./test/soak -for $(DURATION) -seed $(SEED) -dir $(SOAK)
+
 check: lint test ## What a change must pass.
 
 clean: ## Remove the binary and the sample network.

@@ -1,7 +1,7 @@
 // Command soak runs the four sample organisations as processes under a mixed load for a chosen
 // time, kills them at random, and says whether anything grows that the records do not explain.
 //
-//	go run ./test/soak -for 30m -seed 1 -dir /some/empty/folder
+//	go run ./test/soak -for 30m -seed 1 -dir .soak
 //
 // Contract: what an organisation acknowledged is counted only after its answer; every number
 // comes from the node's own metrics, from its disk or from the load's clock; the run is kept as
@@ -78,6 +78,9 @@ func run(ctx context.Context, o options) error {
 		if r != nil {
 			err = errors.Join(err, r.save(filepath.Join(o.dir, "run.json")))
 		}
+		if err == nil && len(r.Samples) == 0 {
+			err = errNothing
+		}
 	}
 	if err != nil {
 		return err
@@ -107,8 +110,13 @@ func load(file string) (*Run, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return nil, fmt.Errorf("soak: %s: %w", filepath.Base(file), err)
 	}
+	if len(r.Samples) == 0 || len(r.Orgs) == 0 {
+		return nil, errNothing
+	}
 	return &r, nil
 }
+
+var errNothing = errors.New("soak: nothing was seen in that run")
 
 func (r *Run) save(file string) error {
 	b, err := json.Marshal(r)

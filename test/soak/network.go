@@ -51,8 +51,13 @@ func soak(ctx context.Context, o options) (*Run, error) {
 	return w.run, err
 }
 
+var errUsed = errors.New("soak: the folder holds an earlier run; name an empty one")
+
 // open starts the network and registers its staff.
 func open(ctx context.Context, o options) (*world, error) {
+	if _, err := os.Stat(filepath.Join(o.dir, "net")); err == nil {
+		return nil, fmt.Errorf("%w: %s", errUsed, o.dir)
+	}
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("soak: %w", err)
 	}
