@@ -109,6 +109,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	}
 	directory := members{n.app}
 	n.links = peer.NewClient(id, directory)
+	n.links.From(cfg.Peer.Listen)
 	n.onClose(func() error { opened.links.Close(); return nil })
 	n.peers = peer.NewServer(id, directory, log, peer.DefaultLimits)
 

@@ -62,6 +62,8 @@ type Options struct {
 	Orgs []Org
 	// Params change the genesis parameters.
 	Params governance.Changes
+	// Wires, if not nil, carry every link between the members; they must be open for these Orgs.
+	Wires *Wires
 }
 
 // portsPerOrg is the distance between the organisations' ports.
@@ -120,7 +122,7 @@ func Init(dir string, o Options) (*Manifest, error) {
 	m := &Manifest{Chain: "salus-dev-" + hex.EncodeToString(suffix[:])}
 	var all []*draft
 	for i, org := range o.Orgs {
-		d, err := newDraft(filepath.Join(dir, org.Name), org, o.Port+i*portsPerOrg)
+		d, err := newDraft(filepath.Join(dir, org.Name), org, o.Port+i*portsPerOrg, o.Wires)
 		if err != nil {
 			return nil, fmt.Errorf("devnet: %s: %w", org.Name, err)
 		}
@@ -133,9 +135,16 @@ func Init(dir string, o Options) (*Manifest, error) {
 	}
 	for _, d := range all {
 		for _, other := range all {
-			if other != d {
-				d.cfg.Ledger.Peers = append(d.cfg.Ledger.Peers, other.id+"@"+other.cfg.Ledger.Listen)
+			if other == d {
+				continue
 			}
+			at := other.cfg.Ledger.Listen
+			if o.Wires != nil {
+				if at, err = o.Wires.address(end{Consensus, d.org.Name, other.org.Name}, at); err != nil {
+					return nil, err
+				}
+			}
+			d.cfg.Ledger.Peers = append(d.cfg.Ledger.Peers, other.id+"@"+at)
 		}
 		if err := d.cfg.Save(); err != nil {
 			return nil, err
@@ -152,14 +161,19 @@ func Init(dir string, o Options) (*Manifest, error) {
 	return m, os.WriteFile(filepath.Join(dir, manifestName), append(b, '\n'), 0o600)
 }
 
-func newDraft(home string, org Org, port int) (*draft, error) {
+func newDraft(home string, org Org, port int, w *Wires) (*draft, error) {
 	at := func(i int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)) }
 	d := &draft{org: org, cfg: config.Default(home)}
 	d.cfg.Name = org.Name
 	d.cfg.LogLevel = "warn"
 	d.cfg.Ledger.Listen, d.cfg.Ledger.RPC, d.cfg.Peer.Listen, d.cfg.Gateway.Listen = at(0), at(1), at(2), at(3)
+	if w != nil {
+		d.cfg.Peer.Listen = net.JoinHostPort(w.host(org.Name), strconv.Itoa(port+2))
+	}
 	var err error
-	d.admit, d.id, err = node.NewHome(d.cfg, org.Title, org.Class)
+	if d.admit, d.id, err = node.NewHome(d.cfg, org.Title, org.Class); err == nil && w != nil {
+		d.admit.Address, err = w.address(end{on: Members, to: org.Name}, d.cfg.Peer.Listen)
+	}
 	return d, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -28,8 +29,9 @@ type Client struct {
 	id  *Identity
 	dir Directory
 
-	mu    sync.Mutex // guards links
+	mu    sync.Mutex // guards links and from
 	links map[tx.Account]*link
+	from  netip.Addr // see From
 }
 
 // A link is the connection pool to one member at one address under one key.
@@ -43,6 +45,31 @@ type link struct {
 // NewClient makes a client; connections open on first use and stay open.
 func NewClient(id *Identity, dir Directory) *Client {
 	return &Client{id: id, dir: dir, links: map[tx.Account]*link{}}
+}
+
+// From makes calls to loopback addresses come from the host of listen (host:port), if that
+// is one too, so that members on one machine can be told apart by address. It changes
+// nothing between machines.
+func (c *Client) From(listen string) {
+	at, err := netip.ParseAddrPort(listen)
+	if err != nil || !at.Addr().IsLoopback() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.from = at.Addr()
+}
+
+func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c.mu.Lock()
+	from := c.from
+	c.mu.Unlock()
+	d := net.Dialer{Timeout: dialTime}
+	to, err := netip.ParseAddrPort(address)
+	if err == nil && from.IsValid() && to.Addr().IsLoopback() && to.Addr().Is4() == from.Is4() {
+		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
+	}
+	return d.DialContext(ctx, network, address)
 }
 
 // Close drops idle connections.
@@ -71,7 +98,7 @@ func (c *Client) link(to tx.Account) (*link, error) {
 	}
 	pool := &http.Transport{
 		TLSClientConfig: c.id.clientTLS(key), ForceAttemptHTTP2: true, TLSHandshakeTimeout: 5 * time.Second,
-		DialContext:         (&net.Dialer{Timeout: dialTime}).DialContext,
+		DialContext:         c.dial,
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: 5 * time.Minute, ResponseHeaderTimeout: 30 * time.Second,
 		DisableCompression: true, // sealed bytes do not shrink, and nobody is to inflate ours
 		// Without pings a connection to a machine that lost its power swallows calls for minutes.
