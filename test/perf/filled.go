@@ -74,7 +74,8 @@ func (t tally) filled(ctx context.Context, b *bench, w *world) error {
 		t.add("import.bundles", c.rate(n))
 		t.add("import.bundles.cpu", c.each(n))
 	}
-	rs, err := w.each(ctx, b, measureWrites, measureAccess)
+	also := []func(context.Context, *bench, *world) ([]Result, error){measureAccess, measureWrites}
+	rs, err := w.each(ctx, b, also[:pick(b, 2, 1)]...)
 	for _, r := range rs {
 		t.add(r.Name, r.Value)
 	}
