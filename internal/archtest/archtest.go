@@ -46,6 +46,9 @@ var layers = [][]string{
 var peers = map[string][]string{
 	"seal":                     {"threshold"},
 	"client":                   {"receipt"},
+	"fhir/definition":          {"fhir/element"},
+	"fhir/definition/generate": {"fhir/element"},
+	"fhir/fhirpath":            {"fhir/element", "fhir/definition"},
 	"ledger/module/identity":   {"ledger/module/governance", "ledger/module/audit"},
 	"ledger/module/committee":  {"ledger/module/governance", "ledger/module/identity"},
 	"ledger/module/anchor":     {"ledger/module/identity", "ledger/module/committee"},
@@ -73,7 +76,8 @@ var outside = []string{"net", "net/http", "os", "os/exec", "log", "log/slog", "m
 var reach = map[string][]string{
 	"ledger/state": {"os"}, // the store is where the state meets the disk
 	// Types that hold keys or records implement slog.LogValuer, to print nothing.
-	"fhir": {"log/slog"}, "seal": {"log/slog"}, "threshold": {"log/slog"},
+	"fhir/definition/generate": {"os"}, // a program that writes the embedded file
+	"fhir":                     {"log/slog"}, "seal": {"log/slog"}, "threshold": {"log/slog"},
 }
 
 // forTests are packages that only tests import; they may import anything that
