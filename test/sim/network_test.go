@@ -113,6 +113,7 @@ func (w *world) partition() {
 		side[i] = w.rng.IntN(2)
 	}
 	w.net.side = side
+	w.tempt()
 	w.saw("partitions")
 	w.log("partition %v", side)
 	w.at(w.between(500, 25_000), func() {
@@ -121,9 +122,21 @@ func (w *world) partition() {
 	})
 }
 
+// tempt lets readers use their old sessions when a replica may have got stale.
+func (w *world) tempt() {
+	for range 3 {
+		w.at(w.between(12_000, 22_000), func() {
+			if !w.calmed {
+				w.clients.readAgain()
+			}
+		})
+	}
+}
+
 // stopMany takes more than f members down at once: nothing can be decided until they are back.
 func (w *world) stopMany() {
 	w.saw("blackouts")
+	w.tempt()
 	for _, i := range w.rng.Perm(len(w.nodes))[:w.faulty()+1+w.rng.IntN(2)] {
 		if w.nodes[i].up {
 			w.log("power cut at %d", i)

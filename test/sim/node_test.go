@@ -132,7 +132,11 @@ func (n *node) crash() {
 	n.life++
 	n.disk = n.disk.cutPower()
 	life := n.life
-	n.w.at(n.w.between(200, 12_000), func() {
+	away := n.w.between(200, 10_000)
+	if n.w.chance(0.15) {
+		away = n.w.between(15_000, 40_000)
+	}
+	n.w.at(away, func() {
 		if n.life == life && !n.up {
 			n.start()
 		}

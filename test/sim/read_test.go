@@ -284,7 +284,7 @@ func (r *reading) release(fetch uint32, list *exchange.List, rest string) {
 			return true
 		}
 		for _, n := range w.nodes {
-			if home.up {
+			if home.up && !got.has(w.truth.seat(n.account)) {
 				w.net.send(home, n.i, func(to *node) { to.asked(req, home, func(reply *exchange.ReleaseReply) { got.take(to, reply) }) })
 			}
 		}
@@ -328,6 +328,16 @@ type shares struct {
 	r    *reading
 	list *exchange.List
 	by   map[tx.Hash]map[int][]threshold.Share
+}
+
+// has reports whether a custodian has answered with shares of the whole list.
+func (x *shares) has(index int) bool {
+	for header := range x.list.Groups() {
+		if x.by[header][index] == nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (x *shares) take(from *node, reply *exchange.ReleaseReply) {

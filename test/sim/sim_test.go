@@ -107,7 +107,7 @@ func share(t *testing.T) tally {
 	for i := range uint64(*workers) {
 		g.Go(func() error {
 			file := filepath.Join(dir, fmt.Sprint(i))
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=TestSeeds$", "-test.timeout=0", fmt.Sprint("-sim.from=", *from+i),
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=TestSeeds$", "-test.v", "-test.timeout=0", fmt.Sprint("-sim.from=", *from+i),
 				fmt.Sprint("-sim.seeds=", *seeds-min(i, *seeds)), fmt.Sprint("-sim.stride=", *workers), fmt.Sprint("-sim.members=", *members), fmt.Sprint("-sim.ops=", *ops),
 				fmt.Sprint("-sim.budget=", *budget), "-sim.mutant="+*faulty, "-sim.sums="+file)
 			out, failed := cmd.CombinedOutput()
@@ -115,6 +115,8 @@ func share(t *testing.T) tally {
 			defer mu.Unlock()
 			if failed != nil {
 				t.Errorf("%s", out)
+			} else {
+				t.Logf("%s", out)
 			}
 			var part tally
 			b, err := os.ReadFile(file)
@@ -148,7 +150,11 @@ func runSeeds(t *testing.T) tally {
 			all = func(line string) { t.Log(line) }
 		}
 		p := planOf(seed)
+		start := time.Now()
 		out := run(t, p, all)
+		if took := time.Since(start); took > 10*time.Second {
+			t.Logf("seed %d took %s: %s", seed, took.Round(time.Second), p.rerun())
+		}
 		sum.Done++
 		sum.Simulated += out.Simulated
 		for k, n := range out.Count {
