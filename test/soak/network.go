@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -78,10 +79,25 @@ func open(ctx context.Context, o options) (*world, error) {
 	}
 	w := &world{net: n, opts: o, api: map[string]*client.API{}, member: map[string]tx.Account{}}
 	w.log = &log{begin: time.Now(), run: &Run{Seed: o.seed, Seconds: o.length.Seconds(), Every: o.every.Seconds(), Rate: o.rate, Machine: machine()}}
+	if info, err := buildinfo.ReadFile(o.binary); err == nil {
+		w.run.built(info)
+	}
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return w, nil
+}
+
+// built notes how the command was built.
+func (r *Run) built(b *buildinfo.BuildInfo) {
+	for _, s := range b.Settings {
+		switch s.Key {
+		case "CGO_ENABLED":
+			r.Cgo = s.Value == "1"
+		case "vcs.revision":
+			r.Commit = s.Value
+		}
+	}
 }
 
 func machine() string {

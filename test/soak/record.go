@@ -12,6 +12,8 @@ type Run struct {
 	Idle     float64  `json:"idle"`    // seconds without load after it
 	Every    float64  `json:"every"`   // seconds between samples
 	Rate     float64  `json:"rate"`    // operations a second that were asked for
+	Cgo      bool     `json:"cgo"`     // how the salus command was built
+	Commit   string   `json:"commit"`  // of its source, if the build knew
 	Machine  string   `json:"machine"`
 	Orgs     []string `json:"orgs"`
 	Samples  []Sample `json:"samples"`

@@ -137,7 +137,7 @@ func diskTable(r *Run) string {
 		fmt.Fprintf(&b, "| %s | %.1f | %.1f | %.0f B | %.0f B |\n", name, mean(first)/1e6, mean(last)/1e6, mean(perRecord), mean(perBlock))
 	}
 	for _, p := range partNames {
-		row(p, func(s *Sample) float64 { return float64(s.Disk[p]) })
+		row(p, part(p))
 	}
 	row("all", total)
 	row("all but journals and consensus log", kept)
