@@ -97,7 +97,7 @@ func BenchmarkSearch(b *testing.B) {
 		q.Types, q.Count = []string{"Observation"}, 20
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if p, err := s.Search(context.Background(), Search{Query: q, Scopes: []Scope{Own}}); err != nil || len(p.Matches) == 0 {
+				if p, err := s.Search(context.Background(), Search{Query: q, Sight: Sight{Scopes: []Scope{Own}}}); err != nil || len(p.Matches) == 0 {
 					b.Fatal(len(p.Matches), err)
 				}
 			}

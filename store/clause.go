@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"salus/fhir/search"
@@ -38,8 +40,9 @@ func join(parts []sqlText, by string) sqlText {
 // A builder turns clauses into SQL.
 type builder struct {
 	reader
-	scopes []Scope
-	n      int // aliases given out
+	sight  *Sight
+	within bool // a condition of the sight is being built: it looks without such conditions itself
+	n      int  // aliases given out
 }
 
 func (b *builder) alias() string {
@@ -50,13 +53,39 @@ func (b *builder) alias() string {
 // seen are the conditions on which a resource, under that alias, may be seen at all. Every part of
 // a query that looks at a resource has them, also those at the other end of a chain: what may not
 // be seen must not be felt.
-func (b *builder) seen(alias string, types []string) sqlText {
-	s := text(alias+".scope IN ("+marks(len(b.scopes))+") AND "+alias+".method <> 3", anys(b.scopes)...)
+func (b *builder) seen(alias string, types []string) (sqlText, error) {
+	s := text(alias+".scope IN ("+marks(len(b.sight.Scopes))+") AND "+alias+".method <> 3", anys(b.sight.Scopes)...)
+	and := func(t sqlText) { s.s, s.args = s.s+" AND ("+t.s+")", append(s.args, t.args...) }
 	if len(types) > 0 {
-		s.s += " AND " + alias + ".type IN (" + marks(len(types)) + ")"
-		s.args = append(s.args, anys(types)...)
+		and(text(alias+".type IN ("+marks(len(types))+")", anys(types)...))
 	}
-	return s
+	if b.sight.Owner != "" {
+		and(text(alias+".owner IN (?, '')", b.sight.Owner))
+	}
+	if b.within {
+		return s, nil
+	}
+	b.within = true
+	defer func() { b.within = false }()
+	for _, typ := range slices.Sorted(maps.Keys(b.sight.Within)) {
+		if len(types) > 0 && !slices.Contains(types, typ) {
+			continue
+		}
+		ors := []sqlText{text(alias+".type <> ?", typ)}
+		for _, all := range b.sight.Within[typ] {
+			ands := []sqlText{text("1 = 1")}
+			for i := range all {
+				c, err := b.clause(alias, []string{typ}, &all[i])
+				if err != nil {
+					return nothing, err
+				}
+				ands = append(ands, c)
+			}
+			ors = append(ors, join(ands, " AND "))
+		}
+		and(join(ors, " OR "))
+	}
+	return s, nil
 }
 
 // params are the numbers of an index in each of the types; of all types there are if none is
@@ -345,7 +374,11 @@ func (b *builder) chain(alias string, types []string, c *search.Clause) (sqlText
 		if err != nil {
 			return nothing, err
 		}
-		w := join([]sqlText{b.seen(a, []string{t}), inner}, " AND ")
+		seen, err := b.seen(a, []string{t})
+		if err != nil {
+			return nothing, err
+		}
+		w := join([]sqlText{seen, inner}, " AND ")
 		ors = append(ors, text("target IN (SELECT "+a+".type || '/' || "+a+".id FROM resource "+a+" WHERE "+w.s+")", w.args...))
 	}
 	w := join(ors, " OR ")
@@ -363,7 +396,11 @@ func (b *builder) has(alias string, h *search.Has) (sqlText, error) {
 	if err != nil {
 		return nothing, err
 	}
-	w := join([]sqlText{b.seen(a, []string{h.Type}), inner}, " AND ")
+	seen, err := b.seen(a, []string{h.Type})
+	if err != nil {
+		return nothing, err
+	}
+	w := join([]sqlText{seen, inner}, " AND ")
 	return text(alias+".type || '/' || "+alias+".id IN (SELECT f.target FROM idx_ref f JOIN resource "+a+" ON "+a+".rid = f.rid WHERE f.p IN ("+marks(len(ids))+") AND ("+w.s+"))",
 		append(ids, w.args...)...), nil
 }

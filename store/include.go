@@ -91,7 +91,11 @@ func (b *builder) forward(ctx context.Context, x *search.Include, from []found) 
 			typ, id, _ := strings.Cut(k.(string), "/") //nolint:forcetypeassert // put there above
 			ors = append(ors, text("r.type = ? AND r.id = ?", typ, id))
 		}
-		w := join([]sqlText{b.seen("r", nil), join(ors, " OR ")}, " AND ")
+		seen, err := b.seen("r", nil)
+		if err != nil {
+			return nil, err
+		}
+		w := join([]sqlText{seen, join(ors, " OR ")}, " AND ")
 		l, err := b.list(ctx, true, "SELECT "+columns+", r.entries FROM resource r WHERE "+w.s+" ORDER BY r.rid", w.args...)
 		if err != nil {
 			return nil, err
@@ -119,7 +123,10 @@ func (b *builder) backward(ctx context.Context, x *search.Include, from []found)
 	var out []found
 	for len(targets) > 0 && len(out) <= maxIncluded {
 		n := min(len(targets), 200)
-		w := b.seen("r", []string{x.Source})
+		w, err := b.seen("r", []string{x.Source})
+		if err != nil {
+			return nil, err
+		}
 		args := append(append([]any{id}, targets[:n]...), w.args...)
 		targets = targets[n:]
 		l, err := b.list(ctx, true, "SELECT "+columns+`, r.entries FROM resource r WHERE r.rid IN

@@ -9,12 +9,24 @@ import (
 	"salus/fhir/search"
 )
 
-// A Search asks for the resources that satisfy a query among those of some scopes.
-type Search struct {
-	Query  *search.Query
+// A Sight is what a reader sees. What she does not see does not exist for her: in no match, count,
+// page or include, and at no end of a chain.
+type Sight struct {
 	Scopes []Scope
-	// Owner restricts matches to one compartment, as puts named it; "" does not.
+	// Owner is the one compartment, as puts named it, of which she sees something, besides what is
+	// in none; "" is all.
 	Owner string
+	// Within are conditions by resource type, of which one list must hold; a type without any is
+	// seen whole.
+	Within map[string][][]search.Clause
+}
+
+// A Search asks for the resources that satisfy a query among those that are seen.
+type Search struct {
+	Query *search.Query
+	Sight
+	// Compartment restricts matches to one compartment, as puts named it; "" does not.
+	Compartment string
 	// Count is how many matches a page has where the query does not say.
 	Count int
 }
@@ -47,10 +59,14 @@ func (t *Tx) Search(q Search) (*Page, error) {
 }
 
 func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, error) {
-	b := &builder{reader: r, scopes: q.Scopes}
-	where := []sqlText{b.seen("r", q.Query.Types)}
-	if q.Owner != "" {
-		where = append(where, text("r.owner = ?", q.Owner))
+	b := &builder{reader: r, sight: &q.Sight}
+	seen, err := b.seen("r", q.Query.Types)
+	if err != nil {
+		return nil, err
+	}
+	where := []sqlText{seen}
+	if q.Compartment != "" {
+		where = append(where, text("r.owner = ?", q.Compartment))
 	}
 	for i := range q.Query.Where {
 		c, err := b.clause("r", q.Query.Types, &q.Query.Where[i])

@@ -145,7 +145,7 @@ func TestAWriteIsWholeOrNothing(t *testing.T) {
 		}
 		wg.Wait()
 		for i := range 64 {
-			page, err := s.Search(t.Context(), Search{Scopes: []Scope{Own}, Count: 10, Query: &search.Query{
+			page, err := s.Search(t.Context(), Search{Sight: Sight{Scopes: []Scope{Own}}, Count: 10, Query: &search.Query{
 				Types: []string{"Observation"}, Count: -1,
 				Where: []search.Clause{{Param: &search.Param{Code: fmt.Sprintf("param-%d", i), Kind: search.Token}, Values: []search.Value{{Text: "x"}}}},
 			}})
@@ -238,7 +238,7 @@ func TestAScopeEndsWithAllThatIsInIt(t *testing.T) {
 		put(t, s, Put{Key: there, Body: []byte(`"theirs"`), Entries: name("smith"), VID: 7, Updated: time.Unix(1000, 0)})
 		put(t, s, Put{Key: there, Body: []byte(`"theirs again"`), Entries: name("smith"), Expect: Any})
 		find := func(scopes ...Scope) int {
-			p, err := s.Search(t.Context(), Search{Scopes: scopes, Count: 10, Query: &search.Query{
+			p, err := s.Search(t.Context(), Search{Sight: Sight{Scopes: scopes}, Count: 10, Query: &search.Query{
 				Types: []string{"Patient"}, Count: -1, Total: search.TotalAccurate,
 				Where: []search.Clause{{Param: &search.Param{Code: "name", Kind: search.String}, Values: []search.Value{{Text: "sm"}}}},
 			}})

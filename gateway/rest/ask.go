@@ -198,13 +198,3 @@ func (a *ask) may(i Interaction, typ string) error {
 	}
 	return nil
 }
-
-// restrict adds the conditions that the guard has for a type to a query of it.
-func (a *ask) restrict(q *search.Query) {
-	if a.leave.Restrict == nil {
-		return
-	}
-	for _, t := range q.Types {
-		q.Where = append(q.Where, a.leave.Restrict(t)...)
-	}
-}

@@ -53,7 +53,7 @@ func (s *Server) history(a *ask, typ, id string) (*answer, error) {
 		if _, err := s.find(outside{s.Store}, a, typ, id); err != nil && faultOf(err) != errGone {
 			return nil, err
 		}
-	} else if a.leave.Owner != "" || a.leave.Restrict != nil {
+	} else if a.leave.Owner != "" || len(a.leave.Within) > 0 {
 		return nil, errForbidden // versions have no index that could be restricted
 	}
 	past.Count++

@@ -32,23 +32,25 @@ func (i inside) read(_ context.Context, k store.Key) (store.Version, error) { re
 
 func (i inside) search(_ context.Context, q store.Search) (*store.Page, error) { return i.Search(q) }
 
-// find returns the current version of a resource that the caller may see. What she may not see is
+// find returns the current version of a resource that the caller sees. What she does not see is
 // not there: the error is the same.
 func (s *Server) find(f finder, a *ask, typ, id string) (store.Version, error) {
 	gone := store.ErrNotFound
 	for _, scope := range a.leave.Scopes {
 		v, err := f.read(a.ctx, store.Key{Scope: scope, Type: typ, ID: id})
+		hidden := a.leave.Owner != "" && v.Owner != "" && v.Owner != a.leave.Owner
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			continue
 		case errors.Is(err, store.ErrGone):
-			if a.leave.Owner == "" || a.leave.Owner == v.Owner {
+			// A deletion has no elements that a condition could hold for.
+			if !hidden && len(a.leave.Within[typ]) == 0 {
 				gone = store.ErrGone
 			}
 			continue
 		case err != nil:
 			return v, err
-		case a.leave.Owner != "" && a.leave.Owner != v.Owner:
+		case hidden:
 			continue
 		}
 		ok, err := s.meets(f, a, &v)
@@ -62,18 +64,15 @@ func (s *Server) find(f finder, a *ask, typ, id string) (store.Version, error) {
 	return store.Version{}, gone
 }
 
-// meets reports whether a resource satisfies the guard's conditions for its type.
+// meets reports whether one of the caller's conditions for its type holds for a resource.
 func (s *Server) meets(f finder, a *ask, v *store.Version) (bool, error) {
-	if a.leave.Restrict == nil {
-		return true, nil
-	}
-	where := a.leave.Restrict(v.Type)
-	if len(where) == 0 {
+	if len(a.leave.Within[v.Type]) == 0 {
 		return true, nil
 	}
 	id := search.Clause{Param: &search.Param{Code: "_id", Kind: search.Token}, Values: []search.Value{{Text: v.ID}}}
-	q := &search.Query{Types: []string{v.Type}, Where: append([]search.Clause{id}, where...), Count: 1}
-	p, err := f.search(a.ctx, store.Search{Query: q, Scopes: []store.Scope{v.Scope}})
+	sight := a.leave.sight()
+	sight.Scopes = []store.Scope{v.Scope}
+	p, err := f.search(a.ctx, store.Search{Query: &search.Query{Types: []string{v.Type}, Where: []search.Clause{id}, Count: 1}, Sight: sight})
 	return err == nil && len(p.Matches) == 1, err
 }
 
@@ -125,7 +124,7 @@ func (s *Server) vread(a *ask, typ, id, version string) (*answer, error) {
 	if err != nil || vid < 1 || strconv.FormatInt(vid, 10) != version {
 		return nil, errNotFound // versions here are numbers
 	}
-	// Who may see the resource may see its versions; a deleted one is seen by those who could.
+	// Who sees the resource sees its versions.
 	current, err := s.find(s.in(a), a, typ, id)
 	scopes := []store.Scope{current.Scope}
 	if errors.Is(err, store.ErrGone) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"salus/fhir/search"
 	"salus/store"
 )
 
@@ -430,6 +431,9 @@ func TestACallerSeesItsLeaveAndNothingElse(t *testing.T) {
 	if a, b := w.do("GET /Patient/b", ""), w.do("GET /Patient/none", ""); string(a.body) != string(b.body) {
 		t.Error("what is hidden is answered otherwise than what is not there")
 	}
+	w.want(200, "GET /Practitioner/d", "") // in nobody's compartment
+	w.refused(403, "rest-forbidden", "PUT /Practitioner/d", `{"resourceType":"Practitioner","id":"d"}`)
+	w.refused(403, "rest-forbidden", "DELETE /Practitioner/d", "")
 	w.refused(403, "rest-forbidden", "GET /_history", "")
 	w.refused(403, "rest-forbidden", "PUT /Observation/theirs", `{"resourceType":"Observation","id":"theirs","subject":{"reference":"Patient/a"}}`)
 	w.refused(403, "rest-forbidden", "PUT /Observation/ob", `{"resourceType":"Observation","id":"ob","subject":{"reference":"Patient/a"}}`)
@@ -439,6 +443,28 @@ func TestACallerSeesItsLeaveAndNothingElse(t *testing.T) {
 	w.want(204, "DELETE /Observation/ob", "") // nothing is there for her, and nothing happens
 	w.guard.leave = Leave{}
 	w.want(200, "GET /Observation/ob", "")
+
+	coded := func(code string) []search.Clause {
+		return []search.Clause{{Param: params["Observation"][0], Values: []search.Value{{Text: code}}}}
+	}
+	for _, code := range []string{"x", "y", "z"} {
+		w.want(201, "PUT /Observation/"+code, `{"resourceType":"Observation","id":"`+code+`","code":{"coding":[{"code":"`+code+`"}]},"subject":{"reference":"Patient/a"}}`)
+	}
+	w.guard.leave.Within = map[string][][]search.Clause{"Observation": {coded("x"), coded("y")}}
+	for what, want := range map[string]string{
+		"GET /Observation":                                   "Observation/x Observation/y",
+		"GET /?_type=Observation,Practitioner":               "Practitioner/d Observation/x Observation/y",
+		"GET /Patient?_id=a&_revinclude=Observation:subject": "Patient/a Observation/x Observation/y",
+		"GET /Patient?_has:Observation:patient:code=y":       "Patient/a",
+		"GET /Patient?_has:Observation:patient:code=z":       "",
+	} {
+		if got := strings.Join(w.want(200, what, "").set(t).ids(t), " "); got != want {
+			t.Errorf("within: %s: got %s, want %s", what, got, want)
+		}
+	}
+	w.want(200, "GET /Observation/x", "")
+	w.refused(404, "rest-not-found", "GET /Observation/z", "")
+	w.guard.leave.Within = nil
 
 	w.guard.leave.May = func(i Interaction, typ string) bool { return i == Read && typ == "Patient" }
 	w.want(200, "GET /Patient/a", "")

@@ -43,12 +43,18 @@ type Leave struct {
 	// Scopes are what it sees; a resource in several of them is seen in the first. It writes to
 	// store.Own.
 	Scopes []store.Scope
-	// Owner is the one compartment it sees, as Config.Owner names it; "" for all.
+	// Owner is the one compartment of which it sees something, as Config.Owner names it, besides
+	// what is in none; "" is all. It writes to that compartment only.
 	Owner string
-	// May says whether it may do that with resources of a type.
+	// May says whether it may do that with resources of a type; nil allows everything.
 	May func(i Interaction, resourceType string) bool
-	// Restrict are conditions on what it sees of a type (the query part of a SMART scope).
-	Restrict func(resourceType string) []search.Clause
+	// Within are conditions on what it sees of a type, of which one list must hold (the query parts
+	// of SMART scopes).
+	Within map[string][][]search.Clause
+}
+
+func (l *Leave) sight() store.Sight {
+	return store.Sight{Scopes: l.Scopes, Owner: l.Owner, Within: l.Within}
 }
 
 // Config is what a Server is made of; every field is required unless it says otherwise.

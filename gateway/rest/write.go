@@ -178,7 +178,7 @@ func (s *Server) remove(t *store.Tx, w *write) (*answer, error) {
 		return &answer{status: http.StatusNoContent}, nil
 	case err != nil:
 		return nil, err
-	case v.Scope != store.Own:
+	case v.Scope != store.Own, w.leave.Owner != "" && w.leave.Owner != v.Owner:
 		return nil, errForbidden
 	}
 	v, err = t.Delete(store.Put{Key: v.Key, Owner: v.Owner, Expect: w.expect})
@@ -247,9 +247,8 @@ func (s *Server) match(t *store.Tx, w *write, condition []search.Pair) (*store.V
 	case len(q.Sort)+len(q.Include)+len(q.RevInclude)+len(q.Elements) > 0 || q.Cursor != "" || q.Count >= 0 || q.Total != 0 || q.Summary != 0:
 		return nil, errCondition
 	}
-	w.restrict(q)
 	q.Count = 2
-	p, err := t.Search(store.Search{Query: q, Scopes: w.leave.Scopes, Owner: w.leave.Owner})
+	p, err := t.Search(store.Search{Query: q, Sight: w.leave.sight()})
 	if err != nil {
 		return nil, err
 	}
