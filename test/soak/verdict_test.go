@@ -33,8 +33,8 @@ func synthetic(seed uint64) *Run {
 			s.Live = 20e6 + 15e6*(1-math.Exp(-(t-s.Start)/60)) + 40*float64(recs) + 2e6*r.NormFloat64()
 			s.RSS = s.Live + 60e6 + 5e6*r.NormFloat64()
 			s.Goroutines, s.FDs, s.CPU = 110+4*r.NormFloat64(), 80+2*r.NormFloat64(), (loaded-s.Start)*0.2
-			step := math.Floor(float64(recs)/2000)*2000*6e3 + 1500*float64(height)
-			s.Disk = map[string]int64{"ledger": int64(step), "vault": int64(2000 * recs), "consensus log": 11e6, journals: int64(1e6 * float64(r.IntN(100)))}
+			step := math.Floor(float64(recs)/2000)*2000*2e3 + 1500*float64(height)
+			s.Disk = map[string]int64{"ledger": int64(step), "vault": int64(1000 * recs), "consensus log": 11e6, journals: int64(1e6 * float64(r.IntN(100)))}
 			if t >= 1800 {
 				s.Disk[journals] = 50e6 + 3000*(height-10800)
 			}
@@ -103,7 +103,7 @@ func TestPlantedFaultsFailTheVerdict(t *testing.T) {
 		{"memory is taken at once and kept", "resident memory stays small", each(func(s *Sample) { s.RSS += 550e6 })},
 		{"a goroutine is left behind each minute", "growth of goroutines", each(func(s *Sample) { s.Goroutines += age(s) })},
 		{"a file stays open each minute", "growth of file descriptors", each(func(s *Sample) { s.FDs += age(s) })},
-		{"a record costs 40 kB of disk", "disk for each record", each(func(s *Sample) { s.Disk["custody"] += int64(40e3 * records(s)) })},
+		{"a record costs 10 kB more of disk", "disk for each record", each(func(s *Sample) { s.Disk["custody"] += int64(10e3 * records(s)) })},
 		{"a record costs more and more", "disk for each record, late", each(func(s *Sample) { s.Disk["custody"] += int64(2 * records(s) * records(s)) })},
 		{"a heartbeat costs 20 kB", "disk for each idle block", each(func(s *Sample) {
 			if s.T > 1800 {
