@@ -146,34 +146,42 @@ func (w *world) start(ctx context.Context) error {
 func (w *world) whole(ctx context.Context) error {
 	w.begin = time.Now()
 	fmt.Printf("%s: four organisations, %s of load\n", w.opts.dir, w.opts.length)
-	sampling, stopSampling := context.WithCancel(ctx)
-	defer stopSampling()
+	sampling, stop := context.WithCancel(ctx)
+	defer stop()
+	var patients []*patient
 	g, gctx := errgroup.WithContext(sampling)
 	g.Go(func() error { return ended(gctx, w.sample(gctx)) })
-	g.Go(func() error {
-		defer stopSampling()
-		loading, stop := context.WithTimeout(gctx, w.opts.length)
+	g.Go(func() (err error) {
 		defer stop()
-		var patients []*patient
-		l, lctx := errgroup.WithContext(loading)
-		l.Go(func() error { return ended(lctx, w.kills(lctx, gctx)) })
-		l.Go(func() (err error) { patients, err = w.drive(lctx, gctx); return err })
-		if err := l.Wait(); err != nil {
+		if patients, err = w.loaded(gctx); err != nil {
 			return err
 		}
 		w.run.Seconds = w.now()
-		if err := w.idle(gctx); err != nil {
-			return err
-		}
+		err = w.idle(gctx)
 		w.run.Idle = w.now() - w.run.Seconds
-		return w.compare(gctx, patients)
+		return err
 	})
-	return errors.Join(g.Wait(), ctx.Err())
+	if err := errors.Join(g.Wait(), ctx.Err()); err != nil {
+		return err
+	}
+	w.compare(ctx, patients)
+	return nil
+}
+
+// loaded drives and kills for the length of the run.
+func (w *world) loaded(ctx context.Context) (patients []*patient, err error) {
+	loading, stop := context.WithTimeout(ctx, w.opts.length)
+	defer stop()
+	g, gctx := errgroup.WithContext(loading)
+	g.Go(func() error { return ended(gctx, w.kills(gctx, ctx)) })
+	g.Go(func() (err error) { patients, err = w.drive(gctx, ctx); return err })
+	err = g.Wait() // before patients is read
+	return patients, err
 }
 
 // ended is no error when it only says that the time is over.
 func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return err
@@ -219,7 +227,8 @@ func (w *world) kills(ctx, live context.Context) error {
 		err := w.net.Ready(limit, o.Org)
 		cancel()
 		if err != nil {
-			return fmt.Errorf("soak: %s does not come back: %w\n%s", o.Org, err, process.Tail(w.net.Log(o.Org)))
+			// Not wrapped: a deadline of this wait is no end of the run.
+			return fmt.Errorf("soak: %s does not come back: %s\n%s", o.Org, err.Error(), process.Tail(w.net.Log(o.Org)))
 		}
 		o.Ready = w.now()
 		w.outage(o)

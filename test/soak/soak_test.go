@@ -16,7 +16,7 @@ func TestShortSoakHolds(t *testing.T) {
 		t.Skip("four processes under load for half a minute")
 	}
 	dir := t.TempDir()
-	o := options{length: 25 * time.Second, every: 2 * time.Second, kill: 8 * time.Second, rate: 8, seed: 1, dir: filepath.Join(dir, "run")}
+	o := options{length: 20 * time.Second, every: 2 * time.Second, kill: 8 * time.Second, rate: 8, seed: 1, dir: filepath.Join(dir, "run")}
 	r, err := soak(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
