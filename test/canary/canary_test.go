@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,9 @@ type life struct {
 	t    *testing.T
 	ctx  context.Context
 	orgs []string
+	// control is the pseudonym, which every ledger holds: a search that misses it proves nothing.
+	control []byte
+	began   time.Time
 
 	mu   sync.Mutex
 	said map[string]*bytes.Buffer // by place: wires, answers, commands
@@ -64,13 +68,17 @@ func TestNoCanaryIsFoundOutsideOfWhatARecordsReaderIsGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.tell(bundle)
+	l.step("told")
+	s.add("control", "raw", l.control)
 	if err := l.Interrupt(l.ctx, l.orgs...); err != nil {
 		t.Fatal(err)
 	}
 	l.each("node", "fsck")
 	l.each("node", "rebuild")
+	l.step("checked and rebuilt")
 
 	for _, org := range l.orgs {
+		before := len(s.found)
 		files, rows, err := s.dir(l.Home(org))
 		if err != nil {
 			t.Fatal(err)
@@ -78,29 +86,42 @@ func TestNoCanaryIsFoundOutsideOfWhatARecordsReaderIsGiven(t *testing.T) {
 		if files < 10 || rows < 100 {
 			t.Errorf("%s: searched %d files and %d rows: that is not a node's home", org, files, rows)
 		}
+		inRows := func(f string) bool {
+			return strings.Contains(f, "(value): control") || strings.Contains(f, "(key): control")
+		}
+		if !slices.ContainsFunc(s.found[before:], inRows) {
+			t.Errorf("%s: the pseudonym was not found in its databases, so the search proves nothing", org)
+		}
 		log := l.Log(org)
 		if !strings.Contains(log, "DEBUG") && !strings.Contains(log, `"debug"`) {
 			t.Errorf("%s: the log has no debug lines, so it proves little", org)
 		}
 		s.bytes("log of "+org, []byte(log))
 	}
-	wires := 0
+	wires, members := 0, 0
 	for place, b := range l.said {
 		s.bytes(place, b.Bytes())
 		if strings.HasPrefix(place, "wire") {
 			wires++
+			if strings.HasSuffix(place, string(devnet.Members)) {
+				members++
+			}
 		}
 	}
-	if wires < 12 {
-		t.Errorf("listened to %d directions, want at least the 12 of consensus", wires)
+	if wires-members < 12 || members < 6 {
+		t.Errorf("listened to %d directions, %d of them on the members' link, want 12 of consensus and 6", wires, members)
 	}
 	seen := map[string]bool{} // one line a place and class
 	for _, f := range s.found {
+		if strings.Contains(f, ": control as ") {
+			continue
+		}
 		if k, _, _ := strings.Cut(f, " at "); !seen[k] {
 			seen[k] = true
 			t.Errorf("leak: %s", f)
 		}
 	}
+	l.step("searched")
 	t.Logf("searched %d bytes", s.scanned)
 }
 
@@ -108,7 +129,7 @@ func newLife(t *testing.T) *life {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	l := &life{plants: newPlants(), t: t, ctx: ctx, said: map[string]*bytes.Buffer{}}
+	l := &life{plants: newPlants(), began: time.Now(), t: t, ctx: ctx, said: map[string]*bytes.Buffer{}}
 	for _, o := range devnet.Orgs() {
 		l.orgs = append(l.orgs, o.Name)
 	}
@@ -150,8 +171,15 @@ func newLife(t *testing.T) *life {
 			t.Fatal(err)
 		}
 	}
+	l.step("built and written")
 	l.start()
+	l.step("started")
 	return l
+}
+
+// step logs how far the life is.
+func (l *life) step(what string) {
+	l.t.Logf("%s after %s", what, time.Since(l.began).Round(time.Second))
 }
 
 func (l *life) start() {
@@ -216,6 +244,7 @@ func (l *life) tell(bundle []byte) {
 	if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep) != 1 || !rep[0].Active || len(rep[0].Patients) != 1 {
 		l.t.Fatalf("got %s, want an active import of one patient", out)
 	}
+	l.control = rep[0].Patients[0][:]
 	patient, wallet := rep[0].Patients[0].String(), filepath.Join(l.Dir, "her.wallet")
 	l.run("hospital", true, "identity", "claim", patient, "--wallet", wallet)
 	grant := []string{"consent", "grant", "--wallet", wallet, "--member", "clinic"}
@@ -238,12 +267,12 @@ func (l *life) tell(bundle []byte) {
 	}
 	l.run("institute", true, "audit", "log", patient)
 	l.run("clinic", true, "audit", "receipt", patient, "--out", filepath.Join(l.Home("clinic"), "log.receipt"))
-	l.abuse()
+	l.abuse(l.orgs[:2]...)
 	if err := l.Interrupt(l.ctx, l.orgs...); err != nil {
 		l.t.Fatal(err)
 	}
 	l.start()
-	l.abuse()
+	l.abuse(l.orgs[2])
 }
 
 // read opens a session and returns the bodies it is given.
@@ -266,7 +295,7 @@ func (l *life) read(org, staff, patient string, p consent.Purpose) string {
 }
 
 // abuse sends secrets where they do not belong, to every route, with the token and without.
-func (l *life) abuse() {
+func (l *life) abuse(orgs ...string) {
 	l.t.Helper()
 	bad, rejected := l.plants["bad input"], l.plants["rejected"]
 	bodies := []string{
@@ -274,7 +303,7 @@ func (l *life) abuse() {
 		`{"resourceType":"Observation","status":"` + rejected + `","` + rejected + `":`, `{"resourceType":"` + rejected + `","id":"` + rejected + `"}`,
 		`{"resourceType":"Patient","id":"` + rejected + ` ` + rejected + `","name":[{"family":"` + rejected + `"}]}`,
 	}
-	for _, org := range l.orgs[:2] {
+	for _, org := range orgs {
 		c, err := devnet.LoadConfig(l.Dir, org)
 		if err != nil {
 			l.t.Fatal(err)
