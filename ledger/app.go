@@ -215,6 +215,10 @@ func (a *App) Close() error {
 	return a.store.Load().Close()
 }
 
+// Halted reports whether this replica met state that it cannot trust, or was closed: it decides and
+// answers nothing any more.
+func (a *App) Halted() bool { return a.halted.Load() }
+
 // View returns the last committed state; the caller closes it.
 func (a *App) View() *state.View { return a.store.Load().View() }
 

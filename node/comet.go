@@ -113,11 +113,16 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 	genesis := func() (*cmttypes.GenesisDoc, error) { return loadGenesis(c) }
 	n := &consensusNode{door: &door{Application: app}}
 	provider := func(x *cmtcfg.DBContext) (dbm.DB, error) {
-		db, err := cometdb.Provider(x)
-		if err == nil {
-			n.dbs = append(n.dbs, db)
+		opened, err := cometdb.Provider(x)
+		if err != nil {
+			return nil, err
 		}
-		return db, err
+		db := opened.(*cometdb.DB)
+		db.Failed = func(err error) {
+			log.ErrorContext(ctx, "store_damaged", "code", fmt.Sprintf("%#04x", errDamaged.Code), "store", x.ID, "err", err)
+		}
+		n.dbs = append(n.dbs, db)
+		return db, nil
 	}
 	n.Node, err = cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, Connections(n.door), genesis, provider, metrics, cometLog{log: log})
 	if err != nil {

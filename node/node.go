@@ -19,8 +19,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cometbft/cometbft/consensus"
 	cmtnode "github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/rpc/client/local"
+	cmttypes "github.com/cometbft/cometbft/types"
 	"golang.org/x/sync/errgroup"
 
 	"salus/client"
@@ -76,6 +78,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 			err = errors.Join(err, opened.closeAll())
 		}
 	}()
+	defer damaged(&err)
 	if err := cfg.MakeDirs(); err != nil {
 		return nil, fmt.Errorf("node: home: %w", err)
 	}
@@ -179,11 +182,8 @@ func (n *Node) openLedger(chain string) error {
 
 // Run starts consensus and serves until ctx ends or a part fails.
 func (n *Node) Run(ctx context.Context) error {
-	comet, err := n.cometNew(ctx)
+	comet, err := n.startComet(ctx)
 	if err != nil {
-		return errors.Join(err, n.closeAll())
-	}
-	if err := comet.start(); err != nil {
 		return errors.Join(err, n.closeAll())
 	}
 	n.comet.Store(&running{comet.Node, local.New(comet.Node), time.Now()})
@@ -208,6 +208,15 @@ func (n *Node) Run(ctx context.Context) error {
 		return n.shutdown(comet)
 	})
 	return errors.Join(g.Wait(), n.closeAll())
+}
+
+// startComet starts consensus on the stores that are there, or leaves none of its own open.
+func (n *Node) startComet(ctx context.Context) (comet *consensusNode, err error) {
+	defer damaged(&err)
+	if comet, err = n.cometNew(ctx); err != nil {
+		return nil, err
+	}
+	return comet, comet.start()
 }
 
 // stopTime bounds how long running requests may take to end.
@@ -289,30 +298,50 @@ func (n *Node) ready() error {
 	if r == nil {
 		return errors.New("node: consensus has not started")
 	}
+	if n.app.Halted() {
+		return errHalted
+	}
 	h := n.app.Head()
 	if h.Height == 0 {
 		return errors.New("node: no block yet")
 	}
 	if r.node.ConsensusReactor().WaitSync() {
-		return errors.New("node: still catching up with the other members")
+		return errBehind
 	}
 	stale := staleAfter * n.cfg.Ledger.Heartbeat.Duration
-	if age := time.Since(time.Unix(int64(h.Time), 0)); age > stale {
-		// After a stop of the whole network the last block is old and the next one only comes
-		// with a transaction or the heartbeat: enough connected peers are readiness too.
-		if time.Since(r.since) < stale && n.quorumConnected(r) {
-			return nil
-		}
+	age, starting := time.Since(time.Unix(int64(h.Time), 0)), time.Since(r.since) < stale
+	// After a stop of the whole network the last block is old, after one of this node it may be
+	// young and the others far ahead all the same: what they say of themselves decides.
+	switch level := n.quorumLevel(r, h.Height); {
+	case starting && level:
+		return nil
+	case age > stale:
 		return fmt.Errorf("node: the last block is %s old: too few members can be reached", age.Round(time.Second))
+	case starting:
+		return errBehind
 	}
 	return nil
 }
 
-// quorumConnected reports whether more than two thirds of the validators can take part.
-func (n *Node) quorumConnected(r *running) bool {
+var errBehind = errors.New("node: still catching up, or too few members can be reached")
+
+// quorumLevel reports whether more than two thirds of the validators can take part and those
+// are no further than this node. A peer that has not said yet where it stands does not count: CometBFT
+// ends its catching up too early when it is connected before it was told how far the others are.
+func (n *Node) quorumLevel(r *running, height int64) bool {
+	level := 1
+	for _, p := range r.node.Switch().Peers().Copy() {
+		s, ok := p.Get(cmttypes.PeerStateKey).(*consensus.PeerState)
+		if !ok {
+			continue
+		}
+		if at := s.GetHeight(); at > 0 && at <= height+2 { // it decides height+1, or has just done so
+			level++
+		}
+	}
 	v := n.app.View()
 	defer v.Close()
-	return 3*(r.node.Switch().Peers().Size()+1) > 2*len(governance.Validators(v))
+	return 3*level > 2*len(governance.Validators(v))
 }
 
 // routes serves the vault's and the record store's part of the members' links.

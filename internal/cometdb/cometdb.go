@@ -35,6 +35,10 @@ type DB struct {
 	db     *pebble.DB
 	mu     sync.RWMutex // held for reading by every operation, for writing by Close
 	closed bool
+
+	// Failed, if set before the first use, is told of every failed operation: CometBFT ends the process after
+	// most of them, and its own words do not say that a disk is the cause.
+	Failed func(error)
 }
 
 // use runs f unless the database is closed.
@@ -44,7 +48,11 @@ func (d *DB) use(f func() error) error {
 	if d.closed {
 		return errClosed
 	}
-	return f()
+	err := f()
+	if err != nil && !errors.Is(err, pebble.ErrNotFound) && d.Failed != nil {
+		d.Failed(err)
+	}
+	return err
 }
 
 var _ dbm.DB = (*DB)(nil)
