@@ -14,7 +14,7 @@ WORKERS ?= 2
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test race lint vet fuzz golden model sim bench check clean
+.PHONY: faults help run demo build test race lint vet fuzz golden model sim bench check clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -52,6 +52,9 @@ model: ## Check the release protocol exhaustively with spin.
 
 sim: ## Simulate SEEDS networks from seed FROM on, until BUDGET is over; docs/simulation.md.
 	$(GO) test ./test/sim -run 'TestSeeds$$' -count=1 -timeout 0 -v -sim.from=$(FROM) -sim.seeds=$(SEEDS) -sim.budget=$(BUDGET) -sim.workers=$(WORKERS)
+
+faults: ## Kill, pause, damage, fill and cut a network of four, ROUNDS rounds each; docs/running-a-node.md.
+	$(GO) test ./test/fault -count=1 -timeout 60m -v -fault.rounds=$(or $(ROUNDS),40)
 
 bench: ## Measure; writes docs/performance.md and test/perf/results.json.
 	$(GO) run ./test/perf

@@ -86,8 +86,9 @@ func (s *story) expected() (must map[digest]bool, c consentState) {
 	return must, s.consent
 }
 
-// wrong lists what is wrong with the bodies that a reader got without an error.
-func (s *story) wrong(must map[digest]bool, c consentState, got [][]byte) (out []string) {
+// wrong lists what is wrong with the bodies that a reader got without an error, and counts the records that she
+// should have got too.
+func (s *story) wrong(must map[digest]bool, c consentState, got [][]byte) (out []string, kept int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	have := map[digest]bool{}
@@ -103,12 +104,10 @@ func (s *story) wrong(must map[digest]bool, c consentState, got [][]byte) (out [
 			out = append(out, fmt.Sprintf("%d records were released without consent", len(got)))
 		}
 	case granted:
-		if n := missing(must, have); n > 0 {
-			out = append(out, fmt.Sprintf("%d of %d active records were kept from a reader with consent", n, len(must)))
-		}
+		kept = missing(must, have)
 	case unclear: // either is right
 	}
-	return out
+	return out, kept
 }
 
 func missing(must, have map[digest]bool) (n int) {

@@ -3,6 +3,7 @@ package fault
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,6 +25,9 @@ func (w *world) settled(again bool, excused ...string) {
 		return true
 	})
 	w.t.Logf("everything stored was active %s after the last repair", took.Round(10*time.Millisecond))
+	w.level()
+	w.sound.Store(true)
+	defer w.sound.Store(false)
 	for _, s := range w.all() {
 		if s.patient.IsZero() {
 			continue
@@ -51,7 +55,7 @@ func (w *world) settled(again bool, excused ...string) {
 	for _, o := range w.orgs {
 		w.run(o, 0, "node", "fsck")
 		for _, line := range broken(w.Log(o)) {
-			if !contains(excused, o) {
+			if !slices.Contains(excused, o) {
 				w.t.Errorf("the log of %s: %s", o, line)
 			}
 		}
@@ -59,15 +63,6 @@ func (w *world) settled(again bool, excused ...string) {
 	if again {
 		w.up(w.orgs...)
 	}
-}
-
-func contains(all []string, one string) bool {
-	for _, a := range all {
-		if a == one {
-			return true
-		}
-	}
-	return false
 }
 
 // owned reads a patient's records back from her author, byte for byte.
@@ -132,27 +127,25 @@ func (w *world) proven() {
 	}
 }
 
+// level waits until all four nodes are at one height and returns it.
+func (w *world) level() (top int64) {
+	w.t.Helper()
+	w.until("all nodes at one height", func() bool {
+		same := true
+		for _, o := range w.orgs {
+			s, err := w.status(o)
+			same = same && err == nil && (top == 0 || s.Height == top)
+			top = max(top, s.Height)
+		}
+		return same
+	})
+	return top
+}
+
 // chains asks each node for all blocks it has, once all have reached the same height.
 func (w *world) chains() map[string]map[int64]block {
 	w.t.Helper()
-	var top int64
-	w.until("all nodes at one height", func() bool {
-		var heights []int64
-		for _, o := range w.orgs {
-			s, err := w.status(o)
-			if err != nil {
-				return false
-			}
-			heights = append(heights, s.Height)
-			top = max(top, s.Height)
-		}
-		for _, h := range heights {
-			if h < top {
-				return false
-			}
-		}
-		return true
-	})
+	top := w.level()
 	out := map[string]map[int64]block{}
 	for i, o := range w.orgs {
 		out[o] = map[int64]block{}

@@ -30,6 +30,9 @@ func TestKilledNodesKeepWhatTheyAcknowledged(t *testing.T) {
 // TestThreeGoOnWithoutTheFourth keeps one node down throughout; then it catches up.
 func TestThreeGoOnWithoutTheFourth(t *testing.T) {
 	w := newWorld(t, nil)
+	// An author that never got a custodian's key waits for it for a minute.
+	w.patient("hospital", false)
+	w.patient("clinic", false)
 	down := w.orgs[2+w.rand.IntN(2)] // not one of those that the clients talk to
 	w.kill(down)
 	l := w.begin()
@@ -38,7 +41,15 @@ func TestThreeGoOnWithoutTheFourth(t *testing.T) {
 		w.until(what+" without "+down, func() bool { return w.counted(what) > before+3 })
 	}
 	l.end()
+	before, err := w.status("hospital")
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Logf("%s back after %s", down, w.up(down).Round(10*time.Millisecond))
+	// Ready means that it knows what was decided without it.
+	if s, err := w.status(down); err != nil || s.Height < before.Height {
+		t.Errorf("got height %d of a node that says it is ready, %v, want at least %d", s.Height, err, before.Height)
+	}
 	w.settled(false)
 }
 

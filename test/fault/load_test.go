@@ -165,8 +165,14 @@ func (w *world) judge(ctx context.Context, s *story, id tx.Hash, must map[digest
 	if err != nil {
 		return err
 	}
-	for _, f := range s.wrong(must, c, got) {
+	wrong, kept := s.wrong(must, c, got)
+	for _, f := range wrong {
 		w.fault("%s", f)
+	}
+	if kept > 0 && w.sound.Load() {
+		w.fault("%d of %d active records were kept from a reader with consent", kept, len(must))
+	} else if kept > 0 {
+		w.count("read incompletely") // custodians that lag answer as if there were nothing
 	}
 	if len(got) > 0 {
 		w.count("read")
