@@ -68,7 +68,10 @@ func (o *org) Call(ctx context.Context, to tx.Account, path string, req, resp an
 	if err != nil {
 		return err
 	}
-	b, err := other.serve(ctx, account(o.name), path, tx.MustEncode(req))
+	question := tx.MustEncode(req)
+	o.hear(question)
+	b, err := other.serve(ctx, account(o.name), path, question)
+	o.hear(b)
 	if err != nil || resp == nil {
 		return err
 	}
@@ -127,9 +130,11 @@ func (o *org) Upload(ctx context.Context, to tx.Account, _, arg string, body io.
 	if err != nil {
 		return err
 	}
-	if err := other.vault.ImportPack(ctx, id, body, size); err != nil {
+	var pack bytes.Buffer
+	if err := other.vault.ImportPack(ctx, id, io.TeeReader(body, &pack), size); err != nil {
 		return err
 	}
+	o.hear(pack.Bytes())
 	return other.custody.PackArrived(id)
 }
 
@@ -144,6 +149,7 @@ func (o *org) Download(ctx context.Context, to tx.Account, _, arg string) (io.Re
 		return nil, 0, err
 	}
 	b, err := other.vault.Get(ctx, vault.Address(raw))
+	o.hear(b)
 	return io.NopCloser(bytes.NewReader(b)), int64(len(b)), err
 }
 

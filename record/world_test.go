@@ -66,6 +66,15 @@ type world struct {
 	height int64
 	nonces map[tx.Account]uint64
 	puts   int // anchor.put that committed
+
+	heard []byte // every body that went between members, in plaintext
+}
+
+// hear keeps what goes between members.
+func (w *world) hear(b []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard = append(w.heard, b...)
 }
 
 // An org is one organisation.
