@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -22,12 +21,24 @@ type sessions struct {
 	open map[tx.Hash]*record.Session
 }
 
-// put keeps a session and forgets those that have ended: their keys open nothing any more.
+// surelyEnded is how many seconds after its end, which is block time, a session has ended by
+// every custodian's clock.
+const surelyEnded = 60
+
+// put keeps a session, drops the keys of those that have ended, which open nothing any more, and
+// then forgets these: a key takes twenty times the memory of all else.
 func (s *sessions) put(x *record.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := uint64(time.Now().Unix())
-	maps.DeleteFunc(s.open, func(_ tx.Hash, old *record.Session) bool { return old.Expires+endedFor < now })
+	for id, old := range s.open {
+		switch {
+		case old.Expires+endedFor < now:
+			delete(s.open, id)
+		case old.Expires+surelyEnded < now:
+			s.open[id] = old.Spent()
+		}
+	}
 	s.open[x.ID] = x
 }
 

@@ -82,6 +82,15 @@ func OpenSession(ctx context.Context, r Reading, submit Submitter, patient tx.Ac
 	return s, nil
 }
 
+// Spent is what is left of an expired session: all but its key, which opens nothing any more.
+// It finds nothing, as custodians would answer, and says what the ledger says when it is closed.
+func (s *Session) Spent() *Session {
+	if s.key == nil {
+		return s
+	}
+	return &Session{ID: s.ID, Patient: s.Patient, Purpose: s.Purpose, Expires: s.Expires, Opened: s.Opened, reading: s.reading, submit: s.submit}
+}
+
 // A Located record is one that the session may open.
 type Located struct {
 	Item    exchange.Item

@@ -31,6 +31,9 @@ const (
 // fewer than t hold nobody could open. That the session allows nothing looks like no data.
 // Error: ErrTooFew.
 func (s *Session) Locate(ctx context.Context) ([]Located, error) {
+	if s.key == nil { // spent
+		return []Located{}, nil
+	}
 	c, err := s.reading.Chain.Committee(ctx)
 	if err != nil {
 		return nil, err

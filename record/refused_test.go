@@ -59,6 +59,29 @@ func TestRefusedLooksLikeNoData(t *testing.T) {
 	}
 }
 
+// An expired session's key opens nothing any more, so its gateway need not keep it.
+func TestSpentSessionHasNoKeyAndFindsNothing(t *testing.T) {
+	s := newScene(t)
+	session := s.session(s.p, s.ways())
+	if got, err := session.Locate(t.Context()); err != nil || len(got) == 0 {
+		t.Fatalf("got %d records, %v; want some before", len(got), err)
+	}
+	spent := session.Spent()
+	if spent.key != nil || spent.public != nil || spent.Spent() != spent || spent.ID != session.ID || spent.Expires != session.Expires {
+		t.Errorf("got another session, or one with a key")
+	}
+	got, err := spent.Locate(t.Context())
+	if err != nil || got == nil || len(got) != 0 {
+		t.Errorf("got %#v, %v; want an empty list", got, err)
+	}
+	if res, err := spent.Read(t.Context(), got); err != nil || !cmp.Equal(res, &Result{}) {
+		t.Errorf("got %#v, %v; want an empty result", res, err)
+	}
+	if err := spent.Close(t.Context()); err != nil {
+		t.Errorf("closing it: %v", err)
+	}
+}
+
 func TestWithheldLabelLeavesNoTrace(t *testing.T) {
 	s := newScene(t)
 	whole, err := s.session(s.p, s.ways()).Locate(t.Context())
