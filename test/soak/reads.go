@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"time"
 
 	"salus/client"
 	"salus/fhir"
@@ -30,9 +31,12 @@ func staff(org string) string {
 	return ""
 }
 
+// lasts is how many seconds a session may: it ends during the run, and what it leaves behind shows.
+const lasts = 120
+
 // begin opens a session at an organisation and lists what it may open.
 func (x *worker) begin(ctx context.Context, org string, p *patient) (s gateway.SessionInfo, seen []gateway.Visible, err error) {
-	in := gateway.OpenSession{As: staff(org), Patient: p.account, Purpose: consent.TREAT, Seconds: 300}
+	in := gateway.OpenSession{As: staff(org), Patient: p.account, Purpose: consent.TREAT, Seconds: lasts}
 	if err := x.api[org].JSON(ctx, "POST", "/v1/sessions", in, &s); err != nil {
 		return s, nil, err
 	}
@@ -105,6 +109,9 @@ func (x *worker) plain(ctx context.Context, p *patient, s gateway.SessionInfo, p
 
 // readNext reads another record of an open session.
 func (x *worker) readNext(ctx context.Context, p *patient) {
+	if p.session != nil && time.Now().Unix()+lasts/4 > int64(p.session.Expires) { //nolint:gosec // seconds
+		p.session = nil
+	}
 	if p.session == nil || len(p.places) < 2 || p.state == none || p.state == unsure {
 		x.read(ctx, p)
 		return
