@@ -120,7 +120,7 @@ func startChain(ctx context.Context, cs []*config.Config, open func(*config.Conf
 		}
 		ch.nodes = append(ch.nodes, n)
 	}
-	err := until("consensus to start", time.Minute, func() bool {
+	err := until("consensus to start", func() bool {
 		for _, n := range ch.nodes {
 			if n.Switch().Peers().Size() < len(cs)-1 || n.BlockStore().Height() < 1 {
 				return false

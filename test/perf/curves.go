@@ -136,7 +136,7 @@ func (l *load) offer(ctx context.Context, ch *chain, from, to int, rate float64)
 			return nil, 0, err
 		}
 	}
-	err := until("the offered transactions to commit", time.Minute, func() bool { return w.done() == n })
+	err := until("the offered transactions to commit", func() bool { return w.done() == n })
 	took, last := w.times()
 	return took, float64(len(took)) / last.Sub(start).Seconds(), err
 }
@@ -163,7 +163,7 @@ func (l *load) oneByOne(ch *chain, from, to int) ([]float64, error) {
 		if err := ch.offer(k%len(l.txs), raw); err != nil {
 			return nil, err
 		}
-		if err := until("the commit", time.Minute, func() bool { return w.done() == k+1 }); err != nil {
+		if err := until("the commit", func() bool { return w.done() == k+1 }); err != nil {
 			return nil, err
 		}
 	}

@@ -97,7 +97,7 @@ func (l *load) send(ch *chain, from, to int) error {
 		return err
 	}
 	want := already + (to-from)*len(ch.nodes)
-	err := until("the last transactions to commit", time.Minute, func() bool {
+	err := until("the last transactions to commit", func() bool {
 		n, _ := ch.meter.committed()
 		return n >= want || refused.Load() > 0
 	})
@@ -146,7 +146,7 @@ func (t *turns) take(sender int) ([]byte, error) {
 	if near() {
 		return t.txs[k], nil
 	}
-	return t.txs[k], until("a sender that fell behind", time.Minute, near)
+	return t.txs[k], until("a sender that fell behind", near)
 }
 
 // send sends what is this sender's turn. While it waits for room it holds nothing.
@@ -154,7 +154,7 @@ func (t *turns) send(n *cmtnode.Node, sender int, refused *atomic.Int64) error {
 	pool := n.Mempool()
 	for {
 		if pool.Size() >= backlog {
-			if err := until("room in the mempool", time.Minute, func() bool { return pool.Size() < backlog }); err != nil {
+			if err := until("room in the mempool", func() bool { return pool.Size() < backlog }); err != nil {
 				return err
 			}
 		}

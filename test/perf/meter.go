@@ -91,17 +91,20 @@ func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // every is how often a condition is looked at that nothing announces.
 const every = time.Millisecond
 
-// until returns when ok does, or after a time that nothing here should take.
-func until(what string, limit time.Duration, ok func() bool) error {
+// patience is longer than anything here should take, on a busy machine too.
+const patience = time.Minute
+
+// until returns when ok does, or with an error when patience ends.
+func until(what string, ok func() bool) error {
 	t := time.NewTicker(every)
 	defer t.Stop()
-	end := time.NewTimer(limit)
+	end := time.NewTimer(patience)
 	defer end.Stop()
 	for !ok() {
 		select {
 		case <-t.C:
 		case <-end.C:
-			return fmt.Errorf("waited %s for %s", limit, what)
+			return fmt.Errorf("waited %s for %s", patience, what)
 		}
 	}
 	return nil
