@@ -8,7 +8,7 @@ import (
 )
 
 // A custodian keeps the manifest of every batch for as long as the batch lives, so its rows
-// are laid out in columns: a record costs what cannot be had otherwise (id, two hashes, its
+// are laid out in columns: a record costs what cannot be had otherwise (id, hash, its
 // share) and some three bytes.
 
 // manifestRow is what Locate answers from.
@@ -21,10 +21,10 @@ type manifestRow struct {
 const manifestVersion = 1
 
 // The layout: version (1) ‖ pack (32) ‖ n (1) ‖ n share roots (32 each) ‖ count B (2) ‖ masks ‖
-// kinds ‖ metas ‖ B sizes (uvarint) ‖ B ids (16 each) ‖ B ciphertext hashes ‖ B key
-// commitments (32 each).
+// kinds ‖ metas ‖ B sizes (uvarint) ‖ B ids (16 each) ‖ B ciphertext hashes
+// (32 each).
 func (m *manifestRow) encode() []byte {
-	b := make([]byte, 0, 64+32*len(m.ShareRoots)+96*len(m.Entries))
+	b := make([]byte, 0, 64+32*len(m.ShareRoots)+64*len(m.Entries))
 	b = append(append(b, manifestVersion), m.Pack[:]...)
 	b = append(b, byte(len(m.ShareRoots)))
 	for i := range m.ShareRoots {
@@ -46,9 +46,6 @@ func (m *manifestRow) encode() []byte {
 	for i := range m.Entries {
 		b = append(b, m.Entries[i].Ciphertext[:]...)
 	}
-	for i := range m.Entries {
-		b = append(b, m.Entries[i].KeyCommit[:]...)
-	}
 	return b
 }
 
@@ -64,7 +61,7 @@ func decodeManifest(b []byte) (*manifestRow, bool) {
 		copy(m.ShareRoots[i][:], c.take(32))
 	}
 	count := c.number(2)
-	if count*(16+32+32) > len(c.rest) {
+	if count*(16+32) > len(c.rest) {
 		return nil, false
 	}
 	m.Entries = make([]seal.Entry, count)
@@ -81,9 +78,6 @@ func decodeManifest(b []byte) (*manifestRow, bool) {
 	}
 	for i := range m.Entries {
 		copy(m.Entries[i].Ciphertext[:], c.take(32))
-	}
-	for i := range m.Entries {
-		copy(m.Entries[i].KeyCommit[:], c.take(32))
 	}
 	return m, c.ok && len(c.rest) == 0
 }

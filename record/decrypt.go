@@ -76,6 +76,13 @@ func (s *Session) ReadFetch(ctx context.Context, fetch uint32, list *exchange.Li
 		return nil, err
 	}
 	res := &Result{Fetch: fetch, Bad: got.bad}
+	sealed, errs := s.ciphertexts(ctx, records)
+	for i, l := range records {
+		if errs[i] == nil {
+			errs[i] = l.Entry.Learn(sealed[i]) // the commitment that the key has to prove
+		}
+		byItem[l.Item] = l
+	}
 	keys, err := s.keys(ctx, res, fetch, list, byItem, got)
 	if errors.Is(err, errNothing) {
 		return &Result{Fetch: fetch}, nil
@@ -84,19 +91,29 @@ func (s *Session) ReadFetch(ctx context.Context, fetch uint32, list *exchange.Li
 		return res, err
 	}
 	res.Records = make([]Opened, len(records))
-	errs := make([]error, len(records))
+	for i, l := range records {
+		res.Records[i].Located = l
+		if errs[i] == nil {
+			res.Records[i].Body, errs[i] = decrypt(l, keys[l.Item], sealed[i])
+		}
+	}
+	return res, errors.Join(errs...)
+}
+
+// ciphertexts fetches each record's, or says why not.
+func (s *Session) ciphertexts(ctx context.Context, records []Located) ([][]byte, []error) {
+	sealed, errs := make([][]byte, len(records)), make([]error, len(records))
 	var wg sync.WaitGroup
 	limit := make(chan struct{}, 8)
 	for i, l := range records {
+		limit <- struct{}{}
 		wg.Go(func() {
-			limit <- struct{}{}
 			defer func() { <-limit }()
-			res.Records[i].Located = l
-			res.Records[i].Body, errs[i] = s.decrypt(ctx, l, keys[l.Item])
+			sealed[i], errs[i] = s.ciphertext(ctx, l)
 		})
 	}
 	wg.Wait()
-	return res, errors.Join(errs...)
+	return sealed, errs
 }
 
 var errNotLocated = errors.New("record: the list and the records located do not fit together")
@@ -176,9 +193,7 @@ func (s *Session) blame(res *Result, bad ...BadCustodian) {
 	slices.SortFunc(res.Bad, func(a, b BadCustodian) int { return a.Index - b.Index })
 }
 
-// decrypt opens one record: ciphertext by its address, key by its commitment, plaintext
-// by the authentication tag, all of them bound to the header in the ledger.
-func (s *Session) decrypt(ctx context.Context, l Located, key seal.Key) ([]byte, error) {
+func (s *Session) ciphertext(ctx context.Context, l Located) ([]byte, error) {
 	holders := l.holders
 	if !slices.Contains(holders, l.Author) { // an author that is no custodian has it all the same
 		holders = append(slices.Clone(holders), l.Author)
@@ -187,6 +202,12 @@ func (s *Session) decrypt(ctx context.Context, l Located, key seal.Key) ([]byte,
 	if err != nil {
 		return nil, fmt.Errorf("record: ciphertext: %w", err)
 	}
+	return ct, nil
+}
+
+// decrypt opens one record: ciphertext by its address, key by its commitment, plaintext
+// by the authentication tag, all of them bound to the header in the ledger.
+func decrypt(l Located, key seal.Key, ct []byte) ([]byte, error) {
 	packed, err := seal.Decrypt(l.header, &l.Entry, key, ct)
 	if err != nil {
 		return nil, fmt.Errorf("record: decrypt: %w", err)

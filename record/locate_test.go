@@ -63,7 +63,7 @@ func TestLyingLocateAnswersChangeNothing(t *testing.T) {
 		"wrong entries": func(page *exchange.Located) (*exchange.Sealed, error) {
 			for i := range page.Batches {
 				for j := range page.Batches[i].Entries {
-					page.Batches[i].Entries[j].Entry.KeyCommit[0] ^= 1
+					page.Batches[i].Entries[j].Entry.Ciphertext[0] ^= 1
 				}
 			}
 			return nil, nil

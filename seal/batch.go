@@ -127,7 +127,7 @@ func (b *Batch) encrypt(secrets []threshold.Secret, recs []Record) error {
 		if err != nil {
 			return err
 		}
-		ct, err := encryptRecord(key, h.Chain, h.PatientCommit, r.ID, r.Plain)
+		ct, err := encryptRecord(key, commit, h.Chain, h.PatientCommit, r.ID, r.Plain)
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,9 @@ func (b *BadShare) Error() string {
 // Combine makes the keys of the listed records from at least T custodians' shares and
 // compares each with its commitment before it returns it. entries[k] is the manifest
 // entry of the record at position list[k]; shares holds, by custodian index, what
-// [OpenRelease] gave for the same list.
+// [OpenRelease] gave for the same list. The entries have learnt their commitments from the
+// ciphertexts ([Entry.Learn]). One that has not gets no key, but a zero one that opens nothing:
+// without its ciphertext nothing can be read, and the other records must not wait for it.
 //
 // It returns
 //   - keys and nil: all shares agree;
@@ -66,6 +68,9 @@ func Combine(h *Header, entries []Entry, list []int, shares map[int][]threshold.
 	}
 	keys := make([]Key, len(list))
 	for k := range entries {
+		if entries[k].KeyCommit == [32]byte{} {
+			continue
+		}
 		key, err := c.record(k, &entries[k])
 		if err != nil {
 			return nil, err

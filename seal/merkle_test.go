@@ -88,8 +88,8 @@ func TestEntryProofBindsEveryFieldAndThePosition(t *testing.T) {
 		}
 		for name, f := range map[string]func(*Entry){
 			"id": func(e *Entry) { e.ID[0] ^= 1 }, "slots": func(e *Entry) { e.Slots ^= 1 }, "kind": func(e *Entry) { e.Kind ^= 1 },
-			"ciphertext": func(e *Entry) { e.Ciphertext[0] ^= 1 }, "key commitment": func(e *Entry) { e.KeyCommit[0] ^= 1 },
-			"meta": func(e *Entry) { e.Meta[0] ^= 1 }, "size": func(e *Entry) { e.Size++ },
+			"ciphertext": func(e *Entry) { e.Ciphertext[0] ^= 1 },
+			"meta":       func(e *Entry) { e.Meta[0] ^= 1 }, "size": func(e *Entry) { e.Size++ },
 		} {
 			bad := e
 			f(&bad)

@@ -5,7 +5,6 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 
 	"salus/threshold"
@@ -41,14 +40,20 @@ func recordAEAD(key Key, chain string, patientCommit [32]byte, id [16]byte) (cip
 // The nonce may be zero because a key encrypts one message, ever.
 var recordNonce [12]byte
 
-// encryptRecord pads and encrypts.
-func encryptRecord(key Key, chain string, patientCommit [32]byte, id [16]byte, plain []byte) ([]byte, error) {
+// commitSize is the key commitment in front of every ciphertext. There two vaults keep it;
+// in the manifest every custodian would. Under the ciphertext's hash it is as fixed.
+const commitSize = 32
+
+// encryptRecord pads and encrypts, behind the commitment to the key.
+func encryptRecord(key Key, commit [32]byte, chain string, patientCommit [32]byte, id [16]byte, plain []byte) ([]byte, error) {
 	aead, aad, err := recordAEAD(key, chain, patientCommit, id)
 	if err != nil {
 		return nil, err
 	}
-	b := pad(plain)
-	return aead.Seal(b[:0], recordNonce[:], b, aad[:]), nil
+	padded := pad(plain)
+	defer clear(padded)
+	b := append(make([]byte, 0, commitSize+len(padded)+aead.Overhead()), commit[:]...)
+	return aead.Seal(b, recordNonce[:], padded, aad[:]), nil
 }
 
 // Decrypt opens one record with a key from [Combine]: it compares the ciphertext with the
@@ -58,15 +63,14 @@ func encryptRecord(key Key, chain string, patientCommit [32]byte, id [16]byte, p
 // Errors: [ErrCiphertext] if these are not the committed bytes (fetch them elsewhere);
 // [ErrAuthor] if the committed bytes do not open under the committed key.
 func Decrypt(h *Header, e *Entry, key Key, ciphertext []byte) ([]byte, error) {
-	sum := sha256.Sum256(ciphertext)
-	if len(ciphertext) != int(e.Size) || subtle.ConstantTimeCompare(sum[:], e.Ciphertext[:]) != 1 {
+	if !e.commits(ciphertext) {
 		return nil, ErrCiphertext
 	}
 	aead, aad, err := recordAEAD(key, h.Chain, h.PatientCommit, e.ID)
 	if err != nil {
 		return nil, err
 	}
-	padded, err := aead.Open(nil, recordNonce[:], ciphertext, aad[:])
+	padded, err := aead.Open(nil, recordNonce[:], ciphertext[commitSize:], aad[:])
 	if err != nil {
 		return nil, fmt.Errorf("%w: record does not open under its committed key", ErrAuthor)
 	}

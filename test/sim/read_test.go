@@ -379,7 +379,11 @@ func (x *shares) combine() map[exchange.Item]bool {
 		b := c.batches[header]
 		var entries []seal.Entry
 		for _, i := range indices {
-			entries = append(entries, x.r.entries[exchange.Item{Header: header, Index: uint16(i)}])
+			e := x.r.entries[exchange.Item{Header: header, Index: uint16(i)}]
+			if err := e.Learn(c.w.ciphertext(b, i)); err != nil {
+				c.w.fail("a ciphertext is not the one that was written: %v", err)
+			}
+			entries = append(entries, e)
 		}
 		keys, err := seal.Combine(&b.put.Header, entries, indices, x.by[header])
 		if keys == nil {
