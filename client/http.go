@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -23,11 +24,20 @@ type API struct {
 	http  *http.Client
 }
 
+// maxIdle is how many connections to the gateway stay open between requests. The standard
+// library keeps two, so that of many requests at a time nearly all would open their own.
+const maxIdle = 128
+
 // NewAPI makes a client of the gateway at base, e.g. "http://127.0.0.1:8080".
 func NewAPI(base, token string) *API {
 	// A gateway redirects nobody; whoever does is not to get the token or the body.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &API{strings.TrimSuffix(base, "/"), token, &http.Client{CheckRedirect: stay}}
+	pool := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		MaxIdleConns: maxIdle, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: 90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second, ExpectContinueTimeout: time.Second, ForceAttemptHTTP2: true,
+	}
+	return &API{strings.TrimSuffix(base, "/"), token, &http.Client{Transport: pool, CheckRedirect: stay}}
 }
 
 // A Problem is the gateway's error: a stable code and a sentence.
