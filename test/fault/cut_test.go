@@ -12,6 +12,9 @@ func TestPartitionsHeal(t *testing.T) {
 	if _, err := os.Stat("/proc/net/tcp"); err != nil {
 		t.Skip("who calls on the members' link is found in /proc/net/tcp, which is not here")
 	}
+	if *rounds <= 5 {
+		t.Skip("partitions take minutes on a loaded machine: `make faults` runs them")
+	}
 	var x *wires
 	w := newWorld(t, func(w *world) { x = w.wire() })
 	s := w.patient("hospital", true)
