@@ -252,7 +252,7 @@ func (c *clients) give(patient, reader string, uses uint16) {
 	c.send(patient, consent.KindGrant, &consent.Give{Patient: accountOf(patient), Grant: g}, func(_ tx.Hash, f *fact) {
 		if f != nil && f.code == tx.CodeOK {
 			c.grants = append(c.grants, &grantInfo{patient: patient, reader: reader, id: g.ID})
-			c.history.answer(op, yes)
+			c.history.answer(op, f.stamp, yes)
 			for range uses { // a limited one is used up, and tried once more
 				c.w.at(c.w.between(100, 3000), func() { c.read(patient, reader) })
 			}
@@ -294,7 +294,7 @@ func (c *clients) take(patient string) {
 				return false
 			}
 			c.w.saw("revocations certified")
-			c.history.answer(op, yes)
+			c.history.answer(op, f.stamp, yes)
 			ends()
 			// Whoever still has a session tries again now.
 			for _, s := range c.sessions {
@@ -329,7 +329,7 @@ func (c *clients) shut() {
 			if !c.w.truth.certified(f.height) {
 				return false
 			}
-			c.history.answer(op, yes)
+			c.history.answer(op, f.stamp, yes)
 			ends()
 			return true
 		})

@@ -75,7 +75,8 @@ func (c *clients) open(patient, reader string, ttl uint64, then func(*session)) 
 		if s.granted {
 			out = yes
 		}
-		c.history.answer(op, out)
+		c.history.answer(op, f.stamp, out)
+		s.began = op.call
 		c.sessions = append(c.sessions, s)
 		then(s)
 	})

@@ -41,6 +41,7 @@ type fact struct {
 	height int64
 	code   uint32
 	fetch  uint32 // number, of access.fetch
+	stamp  int64  // of the history, when the first member committed it
 }
 
 type grantFact struct {
@@ -66,6 +67,7 @@ type batchFact struct {
 	receipts uint64
 	holds    uint64
 	active   int64
+	stamp    int64 // of the history, when it became active
 }
 
 func newTruth(w *world) *truth {
@@ -150,7 +152,7 @@ func (t *truth) read(h int64, b *block, raw []byte, code uint32) {
 	if was := t.txs[id]; was != nil {
 		t.w.fail("transaction in block %d was already in block %d", h, was.height)
 	}
-	f := &fact{height: h, code: code}
+	f := &fact{height: h, code: code, stamp: t.w.clients.history.now()}
 	t.txs[id] = f
 	t.w.saw("transactions")
 	if code != tx.CodeOK {
@@ -244,7 +246,7 @@ func (t *truth) receipts(h int64, signer tx.Account, m *anchor.Receipts) {
 			b.holds |= 1 << (i - 1)
 		}
 		if b.active == 0 && ones(b.receipts) >= t.w.quorum() && ones(b.holds) > t.w.faulty() {
-			b.active = h
+			b.active, b.stamp = h, t.w.clients.history.now()
 			t.w.saw("batches active")
 		}
 	}

@@ -181,7 +181,7 @@ func (c *clients) anchor(b *batchInfo, author, home *node, p *exchange.Parcel, p
 		over = true
 		if active {
 			for i := range b.records {
-				c.history.answer(op[i], yes)
+				c.history.answer(op[i], t.stamp, yes)
 			}
 			w.saw("writes done")
 		} else {
