@@ -191,12 +191,11 @@ func list[T any](c coder, s *[]T, fn func(*T)) {
 func (c coder) texts(s *[]string) { list(c, s, c.text) }
 
 func (c coder) set(s *Set) {
-	var types, params []string
+	var params []string
 	var profiles []*Type
 	var own []*Param
 	var sets, compart []string
 	if c.w != nil {
-		types = s.Types()
 		for _, u := range s.Profiles() {
 			profiles = append(profiles, s.profiles[u])
 		}
@@ -221,7 +220,6 @@ func (c coder) set(s *Set) {
 			s.types[(*t).Name] = *t
 		}
 	})
-	_ = types
 	list(c, &own, func(p **Param) {
 		if *p == nil {
 			*p = &Param{}

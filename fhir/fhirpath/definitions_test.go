@@ -66,6 +66,33 @@ func TestEveryInvariantCompiles(t *testing.T) {
 	t.Logf("%d distinct invariants", len(seen))
 }
 
+func TestInvariantsOfFurtherPackagesCompile(t *testing.T) {
+	for _, file := range []string{"us_core_610.tgz", "us_core_700.tgz", "ips_v110.tgz"} {
+		f, err := os.Open(filepath.Join("..", "..", "..", "shared", "data", "fhir-packages", file))
+		if err != nil {
+			t.Skip("the packages are not on this machine: ", file)
+		}
+		defs, err := definition.R4().Add(f)
+		_ = f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := New(defs)
+		for _, url := range defs.Profiles() {
+			for _, el := range defs.Profile(url).Elements {
+				for _, i := range el.Invariants {
+					if i.Expression == "" {
+						continue
+					}
+					if _, err := e.Compile(i.Expression, Lenient); err != nil {
+						t.Errorf("%s: %s %s: %s: %v", file, url, i.Key, i.Expression, err)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestExamplesHoldTheirInvariants evaluates the resource's own invariants and search
 // parameters on HL7's examples (FHIR_EXAMPLES names the folder of the unpacked package).
 func TestExamplesHoldTheirInvariants(t *testing.T) {

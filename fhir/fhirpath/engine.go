@@ -68,7 +68,8 @@ const DefaultSteps = 1_000_000
 // step is what compile prepares of a node.
 type step struct {
 	sym  element.Sym
-	root bool // a member that may be the name of the focus' type
+	root bool    // a member that may be the name of the focus' type
+	path []*node // the members from the focus to this one, if there is nothing else between
 	fn   *function
 	spec typeSpec
 	re   *regexp.Regexp
@@ -105,6 +106,11 @@ func (e *Engine) prepare(n *node) error {
 	case opMember:
 		n.sym = e.model.Sym(n.name)
 		n.root = n.base == nil && e.model.Type(n.name) != nil
+		if n.base == nil {
+			n.path = []*node{n}
+		} else if b := n.base.path; b != nil {
+			n.path = append(b[:len(b):len(b)], n)
+		}
 	case opIs, opAs:
 		n.spec, err = e.spec(n.name, n.pos)
 		return err

@@ -265,7 +265,7 @@ func compare(a, b Value) (order int, known, ok bool) {
 		order, known = compareTemporal(a.tm, b.tm)
 		return order, known, true
 	case a.kind == String && b.tm != nil:
-		if t, fine := parseTemporal(a.text, false); fine {
+		if t, fine := parseTemporal(a.text); fine {
 			order, known = compareTemporal(t, b.tm)
 			return order, known, true
 		}

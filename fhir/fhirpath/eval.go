@@ -115,6 +115,13 @@ func (r *run) eval(n *node, focus, dst []Value) []Value {
 }
 
 func (r *run) member(n *node, focus, dst []Value) []Value {
+	if n.base != nil && n.path != nil && len(focus) == 1 && focus[0].kind == Node {
+		path := n.path
+		if t := focus[0].el.Type(); path[0].root && t != nil && t.Is(path[0].name) {
+			path = path[1:]
+		}
+		return r.walk(focus[0].el, path, dst)
+	}
 	if n.base == nil {
 		if n.root {
 			at := len(dst)
@@ -132,6 +139,22 @@ func (r *run) member(n *node, focus, dst []Value) []Value {
 	in := r.eval(n.base, focus, r.buf())
 	dst = r.children(n, in, dst)
 	r.give(in)
+	return dst
+}
+
+// walk follows a path of members from one element without collecting what is between.
+func (r *run) walk(e element.Element, path []*node, dst []Value) []Value {
+	c := e.Select(path[0].name, path[0].sym)
+	for e, ok := c.Next(); ok; e, ok = c.Next() {
+		if !r.tick(1, path[0].pos) {
+			return dst
+		}
+		if len(path) == 1 {
+			dst = append(dst, Value{el: e})
+		} else {
+			dst = r.walk(e, path[1:], dst)
+		}
+	}
 	return dst
 }
 

@@ -1,5 +1,7 @@
 package fhirpath
 
+import "salus/fhir/element"
+
 // A function is one function of FHIRPath. call gets the input, and the focus in which
 // arguments that are no lambdas are evaluated.
 type function struct {
@@ -158,6 +160,7 @@ func fnSelect(r *run, n *node, in, _, dst []Value) []Value {
 
 func fnRepeat(r *run, n *node, in, _, dst []Value) []Value {
 	var b bag
+	places := map[element.Element]bool{}
 	queue := append(r.buf(), in...)
 	for len(queue) > 0 && r.err == nil {
 		next := r.buf()
@@ -169,7 +172,7 @@ func fnRepeat(r *run, n *node, in, _, dst []Value) []Value {
 				if !r.tick(1+len(b.other), n.pos) {
 					return false
 				}
-				if fresh(&b, v) {
+				if fresh(&b, places, v) {
 					next[kept] = v
 					kept++
 				}
@@ -185,10 +188,14 @@ func fnRepeat(r *run, n *node, in, _, dst []Value) []Value {
 	return dst
 }
 
-// fresh is add for repeat: elements in the tree are told apart by place alone, which keeps
-// a walk over a large resource linear.
-func fresh(b *bag, v Value) bool {
-	if v.kind == Node && !v.el.IsZero() {
+// fresh is add for repeat: elements in a tree are told apart by their place alone, which
+// keeps a walk over a large resource linear, and ends one that comes back.
+func fresh(b *bag, places map[element.Element]bool, v Value) bool {
+	if v.kind == Node {
+		if places[v.el] {
+			return false
+		}
+		places[v.el] = true
 		return true
 	}
 	return b.add(v)

@@ -107,9 +107,9 @@ func toTemporal(v Value, to string) (Value, bool) {
 	var ok bool
 	switch {
 	case v.kind == String && to == "Time":
-		t, ok = parseTemporal("T"+strings.TrimPrefix(v.text, "T"), false)
+		t, ok = parseTemporal("T" + strings.TrimPrefix(v.text, "T"))
 	case v.kind == String:
-		t, ok = parseTemporal(v.text, false)
+		t, ok = parseTemporal(v.text)
 		ok = ok && t.kind != Time
 	case v.tm != nil && (v.kind == Time) == (to == "Time"):
 		t, ok = v.tm, true

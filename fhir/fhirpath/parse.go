@@ -220,7 +220,7 @@ func (p *parser) term() (*node, error) {
 		n.lit = []Value{v}
 	case tokDate:
 		p.i++
-		v, ok := parseTemporal(t.text, true)
+		v, ok := parseTemporal(t.text)
 		if !ok {
 			return nil, fail(CodeSyntax, t.pos, "this is not a date or time")
 		}

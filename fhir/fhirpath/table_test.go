@@ -65,7 +65,7 @@ var cases = [][2]string{
 	{"7 div 2", "3"}, {"7 mod 2", "1"}, {"1 / 3 * 3 ~ 1", "true"}, {"2147483647 + 1", ""}, {"'a' & {}", "a"}, {"'a' + {}", ""}, {"1 in {}", "false"}, {"{} contains 1", "false"},
 	{"true xor {}", ""}, {"{} implies true", "true"}, {"false implies {}", "true"}, {"%resource.id", "ada"}, {"%x", "7"}, {"'\\u0041\\'`'", "A'`"}, {"name.given.where($this.hasValue()).count()", "3"},
 	{"{}.not()", ""}, {"Patient.birthDate", "1970-02-28"}, {"`birthDate`.extension.value", "1970-02-28T10:00:00Z"}, {"Observation.code", ""}, {"birthDate.toString().length()", "10"},
-	{"(1.exists()).not()", "false"},
+	{"(1.exists()).not()", "false"}, {"name.repeat($this).count()", "2"},
 }
 
 func TestFunctionsGiveWhatTheSpecificationSays(t *testing.T) {

@@ -47,8 +47,8 @@ func field(s string, i, n int) (v int, ok bool) {
 }
 
 // parseTemporal reads "2015-02-04", "2015T", "2015-02-04T14:34:28.1+10:00" and, with a
-// leading T, a time. With strict unset a dateTime of date precision needs no T.
-func parseTemporal(s string, _ bool) (*temporal, bool) {
+// leading T, a time.
+func parseTemporal(s string) (*temporal, bool) {
 	t := &temporal{kind: Date}
 	if strings.HasPrefix(s, "T") {
 		t.kind, t.y, t.mo, t.d = Time, 1, 1, 1
@@ -132,9 +132,9 @@ func (t *temporal) clock(s string) bool {
 // parseFHIR reads the text of a FHIR date, dateTime, instant or time.
 func parseFHIR(s, system string) (*temporal, bool) {
 	if system == "Time" {
-		return parseTemporal("T"+s, false)
+		return parseTemporal("T" + s)
 	}
-	t, ok := parseTemporal(s, false)
+	t, ok := parseTemporal(s)
 	if ok && system == "DateTime" {
 		t.kind = DateTime
 	}
