@@ -49,7 +49,10 @@ func TestBadInputIsRefusedWithItsPlace(t *testing.T) {
 		{`{} {}`, CodeTrailing, ""},
 		{strings.Repeat("[", 65), CodeDepth, strings.Repeat("/0", 64)},
 		{`{"` + strings.Repeat("n", 2000) + `":1}`, CodeName, ""},
-		{`tru`, CodeSyntax, ""}, {`1.`, CodeSyntax, ""}, {`-`, CodeSyntax, ""}, {"\"\n\"", CodeSyntax, ""},
+		{`tru`, CodeSyntax, ""},
+		{`1.`, CodeSyntax, ""},
+		{`-`, CodeSyntax, ""},
+		{"\"\n\"", CodeSyntax, ""},
 	} {
 		_, err := Parser{Known: known}.Parse([]byte(s.src))
 		var e *Error

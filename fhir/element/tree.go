@@ -261,7 +261,7 @@ func (t *Tree) member(i uint32, name string) uint32 {
 
 // alias returns b as a string without copying: the input does not change (see Parse).
 func alias(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b))
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // b is never written to
 }
 
 // unquote returns the value of a JSON string that the parser has accepted.

@@ -2,6 +2,7 @@ package fhirpath
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -109,7 +110,7 @@ func (e *Engine) prepare(n *node) error {
 		if n.base == nil {
 			n.path = []*node{n}
 		} else if b := n.base.path; b != nil {
-			n.path = append(b[:len(b):len(b)], n)
+			n.path = append(slices.Clip(b), n)
 		}
 	case opIs, opAs:
 		n.spec, err = e.spec(n.name, n.pos)

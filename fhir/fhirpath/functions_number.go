@@ -302,9 +302,10 @@ func fnBoundary(r *run, n *node, in, focus, dst []Value) []Value {
 		return append(dst, Value{kind: Decimal, dec: b})
 	case Date, DateTime, Time:
 		most := int64(17)
-		if v.kind == Date {
+		switch v.kind {
+		case Date:
 			most = 8
-		} else if v.kind == Time {
+		case Time:
 			most = 9
 		}
 		if digits < 0 {

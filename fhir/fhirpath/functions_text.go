@@ -144,7 +144,7 @@ func fnString(r *run, n *node, in, focus, dst []Value) []Value {
 		return append(dst, Bool(strings.Contains(s, a)))
 	case "split":
 		if r.tick(strings.Count(s, a), n.pos) {
-			for _, p := range strings.Split(s, a) {
+			for p := range strings.SplitSeq(s, a) {
 				dst = append(dst, Text(p))
 			}
 		}

@@ -145,8 +145,10 @@ func days(y, m int) int { return time.Date(y, time.Month(m)+1, 0, 0, 0, 0, 0, ti
 
 func fromTime(now time.Time) *temporal {
 	_, off := now.Zone()
-	return &temporal{kind: DateTime, prec: pMilli, y: now.Year(), mo: int(now.Month()), d: now.Day(), h: now.Hour(), mi: now.Minute(),
-		s: now.Second(), ns: now.Nanosecond() / 1e6 * 1e6, digits: 3, zone: true, off: off / 60}
+	return &temporal{
+		kind: DateTime, prec: pMilli, y: now.Year(), mo: int(now.Month()), d: now.Day(), h: now.Hour(), mi: now.Minute(),
+		s: now.Second(), ns: now.Nanosecond() / 1e6 * 1e6, digits: 3, zone: true, off: off / 60,
+	}
 }
 
 // String returns the form of FHIR, without "@".
