@@ -28,7 +28,7 @@ const self = "salus/"
 // lower layers, and the peers named for it below. A room includes what is below
 // its folder, unless that is a room itself.
 var layers = [][]string{
-	{"ledger/tx", "threshold", "seal", "fhir"},
+	{"ledger/tx", "threshold", "seal", "fhir", "hl7"},
 	{"ledger/state", "config", "internal"},
 	{"ledger"},
 	{"ledger/module"},
@@ -49,6 +49,8 @@ var peers = map[string][]string{
 	"fhir/definition":          {"fhir/element"},
 	"fhir/definition/generate": {"fhir/element"},
 	"fhir/fhirpath":            {"fhir/element", "fhir/definition"},
+	"hl7/mllp":                 {"hl7"},
+	"hl7/tofhir":               {"hl7"},
 	"ledger/module/identity":   {"ledger/module/governance", "ledger/module/audit"},
 	"ledger/module/committee":  {"ledger/module/governance", "ledger/module/identity"},
 	"ledger/module/anchor":     {"ledger/module/identity", "ledger/module/committee"},
