@@ -36,11 +36,11 @@ func TestAReplicaBehindItsCustodianReleasesNothing(t *testing.T) {
 	if got := m.why(s.req); !errors.Is(got, notFresh) {
 		t.Errorf("got reason %v, want %v", got, notFresh)
 	}
-	if reply, err := m.Release(context.Background(), s.req); reply != nil || err != error(ErrNotReleased) {
-		t.Errorf("got a reply %t, %v, want nothing but %v", reply != nil, err, ErrNotReleased)
+	if reply, err := m.Release(context.Background(), s.req); reply != nil || err != error(exchange.ErrNotNow) {
+		t.Errorf("got a reply %t, %v, want nothing but %v", reply != nil, err, exchange.ErrNotNow)
 	}
-	if box, err := m.Locate(context.Background(), &exchange.LocateRequest{Session: s.r.id, ReaderKey: s.r.public}); box != nil || err != error(ErrNotReleased) {
-		t.Errorf("got an answer %t, %v, want nothing but %v", box != nil, err, ErrNotReleased)
+	if box, err := m.Locate(context.Background(), &exchange.LocateRequest{Session: s.r.id, ReaderKey: s.r.public}); box != nil || err != error(exchange.ErrNotNow) {
+		t.Errorf("got an answer %t, %v, want nothing but %v", box != nil, err, exchange.ErrNotNow)
 	}
 	m.step() // must not fail for a wanted batch that the replica does not have yet
 

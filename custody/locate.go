@@ -21,7 +21,7 @@ const (
 // Locate lists the batches of the session's patient with the entries that the session may
 // open now. What is denied is left out without a trace: no count, no gap. The answer is
 // sealed to the session's key, so it does not matter who asked.
-// Errors: ErrMalformed, or ErrNotReleased whatever the reason.
+// Errors: ErrMalformed; exchange.ErrNotNow; ErrNotReleased whatever else the reason.
 func (c *Custodian) Locate(ctx context.Context, req *exchange.LocateRequest) (*exchange.Sealed, error) {
 	if !validKey(req.ReaderKey) {
 		return nil, ErrMalformed

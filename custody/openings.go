@@ -16,7 +16,7 @@ import (
 const pageItems = 1 << 16
 
 // Openings tells a session's patient, and nobody else, which records each fetch named.
-// Errors: ErrMalformed, or ErrNotReleased whatever the reason.
+// Errors: ErrMalformed; exchange.ErrNotNow; ErrNotReleased whatever else the reason.
 func (c *Custodian) Openings(ctx context.Context, req *exchange.OpeningsRequest) (*exchange.Sealed, error) {
 	if !validKey(req.ReaderKey) {
 		return nil, ErrMalformed

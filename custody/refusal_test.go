@@ -65,9 +65,13 @@ func (s *scene) refused(t *testing.T, want reason) {
 			t.Errorf("%s: got reason %v, want %v", m.name, got, want)
 		}
 		before := m.wal.last()
+		answer := ErrNotReleased
+		if want == notFresh || want == tooFast {
+			answer = exchange.ErrNotNow
+		}
 		reply, err := m.Release(context.Background(), s.req)
-		if reply != nil || err != error(ErrNotReleased) {
-			t.Errorf("%s: got %v, %v, want nothing but %v", m.name, reply, err, ErrNotReleased)
+		if reply != nil || err != error(answer) {
+			t.Errorf("%s: got %v, %v, want nothing but %v", m.name, reply, err, answer)
 		}
 		if m.wal.last() != before {
 			t.Errorf("%s: a refusal is in the log of releases", m.name)

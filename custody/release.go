@@ -46,7 +46,7 @@ type part struct {
 
 // Release decides from the custodian's own committed state, writes the receipt ahead, and
 // only then seals the shares to the session's key.
-// Errors: ErrMalformed, or ErrNotReleased whatever the reason.
+// Errors: ErrMalformed; exchange.ErrNotNow; ErrNotReleased whatever else the reason.
 func (c *Custodian) Release(ctx context.Context, req *exchange.ReleaseRequest) (*exchange.ReleaseReply, error) {
 	if req.List.Validate() != nil || !validKey(req.ReaderKey) {
 		return nil, ErrMalformed
@@ -83,7 +83,9 @@ func (c *Custodian) Release(ctx context.Context, req *exchange.ReleaseRequest) (
 	return reply, nil
 }
 
-// refuse gives the one answer, and keeps the reason to itself.
+// refuse gives the one answer, and keeps the reason to itself. Only what has nothing to do with
+// the request is told apart: else a reader would take a custodian that is behind for one that has
+// nothing, and several of those for a patient without records.
 func (c *Custodian) refuse(ctx context.Context, err error) error {
 	var why reason
 	if !errors.As(err, &why) {
@@ -91,6 +93,9 @@ func (c *Custodian) refuse(ctx context.Context, err error) error {
 		c.Log.ErrorContext(ctx, "release_failed", "err", err)
 	}
 	c.metrics.refusals.WithLabelValues(string(why)).Inc()
+	if why == notFresh || why == tooFast {
+		return exchange.ErrNotNow
+	}
 	return ErrNotReleased
 }
 

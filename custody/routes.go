@@ -26,11 +26,15 @@ func (c *Custodian) Routes(s *peer.Server) {
 	})
 	handle(s, exchange.PathKey, c.Key)
 	handle(s, exchange.PathLocate, func(ctx context.Context, q *exchange.LocateRequest) (*exchange.Sealed, error) {
-		c.await(ctx, q.Height)
+		if !c.await(ctx, q.Height) {
+			return nil, c.refuse(ctx, notFresh)
+		}
 		return c.Locate(ctx, q)
 	})
 	handle(s, exchange.PathRelease, func(ctx context.Context, q *exchange.ReleaseRequest) (*exchange.ReleaseReply, error) {
-		c.await(ctx, q.Height)
+		if !c.await(ctx, q.Height) {
+			return nil, c.refuse(ctx, notFresh)
+		}
 		return c.Release(ctx, q)
 	})
 	handle(s, exchange.PathOpenings, c.Openings)
@@ -39,21 +43,21 @@ func (c *Custodian) Routes(s *peer.Server) {
 // awaitTime bounds how long a request waits for this replica to reach the reader's block.
 const awaitTime = 2 * time.Second
 
-// await returns when the own replica has reached a height, or after awaitTime. A reader's own
+// await returns when the own replica has reached a height, or false after awaitTime. A reader's own
 // node is often a few milliseconds ahead of the others. What is decided afterwards is decided
-// from the own replica, however far it is.
-func (c *Custodian) await(ctx context.Context, height uint64) {
+// from the own replica.
+func (c *Custodian) await(ctx context.Context, height uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, awaitTime)
 	defer cancel()
 	for {
 		changed := c.Changed()
 		if uint64(max(c.Ledger.Head().Height, 0)) >= height {
-			return
+			return true
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
 }

@@ -13,6 +13,11 @@ import (
 // allow; the reason stays with the custodian.
 var ErrNotReleased = tx.Refuse(0x2101, "custody: nothing to release for this request")
 
+// ErrNotNow is a custodian's answer while it cannot decide about anybody: its replica of the ledger
+// is behind, or a session asks faster than it may. It says nothing of a patient or a consent, and
+// it is no answer: who counts answers must not count it.
+var ErrNotNow = tx.Refuse(0x2107, "custody: this custodian cannot decide now; ask again later")
+
 // ErrLog means that the ledger's log does not hold what its state points to.
 var ErrLog = errors.New("exchange: the ledger's log does not hold the batch's header")
 

@@ -140,6 +140,46 @@ func TestTooFewCustodiansIsAnError(t *testing.T) {
 	}
 }
 
+// late are custodians of which some cannot decide now.
+type late struct {
+	Custodians
+	who map[tx.Account]bool
+}
+
+func (l late) Locate(ctx context.Context, custodian tx.Account, req *exchange.LocateRequest) (*exchange.Sealed, error) {
+	if l.who[custodian] {
+		return nil, exchange.ErrNotNow
+	}
+	return l.Custodians.Locate(ctx, custodian, req)
+}
+
+func (l late) Release(ctx context.Context, custodian tx.Account, req *exchange.ReleaseRequest) (*exchange.ReleaseReply, error) {
+	if l.who[custodian] {
+		return nil, exchange.ErrNotNow
+	}
+	return l.Custodians.Release(ctx, custodian, req)
+}
+
+// Custodians that are behind have not said that there is nothing.
+func TestCustodiansThatCannotDecideAreNotAnAnswer(t *testing.T) {
+	s := newScene(t)
+	found, err := s.session(s.p, s.ways()).Locate(t.Context())
+	if err != nil || len(found) == 0 {
+		t.Fatalf("got %d, %v", len(found), err)
+	}
+	one := s.session(s.p, late{s.ways(), map[tx.Account]bool{account("lab"): true}})
+	if got, err := one.Locate(t.Context()); err != nil || len(got) != len(found) {
+		t.Errorf("one is late: got %d, %v; want all", len(got), err)
+	}
+	two := s.session(s.p, late{s.ways(), map[tx.Account]bool{account("lab"): true, account("insurer"): true}})
+	if got, err := two.Locate(t.Context()); !errors.Is(err, ErrTooFew) || got != nil {
+		t.Errorf("two are late: got %d, %v; want %v", len(got), err, ErrTooFew)
+	}
+	if res, err := two.Read(t.Context(), clinical(found)); !errors.Is(err, ErrTooFew) || len(opened(res)) != 0 {
+		t.Errorf("two are late: got %v, %v; want %v", res, err, ErrTooFew)
+	}
+}
+
 // A session in which nobody heard of a list's fate does not guess its number.
 func TestLostListEndsTheSession(t *testing.T) {
 	s := newScene(t)
