@@ -109,6 +109,15 @@ func (e *engine) enter() {
 	if e.last = n.blocks[h]; e.last == nil && h > 0 {
 		e.last = n.w.truth.blocks[h] // after state sync
 	}
+	if n.kept.height > h+1 { // the replica was lost and is behind the own votes
+		was := n.kept
+		n.shelved = &was
+	}
+	if n.shelved != nil && n.shelved.height == h+1 {
+		sent := n.kept.sent
+		n.kept, n.shelved = *n.shelved, nil
+		n.kept.sent = sent
+	}
 	if n.kept.height != h+1 {
 		n.kept = kept{height: h + 1, sent: n.kept.sent, lockedRound: -1, validRound: -1}
 	} else {

@@ -40,11 +40,12 @@ type node struct {
 	fake    *fake  // instead of the real custodian
 
 	// Durable: disk by its own rules, the others as soon as they are set.
-	disk   *disk
-	blocks map[int64]*decided
-	packs  map[[32]byte][][]byte
-	kept   kept // what the engine must remember of its votes
-	acked  int64
+	disk    *disk
+	blocks  map[int64]*decided
+	packs   map[[32]byte][][]byte
+	kept    kept  // what the engine must remember of its votes
+	shelved *kept // the same, of a height that a lost replica has still to reach
+	acked   int64
 
 	// Of one life.
 	up      bool
