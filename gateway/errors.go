@@ -54,6 +54,8 @@ func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
 		return errTooLarge
 	case errors.As(err, &issue):
 		return &Problem{issue.Code, issue.Error(), http.StatusUnprocessableEntity}
+	case errors.Is(err, record.ErrNoSpace):
+		return &Problem{fmt.Sprintf("%#04x", record.ErrNoSpace.Code), record.ErrNoSpace.Text, http.StatusInsufficientStorage}
 	case errors.As(err, &refusal):
 		return &Problem{fmt.Sprintf("%#04x", refusal.Code), refusal.Text, http.StatusUnprocessableEntity}
 	case errors.Is(err, record.ErrUnknownPatient):

@@ -26,8 +26,8 @@ type Ack struct {
 // Put labels resources of one patient and stores them durably ("stored"). When it returns,
 // a crash loses none of them; Wait tells when they are active. Bytes that are stored already,
 // also by a Put that runs at the same time, are not stored again.
-// Errors: ErrUnknownPatient, ErrTooLarge, or why the slots or the store failed; then nothing
-// of this call is stored.
+// Errors: ErrUnknownPatient, ErrTooLarge, ErrNoSpace, or why the slots or the store failed; then
+// nothing of this call is stored.
 func (s *Service) Put(ctx context.Context, patient tx.Account, resources []fhir.Resource) ([]Ack, error) {
 	pr, err := s.patient(patient)
 	if err != nil {
@@ -77,6 +77,9 @@ func (s *Service) Put(ctx context.Context, patient tx.Account, resources []fhir.
 	}
 	if len(fresh) == 0 {
 		return acks, nil // whatever they duplicate was durable before it could be found
+	}
+	if err := s.room(b.Len()); err != nil {
+		return nil, err
 	}
 	if err := b.Commit(pebble.Sync); err != nil {
 		return nil, fmt.Errorf("record: store: %w", err)

@@ -82,6 +82,7 @@ type Service struct {
 	outbox  *outbox
 	keys    *custodyKeys
 	metrics *metrics
+	free    func() (int64, error) // bytes on the store's disk
 
 	ctx    context.Context //nolint:containedctx // the service's life; requests have their own
 	cancel context.CancelFunc
@@ -138,7 +139,7 @@ func open(ctx context.Context, c Config) (*Service, error) {
 		return nil, errors.Join(err, st.close())
 	}
 	s := &Service{
-		Config: c, store: st, outbox: out, metrics: newMetrics(c.Metrics), waiting: map[ID]chan struct{}{},
+		Config: c, store: st, outbox: out, metrics: newMetrics(c.Metrics), free: freeOn(c.Dir), waiting: map[ID]chan struct{}{},
 		dealing: make(chan struct{}, runtime.GOMAXPROCS(0)), delivering: make(chan struct{}, maxDeliveries),
 	}
 	s.claims.taken = map[string]chan struct{}{}

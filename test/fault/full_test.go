@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"salus/gateway"
+	"salus/record"
 )
 
 // small is the size of the disk that is filled: four times what the vault keeps free.
@@ -45,8 +48,23 @@ func TestFullDiskRefusesAndGoesOnOnceThereIsSpace(t *testing.T) {
 	})
 	mine, theirs := w.patient(victim, false), w.patient("hospital", true)
 
+	// Before the disk is full, it refuses with a code of its own and lives on.
+	fillTo(t, ballast, 48<<20)
+	w.until("a refusal with a code", func() bool {
+		ctx, cancel := w.within()
+		defer cancel()
+		var p *gateway.Problem
+		err := w.write(ctx, mine, 1, "stored")
+		return errors.As(err, &p) && p.Code == fmt.Sprintf("%#04x", record.ErrNoSpace.Code)
+	})
+	w.until("the others go on beside it", func() bool {
+		ctx, cancel := w.within()
+		defer cancel()
+		return w.write(ctx, theirs, 1, "active") == nil
+	})
+
+	// When others have taken the last of it, the node may end, but it acknowledges nothing that it cannot keep.
 	fill(t, ballast)
-	// It refuses at last, with a code, and acknowledges nothing that it cannot keep.
 	var refused error
 	w.until("a refusal by the organisation whose disk is full", func() bool {
 		ctx, cancel := w.within()
@@ -91,6 +109,29 @@ func TestFullDiskRefusesAndGoesOnOnceThereIsSpace(t *testing.T) {
 		t.Errorf("reading with space again: %v", err)
 	}
 	w.settled(false, victim)
+}
+
+// fillTo takes what is left of a file system but for some bytes.
+func fillTo(t *testing.T, path string, left int64) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for {
+		var s syscall.Statfs_t
+		if err := syscall.Statfs(path, &s); err != nil {
+			t.Fatal(err)
+		}
+		free := int64(s.Bavail)*s.Bsize - left //nolint:unconvert // differs between systems
+		if free <= 0 {
+			return
+		}
+		if _, err := f.Write(make([]byte, min(free, 1<<20))); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // fill takes what is left of a file system.
