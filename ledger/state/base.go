@@ -39,14 +39,16 @@ type base struct {
 func openBase(dir string, o Options, wal bool) (*base, error) {
 	b := &base{blocks: pebble.NewCache(o.BlockCache), pages: newPageCache(o.PageCache)}
 	po := &pebble.Options{
-		FS:                 o.FS,
-		Cache:              b.blocks,
-		DisableWAL:         !wal,
-		MemTableSize:       uint64(o.MemTable),
-		FormatMajorVersion: pebble.FormatNewest,
-		MaxOpenFiles:       512,
-		Logger:             silent{},
-		Levels:             make([]pebble.LevelOptions, 7),
+		FS:                    o.FS,
+		Cache:                 b.blocks,
+		DisableWAL:            !wal,
+		MemTableSize:          uint64(o.MemTable),
+		FormatMajorVersion:    pebble.FormatNewest,
+		MaxOpenFiles:          512,
+		Logger:                silent{},
+		L0CompactionThreshold: 8,
+		LBaseMaxBytes:         512 << 20, // a level less to sort every written row through again
+		Levels:                make([]pebble.LevelOptions, 7),
 	}
 	for i := range po.Levels {
 		po.Levels[i] = pebble.LevelOptions{
