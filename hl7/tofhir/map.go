@@ -84,6 +84,9 @@ func Map(m *hl7.Message, o Options) (*Result, error) {
 	}
 	c := &mapping{m: m, opts: o, ids: map[string]object{}, used: map[int]string{}}
 	pid := m.Segment("PID")
+	if all := m.Segments("PID"); len(all) > 1 { // never one patient's results under another
+		return nil, &hl7.Error{Code: hl7.CodeSequence, Segment: "PID", Index: all[1].Index() + 1, Condition: hl7.Cardinality}
+	}
 	key := c.patientKey(pid.Field(3).Repetition(1))
 	if key == "" {
 		return nil, &hl7.Error{Code: hl7.CodeRequired, Segment: "PID", Index: pid.Index() + 1, Field: 3, Condition: hl7.RequiredMissing}
