@@ -50,7 +50,6 @@ var peers = map[string][]string{
 	"fhir/definition/generate": {"fhir/element"},
 	"fhir/fhirpath":            {"fhir/element", "fhir/definition"},
 	"hl7/mllp":                 {"hl7"},
-	"hl7/tofhir":               {"hl7"},
 	"ledger/module/identity":   {"ledger/module/governance", "ledger/module/audit"},
 	"ledger/module/committee":  {"ledger/module/governance", "ledger/module/identity"},
 	"ledger/module/anchor":     {"ledger/module/identity", "ledger/module/committee"},
