@@ -94,7 +94,7 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	fmt.Printf("%s\n%s\nThe report is in %s.\n", table(r), checkTable(checks), filepath.Join(o.dir, reportName))
+	fmt.Fprintf(os.Stdout, "%s\n%s\nThe report is in %s.\n", table(r), checkTable(checks), filepath.Join(o.dir, reportName))
 	if !passed(checks) {
 		return errFailed
 	}
@@ -102,7 +102,7 @@ func run(ctx context.Context, o options) error {
 }
 
 func load(file string) (*Run, error) {
-	b, err := os.ReadFile(file) //nolint:gosec // named by the user
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("soak: %w", err)
 	}

@@ -145,7 +145,7 @@ func (w *world) start(ctx context.Context) error {
 // whole is the run: load with kills, a time without either, and the comparison.
 func (w *world) whole(ctx context.Context) error {
 	w.begin = time.Now()
-	fmt.Printf("%s: four organisations, %s of load\n", w.opts.dir, w.opts.length)
+	fmt.Fprintf(os.Stdout, "%s: four organisations, %s of load\n", w.opts.dir, w.opts.length)
 	sampling, stop := context.WithCancel(ctx)
 	defer stop()
 	var patients []*patient

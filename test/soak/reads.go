@@ -109,7 +109,7 @@ func (x *worker) plain(ctx context.Context, p *patient, s gateway.SessionInfo, p
 
 // readNext reads another record of an open session.
 func (x *worker) readNext(ctx context.Context, p *patient) {
-	if p.session != nil && time.Now().Unix()+lasts/4 > int64(p.session.Expires) { //nolint:gosec // seconds
+	if p.session != nil && time.Now().Unix()+lasts/4 > int64(p.session.Expires) {
 		p.session = nil
 	}
 	if p.session == nil || len(p.places) < 2 || p.state == none || p.state == unsure {

@@ -74,7 +74,7 @@ func (w *world) say(now []Sample) {
 		for _, b := range s.Disk {
 			total += b
 		}
-		fmt.Printf("%6.0fs %-9s height %6d  rss %4.0f MB  live %5.1f MB  goroutines %4.0f  fds %4.0f  disk %4d MB  records %6d  ops %6d (%d not answered)  load %.1f\n",
+		fmt.Fprintf(os.Stdout, "%6.0fs %-9s height %6d  rss %4.0f MB  live %5.1f MB  goroutines %4.0f  fds %4.0f  disk %4d MB  records %6d  ops %6d (%d not answered)  load %.1f\n",
 			s.T, s.Org, s.Height, s.RSS/1e6, s.Live/1e6, s.Goroutines, s.FDs, total/1e6, s.Records, s.Done, failed, s.Load)
 	}
 }
@@ -110,8 +110,13 @@ func parseMetrics(b []byte) map[string]float64 {
 
 // parts of a home's data: what a path belongs to.
 var parts = []struct{ path, name string }{
-	{"comet/data/cs.wal", "consensus log"}, {"comet/data/blockstore.pebble", "blocks"}, {"comet", "consensus state"},
-	{"ledger", "ledger"}, {"custody", "custody"}, {"vault", "vault"}, {"record", "record"},
+	{"comet/data/cs.wal", "consensus log"},
+	{"comet/data/blockstore.pebble", "blocks"},
+	{"comet", "consensus state"},
+	{"ledger", "ledger"},
+	{"custody", "custody"},
+	{"vault", "vault"},
+	{"record", "record"},
 }
 
 // journals are the logs in front of all stores. They are written around in a circle: how long

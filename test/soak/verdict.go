@@ -89,8 +89,10 @@ func returns(r *Run) Check {
 	for _, o := range r.Outages {
 		longest = max(longest, o.Ready-o.Kill)
 	}
-	return Check{Name: "killed nodes come back", OK: longest <= downLimit, Judged: len(r.Outages) > 0,
-		Detail: fmt.Sprintf("%d kills; at most %.0f s from a kill to taking part again, 1 to 10 s of them switched off (limit %.0f s)", len(r.Outages), longest, downLimit)}
+	return Check{
+		Name: "killed nodes come back", OK: longest <= downLimit, Judged: len(r.Outages) > 0,
+		Detail: fmt.Sprintf("%d kills; at most %.0f s from a kill to taking part again, 1 to 10 s of them switched off (limit %.0f s)", len(r.Outages), longest, downLimit),
+	}
 }
 
 // of are the samples of a node in [from, to) of the time.
