@@ -56,18 +56,21 @@ func BuildAck(m *Message, a Ack) *Message {
 		enc += string(d.Truncation)
 	}
 	var b strings.Builder
-	b.WriteString("MSH" + field + strings.Join([]string{enc, keep(5), keep(6), keep(3), keep(4),
-		a.Now.Format("20060102150405-0700"), "", kind, clean(a.ControlID, d), keep(11), keep(12), "", "", "", "", "", keep(18)}, field))
-	head := strings.TrimRight(b.String(), field) + "\r"
+	b.WriteString("MSH" + field + strings.Join([]string{
+		enc, keep(5), keep(6), keep(3), keep(4),
+		a.Now.Format("20060102150405-0700"), "", kind, clean(a.ControlID, d), keep(11), keep(12), "", "", "", "", "", keep(18),
+	}, field))
+	var head strings.Builder
+	head.WriteString(strings.TrimRight(b.String(), field) + "\r")
 	id := keep(10)
 	if id == "" {
 		id = clean(m.ControlID(), d)
 	}
-	head += "MSA" + field + string(a.Code) + field + id + "\r"
+	head.WriteString("MSA" + field + string(a.Code) + field + id + "\r")
 	for _, err := range a.Errors {
-		head += errSegment(err, d, later(m.Version(), "2.4"))
+		head.WriteString(errSegment(err, d, later(m.Version(), "2.4")))
 	}
-	out, err := parseOwned([]byte(head), "MSH")
+	out, err := parseOwned([]byte(head.String()), "MSH")
 	if err != nil {
 		// Not reachable: every part above is of a message that was accepted or is clean.
 		out, _ = parseOwned([]byte("MSH|^~\\&|||||||ACK\rMSA|"+string(a.Code)+"|\r"), "MSH")

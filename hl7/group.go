@@ -1,6 +1,9 @@
 package hl7
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A Group is a segment group of a message structure: a patient result, an order
 // observation, an insurance.
@@ -36,8 +39,12 @@ func shapeOf(code string) shape {
 	case "VXU":
 		return shape{has: "*", in: []shape{patient, {name: "ORDER", opens: "ORC RXA", has: "TQ1 RXR", in: []shape{observation}}}}
 	case "SIU":
-		resource := []shape{{name: "SERVICE", opens: "AIS", has: "NTE"}, {name: "GENERAL", opens: "AIG", has: "NTE"},
-			{name: "LOCATION", opens: "AIL", has: "NTE"}, {name: "PERSONNEL", opens: "AIP", has: "NTE"}}
+		resource := []shape{
+			{name: "SERVICE", opens: "AIS", has: "NTE"},
+			{name: "GENERAL", opens: "AIG", has: "NTE"},
+			{name: "LOCATION", opens: "AIL", has: "NTE"},
+			{name: "PERSONNEL", opens: "AIP", has: "NTE"},
+		}
 		return shape{has: "*", in: []shape{{name: "PATIENT", opens: "PID", has: "PD1 PV1 PV2 OBX DG1"}, {name: "RESOURCES", opens: "RGS AIS AIG AIL AIP", in: resource}}}
 	case "DFT":
 		return shape{has: "*", in: []shape{{name: "FINANCIAL", opens: "FT1", has: "NTE PR1 DG1"}, insurance}}
@@ -63,8 +70,8 @@ func (m *Message) Groups() *Group {
 next:
 	for i := range m.segments {
 		ref, name := SegmentRef{m, i}, m.segments[i].Name
-		for depth := len(stack) - 1; depth >= 0; depth-- {
-			top := stack[depth]
+		for depth, top := range slices.Backward(stack) {
+
 			// ORC begins an order that its OBR or RXA continues.
 			if first := top.group.Segments; depth > 0 && lists(top.shape.opens, name) && top.shape.in != nil &&
 				len(first) > 0 && len(top.group.Groups) == 0 && !has(first, name) && name != "ORC" && name != "RGS" && !lists("AIS AIG AIL AIP", name) {

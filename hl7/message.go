@@ -16,6 +16,7 @@ package hl7
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 )
 
@@ -186,7 +187,7 @@ func parseSegment(line, end []byte, d Delimiters, index int) (Segment, error) {
 	for {
 		i := bytes.IndexByte(line, d.Field)
 		if i < 0 {
-			s.fields = append(s.fields, line[:len(line):len(line)])
+			s.fields = append(s.fields, slices.Clip(line))
 			return s, nil
 		}
 		s.fields = append(s.fields, line[:i:i])

@@ -124,7 +124,7 @@ func fillTo(t *testing.T, path string, left int64) {
 		if err := syscall.Statfs(path, &s); err != nil {
 			t.Fatal(err)
 		}
-		free := int64(s.Bavail)*s.Bsize - left //nolint:unconvert // differs between systems
+		free := int64(s.Bavail)*s.Bsize - left
 		if free <= 0 {
 			return
 		}

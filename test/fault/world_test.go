@@ -2,13 +2,11 @@ package fault
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -75,7 +73,7 @@ func newWorld(t *testing.T, between func(*world)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "salus-fault-net-") // not t.TempDir: a mount may be in it
+	dir, err := os.MkdirTemp("", "salus-fault-net-") //nolint:usetesting // a mount may be in it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,14 +190,6 @@ func (w *world) run(org string, want int, args ...string) process.Result {
 	return r
 }
 
-// runJSON runs the binary with -o json and decodes what it prints.
-func (w *world) runJSON(org string, out any, args ...string) {
-	w.t.Helper()
-	if err := json.Unmarshal([]byte(w.run(org, 0, append([]string{"-o", "json"}, args...)...).Out), out); err != nil {
-		w.t.Fatalf("%s: %v", strings.Join(args, " "), err)
-	}
-}
-
 // until asks again and again until a condition holds.
 func (w *world) until(what string, ok func() bool) time.Duration {
 	w.t.Helper()
@@ -238,14 +228,4 @@ func (w *world) status(org string) (s gateway.Status, err error) {
 	defer cancel()
 	err = w.ask(ctx, org, "GET", "/v1/status", nil, &s)
 	return s, err
-}
-
-// others are all organisations but some.
-func (w *world) others(but ...string) (out []string) {
-	for _, o := range w.orgs {
-		if !slices.Contains(but, o) {
-			out = append(out, o)
-		}
-	}
-	return out
 }

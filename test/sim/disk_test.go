@@ -168,8 +168,6 @@ func (d *disk) wipe(folder string) {
 	}
 }
 
-var errIsFile = errors.New("sim: not a directory")
-
 func (d *disk) open(name string, make, fresh bool) (vfs.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -189,9 +187,11 @@ func (d *disk) Create(name string) (vfs.File, error) { return d.open(name, true,
 func (d *disk) Open(name string, _ ...vfs.OpenOption) (vfs.File, error) {
 	return d.open(name, false, false)
 }
+
 func (d *disk) OpenReadWrite(name string, _ ...vfs.OpenOption) (vfs.File, error) {
 	return d.open(name, true, false)
 }
+
 func (d *disk) OpenDir(name string) (vfs.File, error) {
 	return &handle{d: d, name: path.Clean(name), dir: true}, nil
 }

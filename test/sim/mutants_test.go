@@ -135,7 +135,7 @@ func TestMutantsAreFound(t *testing.T) {
 				if out.Violation == "" {
 					continue
 				}
-				first := strings.SplitN(out.Violation, "\n", 2)[0]
+				first, _, _ := strings.Cut(out.Violation, "\n")
 				if !strings.Contains(out.Violation, m.finds) {
 					t.Errorf("seed %d found %q, want something about %q", seed, first, m.finds)
 				}

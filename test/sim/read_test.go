@@ -393,8 +393,7 @@ func (x *shares) combine() map[exchange.Item]bool {
 			}
 			return nil
 		}
-		var liar *seal.BadShare
-		if errors.As(err, &liar) {
+		if liar, ok := errors.AsType[*seal.BadShare](err); ok {
 			c.w.saw("liars named")
 			for _, i := range liar.Custodians {
 				for _, n := range c.w.honest() {

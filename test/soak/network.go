@@ -150,7 +150,7 @@ func (w *world) whole(ctx context.Context) error {
 	defer stop()
 	var patients []*patient
 	g, gctx := errgroup.WithContext(sampling)
-	g.Go(func() error { return ended(gctx, w.sample(gctx)) })
+	g.Go(func() error { w.sample(gctx); return nil })
 	g.Go(func() (err error) {
 		defer stop()
 		if patients, err = w.loaded(gctx); err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // sample looks at every node again and again.
-func (w *world) sample(ctx context.Context) error {
+func (w *world) sample(ctx context.Context) {
 	seen := map[int64]tx.Hash{} // app hashes by height, to find a fork while it is young
 	var last usage
 	for {
@@ -51,7 +51,7 @@ func (w *world) sample(ctx context.Context) error {
 		last = mine
 		w.say(w.run.Samples[at:])
 		if !pause(ctx, w.opts.every) {
-			return nil
+			return
 		}
 	}
 }

@@ -31,7 +31,8 @@ import (
 // the working directory.
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "salus")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "salus/cmd/salus").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "salus/cmd/salus") //nolint:gosec // into the caller's own folder
+	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("process: build: %w\n%s", err, out)
 	}
 	return binary, nil
@@ -98,7 +99,7 @@ func (n *Network) CLI(ctx context.Context, org string, args ...string) (Result, 
 		args = append([]string{"--home", n.Home(org)}, args...)
 	}
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, n.Binary, args...)
+	cmd := exec.CommandContext(ctx, n.Binary, args...) //nolint:gosec // the binary under test
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
@@ -118,7 +119,8 @@ func (n *Network) Start(org string) error {
 	if n.logs[org] == nil {
 		n.logs[org] = &Log{}
 	}
-	p := &Process{cmd: exec.Command(n.Binary, "--home", n.Home(org), "node", "start"), log: n.logs[org], done: make(chan struct{})}
+	cmd := exec.Command(n.Binary, "--home", n.Home(org), "node", "start") //nolint:gosec // the binary under test
+	p := &Process{cmd: cmd, log: n.logs[org], done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		return fmt.Errorf("process: %s: %w", org, err)
