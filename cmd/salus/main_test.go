@@ -114,7 +114,7 @@ func startNetwork(t *testing.T, dir string) *devnet.Network {
 var blocks atomic.Int64
 
 func freePorts() (int, error) {
-	const size, first, last = 40, 20000, 32000 // below the ports that the kernel hands out
+	const size, first, last = 40, 20000, 24000 // below the ports that the kernel hands out
 	start := os.Getpid() * size
 	for range (last - first) / size {
 		port := first + (start+int(blocks.Add(1))*size)%(last-first)

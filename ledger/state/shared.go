@@ -163,7 +163,7 @@ func (v *View) CheckShared() error {
 }
 
 func unchanged(rows map[string]sharedRow) error {
-	for key, r := range rows {
+	for key, r := range rows { //detcheck:allow for tests, outside of any block
 		if r.row == nil {
 			continue
 		}

@@ -139,7 +139,7 @@ func newLife(t *testing.T) *life {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := process.FreePorts(31000, 31960, 60, os.Getpid())
+	port, err := process.FreePorts(26000, 26960, 60, os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}

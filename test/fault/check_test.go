@@ -26,8 +26,6 @@ func (w *world) settled(again bool, excused ...string) {
 	})
 	w.t.Logf("everything stored was active %s after the last repair", took.Round(10*time.Millisecond))
 	w.level()
-	w.sound.Store(true)
-	defer w.sound.Store(false)
 	for _, s := range w.all() {
 		if s.patient.IsZero() {
 			continue

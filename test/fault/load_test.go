@@ -169,10 +169,8 @@ func (w *world) judge(ctx context.Context, s *story, id tx.Hash, must map[digest
 	for _, f := range wrong {
 		w.fault("%s", f)
 	}
-	if kept > 0 && w.sound.Load() {
+	if kept > 0 { // who cannot decide must say so, never that there is nothing
 		w.fault("%d of %d active records were kept from a reader with consent", kept, len(must))
-	} else if kept > 0 {
-		w.count("read incompletely") // custodians that lag answer as if there were nothing
 	}
 	if len(got) > 0 {
 		w.count("read")

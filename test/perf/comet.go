@@ -187,9 +187,10 @@ func (ch *chain) stop() error {
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // freePort finds a first port above which n are free. Two runs of this program begin to look at
-// different places, because what is free now may be taken before a node listens.
+// different places, because what is free now may be taken before a node listens. All are below the ports
+// that the kernel hands out.
 func freePort(n int) (int, error) {
-	for first := 34000 + 100*(os.Getpid()%10); first < 60000; first += 100 {
+	for first := 28000 + 100*(os.Getpid()%20); first < 32000; first += 100 {
 		if portsFree(first, n) {
 			return first, nil
 		}

@@ -69,7 +69,7 @@ func open(ctx context.Context, o options) (*world, error) {
 		}
 	}
 	if o.port == 0 {
-		if o.port, err = process.FreePorts(33000, 34000, 40, os.Getpid()); err != nil {
+		if o.port, err = process.FreePorts(27000, 28000, 40, os.Getpid()); err != nil {
 			return nil, err
 		}
 	}
