@@ -58,7 +58,6 @@ type world struct {
 	rand *rand.Rand // of the test's own goroutine
 	orgs []string
 	next atomic.Uint64 // numbers the patients and records
-
 }
 
 // newWorld writes four homes; between, if not nil, may change them before they start.
