@@ -12,8 +12,8 @@ func TestPartitionsHeal(t *testing.T) {
 	if _, err := os.Stat("/proc/net/tcp"); err != nil {
 		t.Skip("who calls on the members' link is found in /proc/net/tcp, which is not here")
 	}
-	if *rounds <= 5 {
-		t.Skip("partitions take minutes on a loaded machine: `make faults` runs them")
+	if testing.Short() {
+		t.Skip("parts and heals a network in six ways: more than a minute")
 	}
 	var x *wires
 	w := newWorld(t, func(w *world) { x = w.wire() })
