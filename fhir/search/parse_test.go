@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -350,6 +351,18 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Every character alone, and between two that are put in order by their combining class: what is
+// left after one pass must not change in a second.
+func TestFoldIsIdempotent(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		for _, s := range []string{string(r), "a\u302e" + string(r) + "\u302a\u20d0b", string(r) + "\u0301\u1d165\u0323" + string(r)} {
+			if once := Fold(s); Fold(once) != once {
+				t.Fatalf("%U: folding twice gives something else", r)
+			}
+		}
+	}
 }
 
 func FuzzFold(f *testing.F) {

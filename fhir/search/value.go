@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -112,7 +113,7 @@ func Fold(s string) string {
 	space := false
 	for _, r := range norm.NFKD.String(s) {
 		switch {
-		case unicode.Is(unicode.Mn, r):
+		case unicode.Is(unicode.Mn, r) || !starter(r):
 			continue
 		case unicode.IsSpace(r):
 			space = b.Len() > 0
@@ -140,6 +141,17 @@ func Fold(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// starter says whether a character begins a new one. Some that do not are not of category Mn: left
+// in, they would change their order once a mark between them is gone, and Fold would not be
+// idempotent (Unicode Standard Annex 15, canonical ordering).
+func starter(r rune) bool {
+	if r < 0x300 {
+		return true
+	}
+	var b [utf8.UTFMax]byte
+	return norm.NFKD.Properties(b[:utf8.EncodeRune(b[:], r)]).CCC() == 0
 }
 
 // An Entry is what a resource can be found by: one value of one of its search parameters.
