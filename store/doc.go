@@ -11,6 +11,7 @@
 //	search.go   answering a search.Query, page by page
 //	clause.go   one clause of it as SQL
 //	include.go  what the matches refer to, and what refers to them
+//	follow.go   what was written after something, for those who carry it on
 //	scope.go    what a session opened: visible beside the own resources until the session ends
 //
 // Contract: what Write has returned without an error survives a crash, whole; what it returned an

@@ -32,9 +32,10 @@ type Store struct {
 	jobs chan *job
 	done chan struct{} // closed when the writer has ended
 
-	params params
-	stmts  statements
-	scopes scopes
+	params  params
+	stmts   statements
+	scopes  scopes
+	changed signal
 
 	cursors *cursors
 

@@ -187,6 +187,9 @@ func (w *writer) group(first *job) {
 		}
 	}
 	clear(w.fresh)
+	if err == nil {
+		w.changed.fire()
+	}
 	for _, j := range jobs {
 		if j.err == nil {
 			j.err = err

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+)
+
+// A signal tells those who follow the store that something was committed.
+type signal struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func (s *signal) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
+}
+
+func (s *signal) fire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
+	}
+}
+
+// Changed is closed at the next commit. Taken before After is asked, it misses nothing.
+func (s *Store) Changed() <-chan struct{} { return s.changed.wait() }
+
+// After returns the versions of the organisation's own resources that were written after seq, the
+// first first, and at most count of them.
+func (s *Store) After(ctx context.Context, seq int64, count int) ([]Version, error) {
+	l, err := s.reader().list(ctx, false, `SELECT * FROM (
+		SELECT `+columns+` FROM resource r WHERE r.seq > ? AND r.scope = 0
+		UNION ALL SELECT `+formerly+` FROM version v JOIN resource r ON v.rid = r.rid WHERE v.seq > ? AND r.scope = 0
+		) h ORDER BY seq LIMIT ?`, seq, seq, count)
+	out := make([]Version, len(l))
+	for i := range l {
+		out[i] = l[i].Version
+	}
+	return out, err
+}
+
+// Mark returns a number that was set under a name, 0 if none was.
+func (s *Store) Mark(ctx context.Context, name string) (n int64, err error) {
+	rows, err := s.reader().src.rows(ctx, `SELECT value FROM meta WHERE name = ?`, "mark."+name)
+	if err != nil {
+		return 0, fmt.Errorf("store: read: %w", err)
+	}
+	var text string
+	switch err := one(rows, &text); {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("store: read: %w", err)
+	}
+	if n, err = strconv.ParseInt(text, 10, 64); err != nil {
+		return 0, fmt.Errorf("store: a mark is damaged: %w", err)
+	}
+	return n, nil
+}
+
+// SetMark sets a number: how far somebody who follows the store has come.
+func (t *Tx) SetMark(name string, n int64) error {
+	return t.fail(t.w.do(`INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, "mark."+name, strconv.FormatInt(n, 10)))
+}
