@@ -29,15 +29,26 @@ type Ack struct {
 // Errors: ErrUnknownPatient, ErrTooLarge, ErrNoSpace, or why the slots or the store failed; then
 // nothing of this call is stored.
 func (s *Service) Put(ctx context.Context, patient tx.Account, resources []fhir.Resource) ([]Ack, error) {
+	labels := make([][]fhir.Label, len(resources))
+	for i, r := range resources {
+		labels[i] = fhir.LabelsOf(r)
+	}
+	return s.PutAs(ctx, patient, resources, labels)
+}
+
+// PutAs is Put with labels that the caller gives, a list for each resource: who says that a
+// resource was deleted says it to those who could read the resource, and to nobody else.
+func (s *Service) PutAs(ctx context.Context, patient tx.Account, resources []fhir.Resource, labels [][]fhir.Label) ([]Ack, error) {
 	pr, err := s.patient(patient)
 	if err != nil {
 		return nil, err
 	}
-	labels := make([][]fhir.Label, len(resources))
 	same := make([]string, len(resources))
 	for i, r := range resources {
-		labels[i] = fhir.LabelsOf(r)
-		same[i] = string(s.store.hash(patient[:], []byte(r.Type()), []byte(r.ID()), r.Raw()))
+		if len(labels[i]) == 0 {
+			return nil, errUnlabelled
+		}
+		same[i] = s.same(patient, r)
 	}
 	slots, err := s.slotsFor(ctx, pr, labels)
 	if err != nil {
@@ -86,6 +97,11 @@ func (s *Service) Put(ctx context.Context, patient tx.Account, resources []fhir.
 	}
 	s.fold.add(patient, fresh...)
 	return acks, nil
+}
+
+// same is what two resources of a patient have in common if they are the same one, byte for byte.
+func (s *Service) same(patient tx.Account, r fhir.Resource) string {
+	return string(s.store.hash(patient[:], []byte(r.Type()), []byte(r.ID()), r.Raw()))
 }
 
 // claims lets one call at a time decide about the same bytes, so that of two that bring them
@@ -145,6 +161,8 @@ func (s *Service) known(same string, seen map[string]ID) (ID, bool, error) {
 	id, err = newID()
 	return id, false, err
 }
+
+var errUnlabelled = errors.New("record: a record without a label would be open to every grant")
 
 // ErrTooLarge: a resource that does not fit into a record even when it is compressed.
 var ErrTooLarge = tx.Refuse(0x2205, "record: a resource is larger than a record may be")

@@ -150,3 +150,32 @@ func TestNoPlaintextOnDisk(t *testing.T) {
 		t.Fatalf("looked at %d files, %v", files, err)
 	}
 }
+
+// What says that a resource is gone is for those who could read the resource.
+func TestPutAsTakesTheLabelsThatAreGiven(t *testing.T) {
+	w := newWorld(t)
+	s := w.orgs["hospital"].open("")
+	if _, err := s.Known("Patient/p"); !errors.Is(err, ErrUnknownPatient) {
+		t.Errorf("before she is enrolled: got %v, want ErrUnknownPatient", err)
+	}
+	p := w.patient("Patient/p")
+	if got, err := s.Known("Patient/p"); err != nil || got != p.Patient {
+		t.Errorf("got %v, %v; want her pseudonym", got, err)
+	}
+	o := observation(t, "gone", "x")
+	if _, err := s.Find(p.Patient, o); !errors.Is(err, ErrUnknownRecord) {
+		t.Errorf("before it is put: got %v, want ErrUnknownRecord", err)
+	}
+	labels := [][]fhir.Label{{fhir.KindMedication, fhir.HIV}}
+	acks, err := s.PutAs(t.Context(), p.Patient, []fhir.Resource{o}, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Find(p.Patient, o)
+	if err != nil || got.ID != acks[0].ID || len(got.Labels) != 2 || got.Labels[0] != string(fhir.KindMedication) || got.Labels[1] != string(fhir.HIV) {
+		t.Errorf("got %v, %v; want the labels that were given", got.Labels, err)
+	}
+	if _, err := s.PutAs(t.Context(), p.Patient, []fhir.Resource{observation(t, "none", "x")}, [][]fhir.Label{{}}); err == nil {
+		t.Error("a record without any label was taken: everybody with a grant could read it")
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"salus/exchange"
+	"salus/fhir"
 	"salus/ledger/tx"
 	"salus/seal/compress"
 )
@@ -79,6 +80,29 @@ func (s *Service) Body(id ID) ([]byte, Owned, error) {
 		return nil, Owned{}, errDamaged
 	}
 	return b, r.owned(), nil
+}
+
+// Find returns the record that holds exactly these bytes of a patient. Error: ErrUnknownRecord.
+func (s *Service) Find(patient tx.Account, r fhir.Resource) (Owned, error) {
+	var id ID
+	if err := s.store.get(key(prefixSame, []byte(s.same(patient, r))), &id); err != nil {
+		return Owned{}, err
+	}
+	w, err := s.store.record(id)
+	if err != nil {
+		return Owned{}, err
+	}
+	return w.owned(), nil
+}
+
+// Known returns the pseudonym of a patient whom this organisation knows by a FHIR reference, and
+// enrols nobody. Error: ErrUnknownPatient.
+func (s *Service) Known(reference string) (patient tx.Account, err error) {
+	err = s.store.get(key(prefixLink, s.store.hash([]byte("reference"), []byte(reference))), &patient)
+	if errors.Is(err, errNotFound) {
+		err = ErrUnknownPatient
+	}
+	return patient, err
 }
 
 // A Patient is one that this organisation knows.
