@@ -69,3 +69,6 @@ func (r Resource) LastUpdated() (t time.Time, ok bool) {
 	t, err := time.Parse(time.RFC3339Nano, r.body().get("meta", "lastUpdated").text())
 	return t, err == nil
 }
+
+// VersionID returns meta.versionId, or "".
+func (r Resource) VersionID() string { return r.body().get("meta", "versionId").text() }

@@ -95,6 +95,15 @@ func (s *Service) Find(patient tx.Account, r fhir.Resource) (Owned, error) {
 	return w.owned(), nil
 }
 
+// Record returns one record of this organisation. Error: ErrUnknownRecord.
+func (s *Service) Record(id ID) (Owned, error) {
+	r, err := s.store.record(id)
+	if err != nil {
+		return Owned{}, err
+	}
+	return r.owned(), nil
+}
+
 // Known returns the pseudonym of a patient whom this organisation knows by a FHIR reference, and
 // enrols nobody. Error: ErrUnknownPatient.
 func (s *Service) Known(reference string) (patient tx.Account, err error) {

@@ -19,6 +19,7 @@ type ask struct {
 	path   []string // below the base
 	query  []search.Pair
 	body   []byte
+	header http.Header // of the request
 
 	contentType, ifMatch, ifNoneMatch, ifModifiedSince, ifNoneExist string
 
@@ -45,7 +46,7 @@ var transport = []string{"_format", "_pretty"}
 func (s *Server) ask(r *http.Request) (*ask, error) {
 	h := r.Header
 	a := &ask{
-		ctx: r.Context(), method: r.Method, returns: returnRepresentation,
+		ctx: r.Context(), method: r.Method, header: h, returns: returnRepresentation,
 		contentType: h.Get("Content-Type"), ifMatch: h.Get("If-Match"), ifNoneMatch: h.Get("If-None-Match"),
 		ifModifiedSince: h.Get("If-Modified-Since"), ifNoneExist: h.Get("If-None-Exist"),
 	}

@@ -73,16 +73,18 @@ func (s *Server) bundle(a *ask) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	done := &answer{status: http.StatusOK, header: s.wrote(a, asks, answers)}
 	for i, ans := range answers {
 		out.Entry = append(out.Entry, s.responseEntry(asks[i], ans))
 	}
-	return &answer{status: http.StatusOK, body: out.encode()}, nil
+	done.body = out.encode()
+	return done, nil
 }
 
 // entryAsk is an entry as a request of its own.
 func (s *Server) entryAsk(of *ask, r request, resource []byte) (*ask, error) {
 	a := &ask{
-		ctx: of.ctx, leave: of.leave, method: r.Method, body: resource, returns: of.returns, explicit: of.explicit, lenient: of.lenient, entry: true,
+		ctx: of.ctx, leave: of.leave, method: r.Method, header: of.header, body: resource, returns: of.returns, explicit: of.explicit, lenient: of.lenient, entry: true,
 		ifMatch: r.IfMatch, ifNoneMatch: r.IfNoneMatch, ifModifiedSince: r.IfModifiedSince, ifNoneExist: r.IfNoneExist,
 	}
 	if !a.explicit {
@@ -199,6 +201,22 @@ func (s *Server) transaction(a *ask, asks []*ask, urls []string) ([]*answer, err
 		}
 	}
 	return answers, nil
+}
+
+// wrote tells of all that a transaction wrote, and returns what is to be said of it.
+func (s *Server) wrote(a *ask, asks []*ask, answers []*answer) http.Header {
+	var changes []*answer
+	for i, ans := range answers {
+		if m := asks[i].method; m != http.MethodGet && m != http.MethodHead {
+			changes = append(changes, ans)
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	first := &answer{}
+	s.written(a, append([]*answer{first}, changes...)...)
+	return first.header
 }
 
 // place names the entry that an error is about. An error of the server's own stays what it is.

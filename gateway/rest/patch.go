@@ -62,6 +62,9 @@ func (s *Server) patchOnce(w *write, p jsonpatch.Patch) (*answer, error) {
 		out, err = s.put(t, w, v.VID)
 		return err
 	})
+	if err == nil {
+		s.written(w.ask, out)
+	}
 	return out, err
 }
 

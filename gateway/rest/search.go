@@ -110,8 +110,8 @@ func (s *Server) searchset(a *ask, q *search.Query, p *store.Page) (*answer, err
 	if err := add(p.Included, "include"); err != nil {
 		return nil, err
 	}
-	if len(q.Ignored) > 0 {
-		var issues []Issue
+	if len(q.Ignored)+len(a.leave.Issues) > 0 {
+		issues := slices.Clone(a.leave.Issues)
 		for _, n := range q.Ignored {
 			issues = append(issues, Issue{Severity: "warning", Type: "not-supported", Code: n.Code, Text: n.Text, Expression: n.Param})
 		}

@@ -51,6 +51,8 @@ type Leave struct {
 	// Within are conditions on what it sees of a type, of which one list must hold (the query parts
 	// of SMART scopes).
 	Within map[string][][]search.Clause
+	// Issues are said with every search's answer: what it lacks, and why.
+	Issues []Issue
 }
 
 func (l *Leave) sight() store.Sight {
@@ -78,6 +80,10 @@ type Config struct {
 	Log    *slog.Logger
 	// Statement is what the CapabilityStatement says of software and implementation. May be zero.
 	Statement Statement
+	// Written is told of new versions when they are durable and before the answer is sent. The
+	// request's header says what its sender prefers; what is returned is added to the answer's. May
+	// be nil.
+	Written func(ctx context.Context, prefers http.Header, versions []store.Version) http.Header
 	// Limits; zero takes the default.
 	MaxBody    int64 // bytes of a body: 16 MiB
 	MaxEntries int   // of a batch or transaction: 5,000
@@ -108,6 +114,7 @@ type answer struct {
 	body     []byte         // JSON; nil for none
 	location string
 	issues   []Issue // beside the body, for Prefer: return=OperationOutcome
+	header   http.Header
 }
 
 // ServeHTTP implements http.Handler.
@@ -140,6 +147,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answe
 		if out.status == http.StatusCreated || out.location != "" {
 			h.Set("Location", s.url(v)+"/_history/"+fmt.Sprint(v.VID))
 		}
+	}
+	for name, values := range out.header {
+		h[name] = append(h[name], values...)
 	}
 	body := out.body
 	if a != nil && a.pretty && len(body) > 0 {

@@ -39,8 +39,25 @@ func (s *Server) write(a *ask, do func(*store.Tx, *write) (*answer, error)) (*an
 	if err != nil {
 		return nil, err
 	}
+	s.written(a, out)
 	s.represent(w, out)
 	return out, nil
+}
+
+// written tells of what answers are about, once it is durable. The first answer takes the header.
+func (s *Server) written(a *ask, answers ...*answer) {
+	if s.Written == nil {
+		return
+	}
+	var vs []store.Version
+	for _, out := range answers {
+		if out != nil && out.version != nil {
+			vs = append(vs, *out.version)
+		}
+	}
+	if len(vs) > 0 {
+		answers[0].header = s.Written(a.ctx, a.header, vs)
+	}
 }
 
 // prepare does everything that needs no transaction: parsing, checking, indexing.
