@@ -33,6 +33,7 @@ type Config struct {
 	Ledger  Ledger  `toml:"ledger"`
 	Peer    Peer    `toml:"peer"`
 	Gateway Gateway `toml:"gateway"`
+	FHIR    FHIR    `toml:"fhir"`
 	Custody Custody `toml:"custody"`
 	Vault   Vault   `toml:"vault"`
 	Record  Record  `toml:"record"`
@@ -75,6 +76,21 @@ type Peer struct {
 type Gateway struct {
 	// Listen is the host:port of the API; keep it on loopback or behind the organisation's proxy.
 	Listen string `toml:"listen"`
+}
+
+// FHIR configures the FHIR server, which the gateway's listener serves under /fhir.
+type FHIR struct {
+	// Base is the address that clients reach it at, e.g. "https://fhir.example.org/fhir"; empty is
+	// the gateway's listener.
+	Base string `toml:"base"`
+	// Store is where resources and their index are kept: "sqlite", an encrypted file of this node,
+	// or "postgres", the server whose address is in keys/postgres.dsn.
+	Store string `toml:"store"`
+	// Wait is how safe a version is before the answer to its write comes, where the request does
+	// not say: "stored" or "active".
+	Wait string `toml:"wait"`
+	// Session is for how long a ledger session is asked for when a reader's request needs one.
+	Session Duration `toml:"session"`
 }
 
 // Custody configures the custodian.

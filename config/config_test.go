@@ -67,6 +67,11 @@ func TestEveryValueThatCannotWorkIsRefusedByItsKey(t *testing.T) {
 	}{
 		{"member", func(c *Config) { c.Member = tx.Account{} }},
 		{"name", func(c *Config) { c.Name = "" }},
+		{"fhir.base", func(c *Config) { c.FHIR.Base = "fhir.example.org" }},
+		{"fhir.base", func(c *Config) { c.FHIR.Base = "https://fhir.example.org/fhir/" }},
+		{"fhir.store", func(c *Config) { c.FHIR.Store = "mysql" }},
+		{"fhir.wait", func(c *Config) { c.FHIR.Wait = "never" }},
+		{"fhir.session", func(c *Config) { c.FHIR.Session.Duration = 0 }},
 		{"name", func(c *Config) { c.Name = "two words" }},
 		{"name", func(c *Config) { c.Name = strings.Repeat("a", 65) }},
 		{"roles", func(c *Config) { c.Roles = nil }},

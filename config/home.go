@@ -26,12 +26,23 @@ func (c *Config) KeyDir() string { return filepath.Join(c.Home, "keys") }
 // TokenFile holds the bearer token of the gateway's operator API.
 func (c *Config) TokenFile() string { return filepath.Join(c.Home, "api.token") }
 
-// Data is the directory of one part's data: "ledger", "comet", "custody", "vault", "record".
+// PostgresFile holds the address of the PostgreSQL server for fhir.store = "postgres".
+func (c *Config) PostgresFile() string { return filepath.Join(c.Home, "keys", "postgres.dsn") }
+
+// FHIRBase is the address that clients reach the FHIR server at.
+func (c *Config) FHIRBase() string {
+	if c.FHIR.Base != "" {
+		return c.FHIR.Base
+	}
+	return "http://" + c.Gateway.Listen + "/fhir"
+}
+
+// Data is the directory of one part's data: "ledger", "comet", "custody", "vault", "record", "fhir".
 func (c *Config) Data(part string) string { return filepath.Join(c.Home, "data", part) }
 
 // MakeDirs creates the home's directories with mode 0700.
 func (c *Config) MakeDirs() error {
-	for _, d := range []string{c.Home, c.KeyDir(), c.Data("ledger"), c.Data("comet"), c.Data("custody"), c.Data("vault"), c.Data("record")} {
+	for _, d := range []string{c.Home, c.KeyDir(), c.Data("ledger"), c.Data("comet"), c.Data("custody"), c.Data("vault"), c.Data("record"), c.Data("fhir")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ func Default(home string) *Config {
 		Ledger:   Ledger{Listen: "127.0.0.1:26656", Heartbeat: Duration{5 * time.Second}},
 		Peer:     Peer{Listen: "127.0.0.1:26660"},
 		Gateway:  Gateway{Listen: "127.0.0.1:8080"},
+		FHIR:     FHIR{Store: "sqlite", Wait: "stored", Session: Duration{15 * time.Minute}},
 		Custody:  Custody{CompactEvery: Duration{24 * time.Hour}},
 		Vault:    Vault{ScrubEvery: Duration{24 * time.Hour}},
 		Record:   Record{Fold: Duration{3 * time.Millisecond}},

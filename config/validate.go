@@ -50,7 +50,26 @@ func (c *Config) Validate() error {
 	if f := c.Record.Fold.Duration; f < 0 || f > time.Second {
 		return errors.New("config: record.fold: must be between 0 and 1s")
 	}
+	if err := c.FHIR.validate(); err != nil {
+		return err
+	}
 	return c.Ledger.StateSync.validate()
+}
+
+func (f FHIR) validate() error {
+	if u, err := url.Parse(f.Base); f.Base != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(f.Base, "/")) {
+		return errors.New("config: fhir.base: use an http or https address without a slash at its end")
+	}
+	if f.Store != "sqlite" && f.Store != "postgres" {
+		return fmt.Errorf("config: fhir.store: %q is neither sqlite nor postgres", f.Store)
+	}
+	if f.Wait != "stored" && f.Wait != "active" {
+		return fmt.Errorf("config: fhir.wait: %q is neither stored nor active", f.Wait)
+	}
+	if d := f.Session.Duration; d < time.Second || d > 24*time.Hour {
+		return errors.New("config: fhir.session: must be between 1s and 24h")
+	}
+	return nil
 }
 
 // validateRoles: a role that is left out would run all the same, so leaving one out is refused.

@@ -36,7 +36,7 @@ import (
 	"salus/vault"
 )
 
-// Config is what the gateway serves; every field is required.
+// Config is what the gateway serves; every field is required but where it says otherwise.
 type Config struct {
 	Self     tx.Account
 	Name     string
@@ -55,6 +55,8 @@ type Config struct {
 	Ready    func() error                                     // nil when the node takes part in consensus
 	Registry *prometheus.Registry
 	Log      *slog.Logger
+	// Parts serve what is under their paths ("/fhir/") and decide themselves who may; may be nil.
+	Parts map[string]http.Handler
 }
 
 // Staff finds the keys of this organisation's practitioners and devices.
@@ -113,6 +115,19 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// part is a part's handler, under the gateway's life.
+func (g *Gateway) part(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.handlers.Add(1)
+		defer g.handlers.Done()
+		if g.life.Err() != nil {
+			g.fail(w, r, errAway)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // waiting is the context of a request that only waits for a block.
 func (g *Gateway) waiting(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
@@ -140,7 +155,11 @@ func (g *Gateway) serve(rt route) http.Handler {
 	})
 }
 
-func (g *Gateway) authorised(r *http.Request) bool {
+func (g *Gateway) authorised(r *http.Request) bool { return Bearer(r, g.Token) }
+
+// Bearer reports whether a request bears a token (RFC 6750, section 2.1), and takes as long for a
+// wrong one as for the right one.
+func Bearer(r *http.Request, token string) bool {
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && subtle.ConstantTimeCompare([]byte(given), []byte(g.Token)) == 1
+	return ok && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1
 }

@@ -77,6 +77,9 @@ func (g *Gateway) routes() http.Handler {
 	for _, r := range g.table() {
 		m.Handle(r.pattern, g.serve(r))
 	}
+	for path, h := range g.Parts {
+		m.Handle(path, g.part(h))
+	}
 	// What is not in the table does not exist, for those who may ask.
 	m.Handle("/", g.serve(route{access: access{}, handle: func(http.ResponseWriter, *http.Request) error { return errUnknown }}))
 	return m

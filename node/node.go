@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,7 @@ type Node struct {
 	record   *record.Service
 	links    *peer.Client
 	peers    *peer.Server
+	fhir     *fhirPart
 	gateway  *gateway.Gateway
 	comet    atomic.Pointer[running] // nil until consensus has started
 	cometNew func(context.Context) (*consensusNode, error)
@@ -141,11 +143,15 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	}
 	n.onClose(n.record.Close)
 	n.routes()
+	if err := n.openFHIR(ctx, keys, member); err != nil {
+		return nil, err
+	}
 
 	n.gateway = gateway.New(gateway.Config{
 		Self: cfg.Member, Name: cfg.Name, Token: keys.token, App: n.app, Calls: Calls(), Client: n.client, Member: member,
 		Prover: client.NewProver(n.app, transport, n.blocks, genesis), Record: n.record, Custody: n.custody, Vault: n.vault,
 		Repair: n.repair, Staff: staff{cfg}, RawTx: n.rawTx, Ready: n.ready, Registry: registry, Log: log,
+		Parts: map[string]http.Handler{"/fhir/": n.fhir.server},
 	})
 	n.gauges(registry)
 
@@ -192,6 +198,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.peers.Serve(n.peerLn) })
 	g.Go(func() error { return n.gateway.Serve(n.apiLn) })
 	g.Go(func() error { return n.custody.Run(ctx) })
+	g.Go(func() error { return n.fhir.chart.Run(ctx) })
 	g.Go(func() error { return n.snapshots(ctx) })
 	g.Go(func() error { return n.scrub(ctx) })
 	g.Go(func() error { return n.trimWAL(ctx) })

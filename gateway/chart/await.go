@@ -1,0 +1,77 @@
+package chart
+
+import (
+	"context"
+	"errors"
+
+	"salus/record"
+	"salus/store"
+)
+
+// Await returns when versions of the organisation's own resources are active: the ledger counts
+// enough custody receipts for each. Error: ctx's.
+func (s *Service) Await(ctx context.Context, seqs ...int64) error {
+	for _, seq := range seqs {
+		ch := s.pump.await(seq)
+		if ch == nil {
+			continue
+		}
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// await returns a channel that closes when a version is active, nil if it is.
+func (p *pump) await(seq int64) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if seq <= p.mark || p.done[seq] {
+		return nil
+	}
+	ch := make(chan struct{})
+	p.waits[seq] = append(p.waits[seq], ch)
+	return ch
+}
+
+// Status says how safe a version of an own resource is.
+func (s *Service) Status(v *store.Version) (record.Status, error) {
+	if v.Record == derived {
+		return record.Active, nil
+	}
+	s.pump.mu.Lock()
+	done := v.Seq <= s.pump.mark || s.pump.done[v.Seq]
+	s.pump.mu.Unlock()
+	if done {
+		return record.Active, nil
+	}
+	patient, err := s.Record.Known(ownerName(v.Owner))
+	if errors.Is(err, record.ErrUnknownPatient) {
+		return record.Stored, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	r, err := s.recordOf(v)
+	if err != nil {
+		return 0, err
+	}
+	o, err := s.Record.Find(patient, r)
+	if errors.Is(err, record.ErrUnknownRecord) {
+		return record.Stored, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.Record.Status(o.ID)
+}
+
+// Waiting counts the versions that are not active yet, as far as the pump has read.
+func (s *Service) Waiting() int {
+	s.pump.mu.Lock()
+	defer s.pump.mu.Unlock()
+	return len(s.pump.road)
+}

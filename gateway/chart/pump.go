@@ -1,0 +1,278 @@
+package chart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"salus/fhir"
+	"salus/record"
+	"salus/store"
+)
+
+const (
+	// window is how many versions may be on their way at once: what is beyond it waits on disk.
+	window = 20_000
+	// together is how many versions of one compartment are handed on at once.
+	together = 200
+	// places is how many compartments are handed on at once.
+	places = 16
+	// retryPause is how long a compartment waits whose versions could not be handed on.
+	retryPause = time.Second
+	// markEvery is how often it is written down how far the pump has come. What a crash repeats
+	// changes nothing: the same bytes are the same record.
+	markEvery = time.Second
+	markName  = "pump"
+)
+
+// A pump carries what is written to the store on to the ledger, each compartment in its order.
+type pump struct {
+	s *Service
+
+	mu     sync.Mutex // guards what follows
+	read   int64      // versions up to it are on their way or done
+	mark   int64      // versions up to it are done
+	marked int64      // what is written down
+	road   []int64    // versions on their way, in their order, with those done that wait for earlier ones
+	done   map[int64]bool
+	waits  map[int64][]chan struct{}
+	queues map[string]*queue
+	space  chan struct{} // a signal that the road is shorter
+
+	places chan struct{}
+	work   sync.WaitGroup
+}
+
+// A queue are the versions of one compartment that wait; it is there as long as somebody works on
+// them.
+type queue struct{ waiting []store.Version }
+
+func newPump(ctx context.Context, s *Service) (*pump, error) {
+	mark, err := s.Store.Mark(ctx, markName)
+	if err != nil {
+		return nil, err
+	}
+	return &pump{
+		s: s, read: mark, mark: mark, marked: mark, done: map[int64]bool{}, waits: map[int64][]chan struct{}{}, queues: map[string]*queue{},
+		space: make(chan struct{}, 1), places: make(chan struct{}, places),
+	}, nil
+}
+
+// run follows the store until ctx ends.
+func (p *pump) run(ctx context.Context) error {
+	defer p.work.Wait()
+	tick := time.NewTicker(markEvery)
+	defer tick.Stop()
+	for {
+		changed := p.s.Store.Changed()
+		more, err := p.take(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			p.s.Log.WarnContext(ctx, "store_not_followed", "err", err)
+		case more:
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-p.space:
+		case <-tick.C:
+		}
+		if err := p.writeMark(ctx); err != nil && ctx.Err() == nil {
+			p.s.Log.WarnContext(ctx, "mark_not_written", "err", err)
+		}
+	}
+}
+
+// take reads the next versions and gives them to their compartments; more says that there may be
+// others.
+func (p *pump) take(ctx context.Context) (more bool, err error) {
+	p.mu.Lock()
+	free, after := window-len(p.road), p.read
+	p.mu.Unlock()
+	if free <= 0 {
+		return false, nil
+	}
+	free = min(free, 1000)
+	vs, err := p.s.Store.After(ctx, after, free)
+	if err != nil {
+		return false, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, v := range vs {
+		p.read = v.Seq
+		p.road = append(p.road, v.Seq)
+		if v.Record == derived {
+			p.done[v.Seq] = true
+			continue
+		}
+		q := p.queues[v.Owner]
+		if q == nil {
+			q = &queue{}
+			p.queues[v.Owner] = q
+			p.work.Go(func() { p.carryAll(ctx, v.Owner, q) })
+		}
+		q.waiting = append(q.waiting, v)
+	}
+	p.advance()
+	return len(vs) == free, nil
+}
+
+// carryAll hands on what waits in a compartment, until nothing does or ctx ends.
+func (p *pump) carryAll(ctx context.Context, owner string, q *queue) {
+	for {
+		select {
+		case p.places <- struct{}{}:
+		case <-ctx.Done():
+			return // what waits is read again at the next start
+		}
+		p.mu.Lock()
+		n := min(len(q.waiting), together)
+		batch := slices.Clone(q.waiting[:n])
+		p.mu.Unlock()
+		err := p.carry(ctx, owner, batch)
+		<-p.places
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			p.s.Log.WarnContext(ctx, "versions_wait", "versions", n, "err", err)
+			if !pause(ctx, retryPause) {
+				return
+			}
+			continue
+		}
+		p.mu.Lock()
+		q.waiting = slices.Delete(q.waiting, 0, n)
+		if len(q.waiting) == 0 {
+			delete(p.queues, owner)
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+	}
+}
+
+// carry stores versions of one compartment as records, and sees to it that somebody waits until
+// they are active.
+func (p *pump) carry(ctx context.Context, owner string, vs []store.Version) error {
+	name := ownerName(owner)
+	patient, err := p.s.Record.Known(name)
+	if errors.Is(err, record.ErrUnknownPatient) || err == nil && !p.s.onLedger(patient) {
+		patient, err = p.s.Record.Enrol(ctx, name, p.s.Enrol) // also one whose enrolment a crash kept from the ledger
+	}
+	if err != nil {
+		return fmt.Errorf("chart: enrol: %w", err)
+	}
+	var resources []fhir.Resource
+	var labels [][]fhir.Label
+	first := make([]int, len(vs)) // record of each version
+	for i := range vs {
+		first[i] = len(resources)
+		rs, ls, err := p.s.recordsOf(ctx, &vs[i])
+		if err != nil {
+			return err
+		}
+		resources, labels = append(resources, rs...), append(labels, ls...)
+	}
+	acks, err := p.s.Record.PutAs(ctx, patient, resources, labels)
+	if err != nil {
+		return fmt.Errorf("chart: put: %w", err)
+	}
+	ids := make([]record.ID, len(acks))
+	for i, a := range acks {
+		ids[i] = a.ID
+	}
+	p.work.Go(func() { p.finish(ctx, vs, ids, first) })
+	return nil
+}
+
+// finish waits until records are active and writes where they are into the store.
+func (p *pump) finish(ctx context.Context, vs []store.Version, ids []record.ID, first []int) {
+	if err := p.s.Record.Wait(ctx, ids...); err != nil {
+		if ctx.Err() == nil && !errors.Is(err, record.ErrClosed) {
+			p.s.Log.ErrorContext(ctx, "records_not_awaited", "err", err)
+		}
+		return
+	}
+	for {
+		err := p.s.writeProvenance(ctx, vs, ids, first)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
+			return
+		}
+		p.s.Log.WarnContext(ctx, "provenance_not_written", "err", err)
+		if !pause(ctx, retryPause) {
+			return
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range vs {
+		p.done[vs[i].Seq] = true
+		for _, ch := range p.waits[vs[i].Seq] {
+			close(ch)
+		}
+		delete(p.waits, vs[i].Seq)
+	}
+	p.advance()
+}
+
+// advance takes what is done from the beginning of the road. The caller holds mu.
+func (p *pump) advance() {
+	n := 0
+	for n < len(p.road) && p.done[p.road[n]] {
+		delete(p.done, p.road[n])
+		p.mark = p.road[n]
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	p.road = slices.Delete(p.road, 0, n)
+	select {
+	case p.space <- struct{}{}:
+	default:
+	}
+}
+
+// writeMark writes down how far the pump has come.
+func (p *pump) writeMark(ctx context.Context) error {
+	p.mu.Lock()
+	mark, marked := p.mark, p.marked
+	// The mark alone changes nothing that is to be followed: without this, writing it would wake
+	// the pump to write it again.
+	idle := len(p.road) == 0
+	p.mu.Unlock()
+	if mark == marked || !idle && mark-marked < window/10 {
+		return nil
+	}
+	if err := p.s.Store.Write(ctx, func(t *store.Tx) error { return t.SetMark(markName, mark) }); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.marked = mark
+	p.mu.Unlock()
+	return nil
+}
+
+// pause waits; false means that ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,126 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"salus/client"
+	"salus/config"
+	"salus/fhir/definition"
+	"salus/fhir/index"
+	"salus/gateway"
+	"salus/gateway/chart"
+	"salus/gateway/rest"
+	"salus/ledger/module/consent"
+	"salus/ledger/module/identity"
+	"salus/ledger/tx"
+	"salus/seal"
+	"salus/store"
+)
+
+// A fhirPart is the FHIR server with what it stands on.
+type fhirPart struct {
+	store  *store.Store
+	chart  *chart.Service
+	server *rest.Server
+}
+
+// openClinicalStore opens the store that the configuration names.
+func openClinicalStore(ctx context.Context, c *config.Config, key [32]byte) (*store.Store, error) {
+	if c.FHIR.Store == "sqlite" {
+		return store.OpenSQLite(ctx, filepath.Join(c.Data("fhir"), "store.db"), seal.Sum("clinical-store", key[:]), store.Options{})
+	}
+	dsn, err := os.ReadFile(c.PostgresFile())
+	if err != nil {
+		return nil, fmt.Errorf("node: %s: %w", filepath.Base(c.PostgresFile()), err)
+	}
+	return store.OpenPostgres(ctx, strings.TrimSpace(string(dsn)), store.Options{})
+}
+
+// openFHIR opens the FHIR server. member signs as the organisation.
+func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitter) error {
+	st, err := openClinicalStore(ctx, n.cfg, keys.store)
+	if err != nil {
+		return err
+	}
+	n.onClose(st.Close)
+	x, err := index.New(definition.R4(), n.cfg.FHIRBase())
+	if err != nil {
+		return fmt.Errorf("node: search parameters: %w", err)
+	}
+	callers := &callers{token: keys.token, staff: staff{n.cfg}}
+	c, err := chart.Open(ctx, chart.Config{
+		Self: n.cfg.Member, Store: st, Record: n.record, Index: x, View: n.app.View, Changed: n.hub.Changed, Client: n.client,
+		Signer: staff{n.cfg}.Signer, Caller: callers.caller, Lasts: n.cfg.FHIR.Session.Duration, WaitActive: n.cfg.FHIR.Wait == "active",
+		Enrol: func(ctx context.Context, patient tx.Account, claim tx.Hash) error {
+			_, err := member.Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: patient, Claim: claim})
+			return err
+		},
+		Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	server := rest.New(rest.Config{
+		Store: st, Params: x, Types: servedTypes(definition.R4()), Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: c,
+		Base: n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, Written: c.Written, MaxBody: maxResource,
+		Statement: rest.Statement{Name: "Salus", Description: "Salus node " + n.cfg.Name},
+	})
+	n.fhir = &fhirPart{store: st, chart: c, server: server}
+	return nil
+}
+
+// maxResource is what fits into a record also when it does not compress.
+const maxResource = 15 << 20
+
+// servedTypes are all resource types but those that only travel.
+func servedTypes(set *definition.Set) (types []string) {
+	for _, name := range set.Types() {
+		if t := set.Type(name); t.Kind == "resource" && !t.Abstract && !t.Profile && !slices.Contains([]string{"Parameters", "OperationOutcome"}, name) {
+			types = append(types, name)
+		}
+	}
+	return types
+}
+
+// callers says who sends a request.
+type callers struct {
+	token string
+	staff staff
+}
+
+const (
+	headerAs      = "Salus-As"      // name of the practitioner's or device's key
+	headerPurpose = "Salus-Purpose" // of use, an HL7 v3 PurposeOfUse code
+)
+
+// caller knows the operator's token: with it, the headers say for whom and what for.
+func (c *callers) caller(r *http.Request) (chart.Caller, error) {
+	var none chart.Caller
+	if !gateway.Bearer(r, c.token) {
+		return none, rest.ErrUnauthorized
+	}
+	out := chart.Caller{Name: r.Header.Get(headerAs)}
+	if out.Name != "" {
+		if _, err := c.staff.Signer(out.Name); err != nil {
+			return none, rest.ErrForbidden
+		}
+	}
+	if p := r.Header.Get(headerPurpose); p != "" {
+		var err error
+		if out.Purpose, err = consent.ParsePurpose(p); err != nil {
+			return none, errPurpose
+		}
+	}
+	return out, nil
+}
+
+var errPurpose = &rest.Fault{Status: http.StatusBadRequest, Issues: []rest.Issue{{
+	Type: "code-invalid", Code: "rest-purpose", Text: "the header " + headerPurpose + " is not a purpose of use that this network knows",
+}}}
