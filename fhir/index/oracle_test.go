@@ -1,0 +1,134 @@
+package index
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"salus/fhir/definition"
+	"salus/fhir/search"
+)
+
+const base = "http://example.org/fhir"
+
+var fast = sync.OnceValue(func() *Index {
+	x, err := New(definition.R4(), base)
+	if err != nil {
+		panic(err)
+	}
+	return x
+})
+
+// slow evaluates every parameter with package fhirpath.
+var slow = sync.OnceValue(func() *Index {
+	x, err := build(definition.R4(), []string{base}, true)
+	if err != nil {
+		panic(err)
+	}
+	return x
+})
+
+// setOf is entries without order, repetition and the numbers of groups. Codes lose the system of
+// their binding, which an evaluated expression does not know.
+func setOf(entries []search.Entry) map[string]bool {
+	set := map[string]bool{}
+	groups := map[string][]string{}
+	for i := range entries {
+		e := entries[i]
+		v := &e.Value
+		s := fmt.Sprintf("%s %d %s %q %q %q %v %q", e.Name(), e.Kind, e.Modifier, v.Text, v.System, v.Code, v.Range, e.Exact)
+		if e.Group == 0 {
+			set[s] = true
+			continue
+		}
+		g := fmt.Sprintf("%s %d", e.Code, e.Group)
+		groups[g] = append(groups[g], s)
+	}
+	for _, parts := range groups {
+		slices.Sort(parts)
+		set[strings.Join(slices.Compact(parts), " & ")] = true
+	}
+	return set
+}
+
+// bound takes the systems of codes away, which are known by where a code stands.
+func bound(x *Index, entries []search.Entry) {
+	known := map[string]bool{}
+	var note func(n *node)
+	note = func(n *node) {
+		for i := range n.give {
+			if a := &n.give[i]; a.how == aCode {
+				known[search.IndexName(a.code, search.Plain, a.part)] = true
+			}
+		}
+		for _, e := range n.edges {
+			note(e.to)
+		}
+		for _, f := range n.when {
+			note(f.to)
+		}
+		for _, c := range n.groups {
+			note(c.here)
+		}
+	}
+	for _, p := range x.plans {
+		note(p.root)
+	}
+	for i := range entries {
+		if e := &entries[i]; e.Kind == search.Token && e.Modifier == search.Plain && known[e.Name()] {
+			e.Value.System = ""
+		}
+	}
+}
+
+func compare(t *testing.T, x example) int {
+	t.Helper()
+	got, err := fast().Entries(x.Resource)
+	if err != nil {
+		t.Errorf("%s: %v", x.name, err)
+	}
+	want, err := slow().Entries(x.Resource)
+	if err != nil {
+		t.Errorf("%s: evaluated: %v", x.name, err)
+	}
+	n := len(got)
+	bound(fast(), got)
+	bound(fast(), want)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(setOf(want))), slices.Sorted(maps.Keys(setOf(got)))); diff != "" {
+		t.Errorf("%s: the walk and the evaluation differ (-evaluated +walked):\n%s", x.name, diff)
+	}
+	return n
+}
+
+func TestTheWalkGivesWhatEvaluationGives(t *testing.T) {
+	entries, types := 0, map[string]bool{}
+	for _, x := range fixtures(t) {
+		entries += compare(t, x)
+		types[x.Type()] = true
+	}
+	t.Logf("fixtures: %d entries of %d types", entries, len(types))
+}
+
+func TestTheWalkGivesWhatEvaluationGivesForPublishedExamples(t *testing.T) {
+	entries, types := 0, map[string]bool{}
+	all := packaged(t)
+	for _, x := range all {
+		entries += compare(t, x)
+		types[x.Type()] = true
+	}
+	t.Logf("%d examples: %d entries of %d types", len(all), entries, len(types))
+}
+
+func TestTheWalkGivesWhatEvaluationGivesForSynthea(t *testing.T) {
+	entries := 0
+	all := synthea(t, 2)
+	for _, x := range all {
+		entries += compare(t, x)
+	}
+	t.Logf("%d resources: %d entries", len(all), entries)
+}
