@@ -145,14 +145,15 @@ func (s *Service) begin(ctx context.Context, c *chart) error {
 	return nil
 }
 
-// standing asks the ledger whether a chart's session is open and what it allows. The session also
-// ends by this machine's clock: a ledger that stands still must not keep it open.
-func (s *Service) standing(c *chart) (open bool, allowed uint64) {
+// standing asks the ledger whether a chart's session is good and what it allows. The session also
+// ends by this machine's clock: a ledger that stands still must not keep it open. One that was
+// opened under earlier consents is not good: it allows at most what they did.
+func (s *Service) standing(c *chart) (good bool, allowed uint64) {
 	v := s.View()
 	defer v.Close()
 	now := max(v.Meta().Time, uint64(time.Now().Unix()))
 	x, allowed, err := access.Open(v, c.session.ID, now)
-	return err == nil && !x.Closed && now < x.Expires, allowed
+	return err == nil && !x.Closed && now < x.Expires && consent.HeadOf(v, c.key.patient).Version <= x.Consent, allowed
 }
 
 // check throws away what a chart holds if its session has ended or allows something else than
@@ -161,8 +162,8 @@ func (s *Service) check(ctx context.Context, c *chart) error {
 	if c.session == nil {
 		return nil
 	}
-	open, allowed := s.standing(c)
-	if !open {
+	good, allowed := s.standing(c)
+	if !good {
 		c.session, c.allowed = nil, 0
 		return s.empty(ctx, c)
 	}

@@ -35,9 +35,11 @@ var errVersion = errors.New("chart: a version of the store does not read as a re
 // recordOf is a version as the record that goes to the ledger: the bytes as they are read, with id
 // and meta.versionId, or what says that the resource was deleted.
 func (s *Service) recordOf(v *store.Version) (fhir.Resource, error) {
-	body := rest.Present(v)
+	var body []byte
 	if v.Method == store.Delete {
 		body = s.deletion(v, 1)
+	} else {
+		body = rest.Present(v)
 	}
 	r, err := fhir.Parse(body)
 	if err != nil {
