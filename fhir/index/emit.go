@@ -1,6 +1,7 @@
 package index
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -275,9 +276,12 @@ func (w *walk) link(a *action, v element.Node) {
 			}
 		}
 	case aResource:
-		if typ, id := v.Get("resourceType").Text(), v.Get("id").Text(); typ != "" && id != "" {
+		typ, id := v.Get("resourceType").Text(), v.Get("id").Text()
+		switch {
+		case !slices.Contains(a.targets, typ):
+		case id != "":
 			w.add(a, search.Plain, search.Value{Text: typ + "/" + id}, "")
-		} else if typ != "" {
+		default:
 			w.present(a)
 		}
 	case aReference:

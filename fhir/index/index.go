@@ -2,6 +2,7 @@ package index
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -39,98 +40,127 @@ func build(set *definition.Set, bases []string, slow bool) (*Index, error) {
 	for _, b := range bases {
 		x.bases = append(x.bases, strings.TrimSuffix(b, "/")+"/")
 	}
-	byURL := map[string]*definition.Param{}
+	k := catalogue{set: set, byURL: map[string]*definition.Param{}}
 	for _, typ := range set.Types() {
 		for _, p := range set.Params(typ) {
-			byURL[p.URL] = p
+			k.byURL[p.URL] = p
+		}
+		if t := set.Type(typ); t.Kind == "resource" && !t.Abstract {
+			k.types = append(k.types, typ)
 		}
 	}
 	p := &planner{set: set, model: x.model, engine: fhirpath.New(set), cached: map[string]systems{}, slow: slow}
-	for _, typ := range append(set.Types(), "Resource") {
-		t := set.Type(typ)
-		if t == nil || t.Kind != "resource" || t.Abstract && typ != "Resource" || x.plans[typ] != nil {
-			continue
-		}
-		made, err := p.plan(typ, usable(typ, set, byURL))
+	for _, typ := range append(slices.Clone(k.types), "Resource") {
+		all, absent := k.usable(typ)
+		made, err := p.plan(typ, all)
 		if err != nil {
 			return nil, err
 		}
-		if typ == "Resource" {
-			x.common = made
-			continue
-		}
+		made.absent = absent
 		x.plans[typ] = made
 	}
+	x.common = x.plans["Resource"]
+	delete(x.plans, "Resource") // no resource is one
 	return x, nil
 }
 
+// A catalogue is what parameters are taken from.
+type catalogue struct {
+	set   *definition.Set
+	types []string // that resources have
+	byURL map[string]*definition.Param
+}
+
 // usable are a type's parameters that can be searched by, sorted; of several with one code the
-// first.
-func usable(typ string, set *definition.Set, byURL map[string]*definition.Param) (all []*param) {
-	for _, d := range set.Params(typ) {
-		x, ok := paramOf(d, byURL)
-		if ok && !slices.ContainsFunc(all, func(o *param) bool { return o.Code == x.Code }) {
+// first. The rest is absent.
+func (k *catalogue) usable(typ string) (all []*param, absent map[string]*search.Param) {
+	absent = map[string]*search.Param{}
+	for _, d := range k.set.Params(typ) {
+		x, ok := k.param(d)
+		if !ok {
+			absent[d.Code] = &search.Param{Code: d.Code, Kind: search.Special, Expression: d.Expression}
+		} else if !slices.ContainsFunc(all, func(o *param) bool { return o.Code == x.Code }) {
 			all = append(all, x)
 		}
 	}
 	slices.SortFunc(all, func(a, b *param) int { return strings.Compare(a.Code, b.Code) })
-	return all
+	return all, absent
 }
 
 // stores are the parameters that the store knows without entries.
 var stores = []string{"_id", "_lastUpdated"}
 
-func paramOf(d *definition.Param, byURL map[string]*definition.Param) (*param, bool) {
+func (k *catalogue) param(d *definition.Param) (*param, bool) {
 	kind, ok := search.ParseKind(d.Type)
 	if !ok || kind == search.Special || d.Expression == "" {
 		return nil, false
 	}
-	x := &param{
-		Param:      search.Param{Code: d.Code, Kind: kind, Expression: d.Expression, Targets: d.Target},
-		expression: corrected(d.Expression),
-	}
+	x := &param{Param: k.search(d, kind), expression: k.corrected(d.Expression)}
 	if slices.Contains(stores, d.Code) {
 		x.expression = ""
 	}
 	if kind != search.Composite {
 		return x, true
 	}
-	if len(d.Components) < 2 {
+	if len(d.Components) < 2 || len(d.Components) > 32 {
 		return nil, false
 	}
 	for _, c := range d.Components {
-		of := byURL[c.Definition]
+		of := k.byURL[c.Definition]
 		if of == nil {
 			return nil, false
 		}
-		k, ok := search.ParseKind(of.Type)
-		switch k {
+		kind, ok := search.ParseKind(of.Type)
+		switch kind {
 		case search.String, search.URI, search.Composite, search.Special:
 			ok = false // the store keeps no groups of these
 		}
 		if !ok {
 			return nil, false
 		}
-		x.Components = append(x.Components, search.Component{
-			Param: &search.Param{Code: of.Code, Kind: k, Expression: of.Expression, Targets: of.Target}, Expression: c.Expression,
-		})
-		expression, resource := strings.CutPrefix(corrected(c.Expression), "%resource.")
-		x.parts = append(x.parts, part{kind: k, expression: expression, resource: resource})
+		p := k.search(of, kind)
+		x.Components = append(x.Components, search.Component{Param: &p, Expression: c.Expression})
+		expression, resource := strings.CutPrefix(k.corrected(c.Expression), "%resource.")
+		x.parts = append(x.parts, part{kind: kind, expression: expression, resource: resource})
 	}
 	return x, true
 }
 
-// corrected mends what is wrong in R4: code-value-date asks for DateTime, which is no type of FHIR.
-func corrected(expression string) string {
-	return strings.ReplaceAll(expression, "as(DateTime)", "as(dateTime)")
+// search is a parameter as package search knows it. A reference that does not say where it may lead
+// to may lead everywhere.
+func (k *catalogue) search(d *definition.Param, kind search.Kind) search.Param {
+	p := search.Param{Code: d.Code, Kind: kind, Expression: d.Expression, Targets: d.Target}
+	if kind == search.Reference && len(p.Targets) == 0 {
+		p.Targets = k.types
+	}
+	return p
+}
+
+// choice is a choice with its type, as in JSON.
+var choice = regexp.MustCompile(`\.(value[A-Z]\w*)`)
+
+// corrected mends what is wrong in some published expressions: DateTime is no type of FHIR (R4's
+// code-value-date), valueDateTime no name in FHIRPath (US Core's condition-asserted-date).
+func (k *catalogue) corrected(expression string) string {
+	expression = strings.ReplaceAll(expression, "as(DateTime)", "as(dateTime)")
+	return choice.ReplaceAllStringFunc(expression, func(s string) string {
+		if _, o := k.set.Model().Type("Extension").Member(s[1:]); o != nil {
+			return ".value.as(" + o.Type.Name + ")"
+		}
+		return s
+	})
 }
 
 // Param returns a parameter that resources of a type can be searched by; "Resource" stands for
-// every type.
+// every type. One that exists and is not offered is of kind search.Special, which search.Parse
+// refuses.
 func (x *Index) Param(resourceType, code string) (*search.Param, bool) {
 	if p := x.planOf(resourceType); p != nil {
 		if q := p.byCode[code]; q != nil {
 			return &q.Param, true
+		}
+		if q := p.absent[code]; q != nil {
+			return q, true
 		}
 	}
 	return nil, false
@@ -146,7 +176,7 @@ func (x *Index) planOf(resourceType string) *plan {
 // Known reports whether that is a type that resources have.
 func (x *Index) Known(resourceType string) bool { return x.plans[resourceType] != nil }
 
-// List returns all parameters of a type, sorted by code.
+// List returns all parameters of a type that are offered, sorted by code.
 func (x *Index) List(resourceType string) []*search.Param {
 	p := x.planOf(resourceType)
 	if p == nil {

@@ -22,7 +22,7 @@ func (w *walk) leftovers(p *plan, root element.Element) error {
 			return failed(l.param.Code, err)
 		}
 		if l.param.Kind != search.Composite {
-			a := action{code: l.param.Code, kind: l.param.Kind}
+			a := action{code: l.param.Code, kind: l.param.Kind, targets: l.param.Targets}
 			for _, v := range values {
 				w.value(a, v)
 			}

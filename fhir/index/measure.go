@@ -228,13 +228,9 @@ func (x *Index) canonical(q search.Value) (search.Value, bool) {
 	if !u.known {
 		return q, false
 	}
-	point := q.Range.Low == q.Range.High
 	q.Range.Low, q.Range.High = snap(q.Range.Low*u.factor), snap(q.Range.High*u.factor)
-	if !point {
-		q.Range.High = math.Nextafter(q.Range.High, math.Inf(-1))
-	}
 	q.Code = u.base
-	return q, q.Range.Low <= q.Range.High
+	return q, true
 }
 
 // snap rounds to 14 digits: what was multiplied by different factors and is the same, is the same.
@@ -258,6 +254,10 @@ func (x *Index) Base(p *search.Param, values []search.Value) (*search.Param, []s
 		c, ok := x.canonical(v)
 		if !ok {
 			return nil, nil, false
+		}
+		if v.Prefix == search.EQ || v.Prefix == search.NE {
+			// Half a step above the number is not part of what rounds to it.
+			c.Range.High = math.Nextafter(c.Range.High, math.Inf(-1))
 		}
 		out[i] = c
 	}

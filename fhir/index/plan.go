@@ -19,6 +19,7 @@ type plan struct {
 	extent atomic.Int32 // entries that resources of this type have had; a hint
 	params []*param     // usable ones, by code
 	byCode map[string]*param
+	absent map[string]*search.Param // those that exist and are not offered, of kind Special
 
 	summary, mandatory []string // members that subsets keep
 	owners             *node    // references by which they are in a patient's compartment; nil for none
@@ -74,6 +75,7 @@ type action struct {
 	how     how
 	part    int
 	systems systems
+	targets []string // of a reference
 }
 
 // A composite makes groups of entries of a value.
@@ -172,7 +174,7 @@ func (p *planner) take(root *node, x *param) bool {
 	}
 	if x.Kind != search.Composite {
 		for _, e := range ends {
-			e.at.act(action{code: x.Code, kind: x.Kind, systems: e.systems})
+			e.at.act(action{code: x.Code, kind: x.Kind, systems: e.systems, targets: x.Targets})
 		}
 		return true
 	}

@@ -19,6 +19,9 @@ func (p *parser) clause(types []string, name, value string, links int) (*Clause,
 	if err != nil {
 		return nil, err
 	}
+	if param.Kind == Special {
+		return nil, issue(CodeNotSupported, param.Code) // also with :missing, which nothing could answer
+	}
 	c := &Clause{Param: param}
 	if modified {
 		if err := c.modify(modifier, p.Params); err != nil {
@@ -42,6 +45,11 @@ func (p *parser) clause(types []string, name, value string, links int) (*Clause,
 		}
 		if c.Values = append(c.Values, vs...); len(c.Values) > MaxValues {
 			return nil, issue(CodeTooMany, param.Code)
+		}
+	}
+	if m, ok := p.Params.(Measurer); ok && param.Kind == Quantity {
+		if base, in, ok := m.Base(param, c.Values); ok {
+			c.Param, c.Values = base, in
 		}
 	}
 	return c, nil
@@ -260,6 +268,9 @@ func (p *parser) composite(param *Param, s string, bad *Issue) (v Value, err *Is
 func (p *parser) references(c *Clause, s string) ([]Value, *Issue) {
 	if i := strings.Index(s, "/_history/"); i > 0 {
 		s = s[:i] // a version of it is it
+	}
+	if l, ok := p.Params.(Localizer); ok {
+		s = l.Local(s)
 	}
 	if strings.Contains(s, ":") { // http:, https:, urn:
 		return []Value{{Text: s}}, nil

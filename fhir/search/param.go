@@ -63,6 +63,18 @@ type Params interface {
 	Known(resourceType string) bool
 }
 
+// A Localizer is a Params that knows the server's own addresses: Local makes "Type/id" of an absolute
+// reference to a resource of its own, and returns every other text as it is.
+type Localizer interface {
+	Local(reference string) string
+}
+
+// A Measurer is a Params whose quantities are indexed in base units too: Base returns the parameter
+// and the values that ask the same of those. ok is false if one of the values has no known unit.
+type Measurer interface {
+	Base(p *Param, values []Value) (base *Param, in []Value, ok bool)
+}
+
 // leadsTo reports whether a reference parameter may lead to that type.
 func (p *Param) leadsTo(resourceType string) bool {
 	for _, t := range p.Targets {
