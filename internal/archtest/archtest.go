@@ -29,12 +29,15 @@ const self = "salus/"
 // its folder, unless that is a room itself.
 var layers = [][]string{
 	{"ledger/tx", "threshold", "seal", "fhir", "hl7"},
-	{"ledger/state", "config", "internal"},
+	{"fhir/index", "fhir/validate", "fhir/patch", "fhir/terminology", "fhir/ips"},
+	{"ledger/state", "config", "internal", "hl7/tofhir", "hl7/feed", "ccda", "tabular"},
 	{"ledger"},
 	{"ledger/module"},
 	{"exchange"},
 	{"vault", "store", "receipt", "client"},
 	{"custody", "record"},
+	{"gateway/rest"},
+	{"gateway/chart", "gateway/smart", "gateway/bulk", "gateway/subscription", "gateway/terminology", "gateway/summary", "gateway/pcf", "gateway/balp"},
 	{"gateway", "portal"},
 	{"node"},
 	{"internal/devnet"}, // a network of nodes in one process
