@@ -1,0 +1,172 @@
+package validate
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+
+	"salus/fhir/definition"
+	"salus/fhir/element"
+)
+
+// data is where sample data is that is no part of the repository.
+var data = filepath.Join("..", "..", "..", "shared", "data")
+
+// readPackage calls fn with every example resource of an npm package.
+func readPackage(t testing.TB, file string, fn func(name string, b []byte)) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Skip("the package is not on this machine: ", filepath.Base(file))
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := path.Base(h.Name)
+		dir := path.Base(path.Dir(h.Name))
+		if path.Ext(name) != ".json" || dir != "package" && dir != "example" || !strings.Contains(name, "-") {
+			continue
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fn(name, b)
+	}
+}
+
+func withPackage(t testing.TB, set *definition.Set, file string) *definition.Set {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Skip("the package is not on this machine: ", filepath.Base(file))
+	}
+	defer f.Close()
+	s, err := set.Add(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// examples validates every example of a package and reports what is not in excused.
+func examples(t *testing.T, v *Validator, file string, excused map[string]string) {
+	t.Helper()
+	count := 0
+	kinds := map[string]int{}
+	readPackage(t, file, func(name string, b []byte) {
+		tree, err := element.Parser{Size: 64 << 20}.Parse(b)
+		if err != nil || tree.Root().Get("resourceType").Kind() != element.String {
+			return
+		}
+		count++
+		for _, i := range v.ValidateTree(context.Background(), tree) {
+			if i.Severity != Error {
+				continue
+			}
+			key := name + " " + i.Code + " " + i.Expression
+			if _, ok := excused[key]; ok {
+				continue
+			}
+			kinds[i.Code]++
+			t.Errorf("%s: %s at %s: %s", name, i.Code, i.Expression, i.Text)
+		}
+	})
+	var list []string
+	for k := range kinds {
+		list = append(list, k)
+	}
+	sort.Strings(list)
+	t.Logf("%s: %d examples, %v", filepath.Base(file), count, kinds)
+}
+
+func TestExamplesOfR4Validate(t *testing.T) {
+	file := os.Getenv("HL7_R4")
+	if file == "" {
+		t.Skip("HL7_R4 does not name the package hl7.fhir.r4.examples@4.0.1")
+	}
+	v, err := New(definition.R4(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples(t, v, file, excusedR4)
+}
+
+func TestExamplesOfProfilesValidate(t *testing.T) {
+	for _, name := range []string{"us_core_610.tgz", "us_core_700.tgz", "ips_v110.tgz"} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(data, "fhir-packages", name)
+			v, err := New(withPackage(t, definition.R4(), file), Options{Contexts: contexts(t, file)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			examples(t, v, file, excusedProfiles)
+		})
+	}
+}
+
+func contexts(t testing.TB, file string) map[string][]Context {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Skip("the package is not on this machine: ", filepath.Base(file))
+	}
+	defer f.Close()
+	c, err := ReadContexts(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestSyntheaBundlesValidate(t *testing.T) {
+	files, _ := filepath.Glob(filepath.Join(data, "synthea", "*.json"))
+	if len(files) == 0 {
+		t.Skip("the Synthea bundles are not on this machine")
+	}
+	v, err := New(definition.R4(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err := element.Parser{Size: 64 << 20}.Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range v.ValidateTree(context.Background(), tree) {
+			if i.Severity == Error {
+				t.Errorf("%s: %s at %s: %s", filepath.Base(f)[:6], i.Code, i.Expression, i.Text)
+			}
+		}
+	}
+	t.Logf("%d bundles", len(files))
+}
+
+// excusedR4 and excusedProfiles are examples that HL7 publishes and that break HL7's own
+// rules; each was looked at by hand. The key is file, code and expression.
+var (
+	excusedR4       = map[string]string{}
+	excusedProfiles = map[string]string{}
+)
