@@ -267,11 +267,14 @@ func (w *walk) link(a *action, v element.Node) {
 			return
 		}
 		w.add(a, search.Plain, search.Value{Text: s}, "")
-		if bare, _, versioned := strings.Cut(s, "|"); versioned && bare != "" && a.how == aCanonical {
+		bare, _, versioned := strings.Cut(s, "|")
+		if versioned = versioned && bare != "" && a.how == aCanonical; versioned {
 			w.add(a, search.Plain, search.Value{Text: bare}, "")
+		} else {
+			bare = s
 		}
 		if a.kind == search.Reference {
-			if l := w.index.Local(s); l != s {
+			if l := w.index.Local(bare); l != bare {
 				w.add(a, search.Plain, search.Value{Text: l}, "")
 			}
 		}
@@ -331,11 +334,23 @@ func (x *Index) Local(ref string) string {
 		if !ok {
 			continue
 		}
-		if typ, id, ok := strings.Cut(rest, "/"); ok && x.Known(typ) && id != "" && !strings.Contains(id, "/") {
+		if typ, id, ok := strings.Cut(rest, "/"); ok && x.Known(typ) && wellFormed(id) {
 			return rest
 		}
 	}
 	return ref
+}
+
+// wellFormed reports whether s is an id (R4 2.24.0.1).
+func wellFormed(id string) bool {
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '-', c == '.':
+		default:
+			return false
+		}
+	}
+	return id != "" && len(id) <= 64
 }
 
 // scalar is the text of a JSON string, or "": a number or boolean in its place is not what the

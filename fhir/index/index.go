@@ -102,11 +102,14 @@ func (k *catalogue) param(d *definition.Param) (*param, bool) {
 	if kind != search.Composite {
 		return x, true
 	}
-	if len(d.Components) < 2 || len(d.Components) > 32 {
+	if d.URL == swapped && len(d.Components) != 2 || len(d.Components) < 2 || len(d.Components) > 32 {
 		return nil, false
 	}
-	for _, c := range d.Components {
+	for i, c := range d.Components {
 		of := k.byURL[c.Definition]
+		if d.URL == swapped {
+			of = k.byURL[d.Components[1-i].Definition]
+		}
 		if of == nil {
 			return nil, false
 		}
@@ -135,6 +138,10 @@ func (k *catalogue) search(d *definition.Param, kind search.Kind) search.Param {
 	}
 	return p
 }
+
+// swapped is the composite of R4 that says of its code what it should say of its target, and the
+// other way about.
+const swapped = "http://hl7.org/fhir/SearchParameter/DocumentReference-relationship"
 
 // choice is a choice with its type, as in JSON.
 var choice = regexp.MustCompile(`\.(value[A-Z]\w*)`)

@@ -36,7 +36,7 @@ func (w *walk) visit(n *node, v element.Node) {
 	}
 	for m := range v.Children() {
 		to := n.to(m.Name())
-		if to == nil {
+		if to == nil || m.Kind() == element.Null {
 			continue
 		}
 		if m.Kind() != element.Array {
