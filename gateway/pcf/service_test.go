@@ -1,0 +1,308 @@
+package pcf
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"testing"
+
+	"salus/ledger/module/consent"
+)
+
+// permit is a Consent that permits treatment, changed.
+func permit(change ...func(c, p m)) []byte {
+	return withProvision(func(c, p m) {
+		for _, f := range change {
+			f(c, p)
+		}
+	})
+}
+
+func labelled1(code string) func(c, p m) {
+	return func(_, p m) { p["securityLabel"] = []any{m{"system": systemConfidentiality, "code": code}} }
+}
+
+func (w *world) create(by string, raw []byte) *Resource {
+	w.Helper()
+	r, err := w.service().Create(w.Context(), account("alice"), raw, w.by(by))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return r
+}
+
+func decode(t testing.TB, r *Resource) (c consentJSON) {
+	t.Helper()
+	if err := json.Unmarshal(r.Body, &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func tag(c *consentJSON) string { return c.Meta.Tag[0].Code }
+
+func TestAPostedConsentHoldsUntilItIsDeleted(t *testing.T) { // C-01, C-02, C-03
+	w := newWorld(t)
+	r := w.create("alice", permit())
+	if !w.may("doctor", "TREAT", "laboratory", "HIV") || w.may("doctor", "HMARKT", "laboratory") || w.may("doctor", "HRESCH", "laboratory") {
+		t.Error("the grant does not say what was posted")
+	}
+	if c := decode(t, r); !r.Active || c.Status != "active" || tag(&c) != "patient" || c.ID != r.ID || c.Meta.VersionID != r.Version || c.Meta.Profile[0] != ProfileBasic {
+		t.Errorf("got %s", r.Body)
+	}
+	if err := w.service().Delete(t.Context(), account("alice"), r.ID, r.Version, w.by("alice")); err != nil {
+		t.Fatal(err)
+	}
+	if w.may("doctor", "TREAT", "laboratory") {
+		t.Error("a revoked consent still permits")
+	}
+	got, err := w.service().Read(t.Context(), account("alice"), r.ID)
+	if err != nil || got.Active || decode(t, got).Status != "inactive" || got.Version == r.Version {
+		t.Errorf("got %+v, %v, want it inactive", got, err)
+	}
+	old, err := w.service().ReadVersion(t.Context(), account("alice"), r.ID, r.Version)
+	if err != nil || decode(t, old).Status != "active" {
+		t.Errorf("got %+v, %v, want the version that was active", old, err)
+	}
+	if err := w.service().Delete(t.Context(), account("alice"), r.ID, "", w.by("alice")); err != nil {
+		t.Errorf("deleting again: %v", err)
+	}
+}
+
+func TestAConsentEndsByItself(t *testing.T) { // C-04
+	w := newWorld(t)
+	r := w.create("alice", permit(func(_, p m) { p["period"] = m{"end": "2027-03-31"} }))
+	w.until("2027-03-31")
+	if !w.may("doctor", "TREAT", "laboratory") {
+		t.Error("the last day belongs to the period")
+	}
+	w.until("2027-04-01")
+	if w.may("doctor", "TREAT", "laboratory") {
+		t.Error("permitted after the end")
+	}
+	if got, _ := w.service().Read(t.Context(), account("alice"), r.ID); got.Active || decode(t, got).Status != "inactive" {
+		t.Error("an ended consent reads as active")
+	}
+}
+
+func TestAnUpdateReplacesTheGrants(t *testing.T) {
+	w := newWorld(t)
+	s := w.service()
+	r := w.create("alice", permit(labelled1("R")))
+	if !w.may("doctor", "TREAT", "laboratory", "R") {
+		t.Fatal("restricted data is not permitted")
+	}
+	stale := r.Version
+	u, err := s.Update(t.Context(), account("alice"), r.ID, r.Version, permit(labelled1("N")), w.by("alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.may("doctor", "TREAT", "laboratory", "R") || !w.may("doctor", "TREAT", "laboratory") || u.Version == r.Version || u.ID != r.ID {
+		t.Errorf("the update is not what holds: %s", u.Body)
+	}
+	if _, err := s.Update(t.Context(), account("alice"), r.ID, stale, permit(), w.by("alice")); !errors.Is(err, ErrConflict) {
+		t.Errorf("got %v, want %v", err, ErrConflict)
+	}
+	height := w.height
+	if again, err := s.Update(t.Context(), account("alice"), r.ID, u.Version, permit(labelled1("N")), w.by("alice")); err != nil || again.Version != u.Version || w.height != height {
+		t.Errorf("the same bytes again: got %v, %v, want nothing to change", again, err)
+	}
+	// What was read back can be put again: it says the same.
+	back, err := s.Update(t.Context(), account("alice"), r.ID, "", u.Body, w.by("alice"))
+	if err != nil || !w.may("doctor", "TREAT", "laboratory") || w.may("doctor", "TREAT", "laboratory", "R") {
+		t.Fatalf("putting back what was read: %v", err)
+	}
+	if c := decode(t, back); len(back.Grants) != 3 || c.Status != "active" {
+		t.Errorf("got %d grants, want 3: the clinical members, the insurer, the institute", len(back.Grants))
+	}
+	off, err := s.Update(t.Context(), account("alice"), r.ID, "", permit(func(c, _ m) { c["status"] = "inactive" }), w.by("alice"))
+	if err != nil || off.Active || len(off.Grants) != 0 || w.may("doctor", "TREAT", "laboratory") {
+		t.Errorf("got %+v, %v, want it revoked", off, err)
+	}
+	if h, err := s.History(t.Context(), account("alice"), r.ID); err != nil || len(h) < 6 || h[0].Active || !h[len(h)-2].Active {
+		t.Errorf("got a history of %d, %v", len(h), err)
+	}
+	on, err := s.Update(t.Context(), account("alice"), r.ID, off.Version, permit(), w.by("alice"))
+	if err != nil || !on.Active || !w.may("doctor", "TREAT", "laboratory") {
+		t.Errorf("got %+v, %v, want it active again", on, err)
+	}
+	for _, g := range on.Grants { // what is revoked is never reused
+		if h, _ := s.History(t.Context(), account("alice"), r.ID); slices.ContainsFunc(h[1:], func(r *Resource) bool { return slices.Contains(r.Grants, g) && !slices.Contains(on.Grants, g) }) {
+			t.Error("the id of a revoked grant was used again")
+		}
+	}
+}
+
+func TestAnotherConsentsDenialWins(t *testing.T) { // C-11
+	w := newWorld(t)
+	w.create("alice", permit())
+	d := w.create("alice", permit(func(_, p m) {
+		p["type"] = "deny"
+		p["actor"] = []any{m{"role": m{"coding": []any{m{"system": systemParticipation, "code": "IRCP"}}}, "reference": m{"reference": "Organization/" + account("hospital").String()}}}
+	}))
+	if w.may("nurse", "TREAT", "laboratory") || !w.may("doctor", "TREAT", "laboratory") {
+		t.Error("the denial does not hold for the hospital alone")
+	}
+	if err := w.service().Delete(t.Context(), account("alice"), d.ID, "", w.by("alice")); err != nil || !w.may("nurse", "TREAT", "laboratory") {
+		t.Errorf("the denial does not end with its consent: %v", err)
+	}
+}
+
+func TestWhatStaffRecordsIsMarkedAndOverridesNothing(t *testing.T) { // C-23
+	w := newWorld(t)
+	s := w.service()
+	hers := w.create("alice", permit())
+	form := w.create("hospital", permit(labelled1("N")))
+	c := decode(t, form)
+	if tag(&c) != "steward" {
+		t.Errorf("got tag %q, want steward", tag(&c))
+	}
+	for _, g := range consent.Load(w.state, account("alice")).Grants {
+		if g.Grant.Recorded != (groupOf(g.Grant.ID).part(0) == mustGroup(t, form.ID).part(0)) {
+			t.Error("the ledger does not tell what was recorded from what was signed")
+		}
+		if p := w.papers[g.Grant.Document]; p == nil || p.Commitment() != g.Grant.Document {
+			t.Error("the document behind a grant is not kept")
+		}
+	}
+	if err := s.Delete(t.Context(), account("alice"), hers.ID, "", w.by("hospital")); !errors.Is(err, consent.ErrOverride) {
+		t.Errorf("got %v, want %v", err, consent.ErrOverride)
+	}
+	if _, err := s.Update(t.Context(), account("alice"), hers.ID, "", permit(labelled1("V")), w.by("hospital")); !errors.Is(err, consent.ErrOverride) {
+		t.Errorf("got %v, want %v", err, consent.ErrOverride)
+	}
+	if _, err := s.Create(t.Context(), account("alice"), permit(), w.by("bob")); !errors.Is(err, consent.ErrSigner) {
+		t.Errorf("got %v, want %v", err, consent.ErrSigner)
+	}
+	s.Papers = nil
+	if _, err := s.Create(t.Context(), account("alice"), permit(), w.by("hospital")); err == nil {
+		t.Error("recorded from a form that nobody keeps")
+	}
+	if r, err := s.Create(t.Context(), account("alice"), permit(), w.by("alice")); err != nil || decode(t, r).Status != "active" {
+		t.Errorf("the patient signs without a paper: %v", err)
+	}
+}
+
+func mustGroup(t testing.TB, id string) Group {
+	g, ok := parseGroup(id)
+	if !ok {
+		t.Fatal("not an id of a Consent")
+	}
+	return g
+}
+
+func TestAProxySignsWithinHerBounds(t *testing.T) { // C-14, C-15
+	w := newWorld(t)
+	agreed := func(c, _ m) { c["performer"] = []any{m{"reference": "RelatedPerson/" + account("mother").String()}} }
+	if _, err := w.service().Create(t.Context(), account("alice"), permit(agreed), w.by("mother")); err == nil || issues(err)[0].Code != CodePerformer {
+		t.Errorf("got %v, want %s", err, CodePerformer)
+	}
+	all, _ := w.slots.Mask(usual.List())
+	mask, except, err := w.slots.GrantMasks(w.random, usual.List(), nil)
+	if err != nil || mask&all != all {
+		t.Fatal(err)
+	}
+	proxy := consent.Proxy{Account: account("mother"), Version: 1, Mask: mask, Except: except, Purposes: consent.PurposesOf(consent.PATRQT, consent.TREAT)}
+	w.must("alice", consent.KindProxy, &consent.SetProxy{Patient: account("alice"), Proxy: proxy, Active: true})
+	r := w.create("mother", permit(agreed))
+	if c := decode(t, r); tag(&c) != "proxy" || !w.may("doctor", "TREAT", "laboratory") {
+		t.Errorf("got %s", r.Body)
+	}
+	research := permit(agreed, func(_, p m) { p["purpose"] = []any{m{"system": systemReason, "code": "HRESCH"}} })
+	if _, err := w.service().Create(t.Context(), account("alice"), research, w.by("mother")); !errors.Is(err, consent.ErrProxyExceeds) {
+		t.Errorf("got %v, want %v", err, consent.ErrProxyExceeds)
+	}
+	proxy.Version = 2
+	w.must("alice", consent.KindProxy, &consent.SetProxy{Patient: account("alice"), Proxy: proxy})
+	if w.may("doctor", "TREAT", "laboratory") {
+		t.Error("what a proxy granted outlives her")
+	}
+}
+
+func TestACreateThatBreaksOffLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	for n := 1; n <= 3; n++ {
+		w.fail = n
+		if _, err := w.service().Create(t.Context(), account("alice"), permit(), w.by("alice")); !errors.Is(err, errLink) || errors.Is(err, ErrPartial) {
+			t.Errorf("got %v, want %v", err, errLink)
+		}
+		if got := consent.Load(w.state, account("alice")).Grants; len(got) != 0 {
+			t.Errorf("%d grants are left behind", len(got))
+		}
+	}
+}
+
+func TestAnUpdateThatBreaksOffOpensNoMore(t *testing.T) {
+	w := newWorld(t)
+	r := w.create("alice", permit(labelled1("R")))
+	w.fail = 2
+	_, err := w.service().Update(t.Context(), account("alice"), r.ID, "", permit(labelled1("N")), w.by("alice"))
+	if !errors.Is(err, ErrPartial) || !errors.Is(err, errLink) {
+		t.Errorf("got %v, want %v", err, ErrPartial)
+	}
+	if w.may("doctor", "HRESCH", "laboratory") || !w.may("doctor", "TREAT", "laboratory") {
+		t.Error("more is open than before and after, or nothing")
+	}
+	u, err := w.service().Update(t.Context(), account("alice"), r.ID, "", permit(labelled1("N")), w.by("alice"))
+	if err != nil || w.may("doctor", "TREAT", "laboratory", "R") || len(u.Grants) != 3 {
+		t.Errorf("doing it again does not finish it: %v", err)
+	}
+}
+
+func TestARevocationOfAllEndsEveryConsent(t *testing.T) {
+	w := newWorld(t)
+	a, form := w.create("alice", permit()), w.create("hospital", permit(labelled1("N")))
+	w.must("hospital", consent.KindRevoke, &consent.Revoke{Patient: account("alice")})
+	active := func(want ...string) {
+		t.Helper()
+		found, err := w.service().Search(t.Context(), account("alice"), Filter{Status: "active"})
+		var got []string
+		for _, r := range found {
+			got = append(got, r.ID)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %v, %v, want %v", got, err, want)
+		}
+	}
+	active(a.ID) // what she signed herself the steward cannot revoke
+	w.must("alice", consent.KindRevoke, &consent.Revoke{Patient: account("alice")})
+	active()
+	if all, err := w.service().Search(t.Context(), account("alice"), Filter{}); err != nil || len(all) != 2 || all[1].ID != form.ID {
+		t.Errorf("got %d, %v, want both, inactive", len(all), err)
+	}
+}
+
+func TestAGrantMadeElsewhereReadsAsAConsent(t *testing.T) {
+	w := newWorld(t)
+	mask, except, err := w.slots.GrantMasks(w.random, usual.List(), LabelsOf("HIV").List())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := consent.Grant{ID: consent.GrantID{9: 9, 15: 77}, Version: 1, Grantee: consent.Grantee{Kind: consent.AnyClinical}, Mask: mask, Except: except, Purposes: consent.PurposesOf(consent.TREAT)}
+	w.must("alice", consent.KindGrant, &consent.Give{Patient: account("alice"), Grant: g})
+	found, err := w.service().Search(t.Context(), account("alice"), Filter{})
+	if err != nil || len(found) != 1 || found[0].Grants[0] != g.ID {
+		t.Fatalf("got %v, %v, want one", found, err)
+	}
+	if c := decode(t, found[0]); c.Meta.Profile[0] != ProfileAdvanced || len(c.Provision.Provision) != 1 {
+		t.Errorf("got %s", found[0].Body)
+	}
+	if _, err := w.service().Read(t.Context(), account("alice"), "0909"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want %v", err, ErrNotFound)
+	}
+}
+
+func TestADocumentThatWasExchangedIsFound(t *testing.T) {
+	w := newWorld(t)
+	r := w.create("alice", permit())
+	for h := range w.papers {
+		w.papers[h] = &Paper{Body: []byte(`{}`)}
+	}
+	if _, err := w.service().Read(t.Context(), account("alice"), r.ID); err == nil {
+		t.Error("read with another document than the ledger commits to")
+	}
+	clear(w.papers) // another member's: it reads without
+	if got, err := w.service().Read(t.Context(), account("alice"), r.ID); err != nil || !got.Active {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
