@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -19,6 +20,7 @@ type ask struct {
 	path   []string // below the base
 	query  []search.Pair
 	body   []byte
+	reader io.Reader   // of the body, where an operation reads it itself
 	header http.Header // of the request
 
 	contentType, ifMatch, ifNoneMatch, ifModifiedSince, ifNoneExist string
@@ -69,6 +71,10 @@ func (s *Server) ask(r *http.Request) (*ask, error) {
 	}
 	if a.leave, err = s.Guard.Admit(r); err != nil {
 		return a, err
+	}
+	if r.Method == http.MethodPost && s.streams(a.path) {
+		a.reader = r.Body
+		return a, nil
 	}
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:

@@ -50,6 +50,12 @@ type restPart struct {
 	Resource    []resourcePart `json:"resource"`
 	Interaction []codePart     `json:"interaction"`
 	SearchParam []paramPart    `json:"searchParam,omitempty"`
+	Operation   []operatePart  `json:"operation,omitempty"`
+}
+
+type operatePart struct {
+	Name       string `json:"name"`
+	Definition string `json:"definition"`
 }
 
 type codePart struct {
@@ -69,6 +75,8 @@ type resourcePart struct {
 	SearchInclude     []string    `json:"searchInclude,omitempty"`
 	SearchRevInclude  []string    `json:"searchRevInclude,omitempty"`
 	SearchParam       []paramPart `json:"searchParam,omitempty"`
+
+	Operation []operatePart `json:"operation,omitempty"`
 }
 
 type paramPart struct {
@@ -88,6 +96,11 @@ func (s *Server) metadata(*ask) (*answer, error) {
 		c.Date = s.Now().UTC().Format("2006-01-02")
 	}
 	part := restPart{Mode: "server", Interaction: codes("transaction", "batch", "search-system", "history-system")}
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.System {
+			part.Operation = append(part.Operation, operatePart{o.Name, o.Definition})
+		}
+	}
 	lister, _ := s.Params.(Lister)
 	for _, t := range s.Types {
 		r := resourcePart{
@@ -95,6 +108,11 @@ func (s *Server) metadata(*ask) (*answer, error) {
 			Interaction: codes("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 			Versioning:  "versioned-update", ReadHistory: true, UpdateCreate: true,
 			ConditionalCreate: true, ConditionalRead: "full-support", ConditionalUpdate: true, ConditionalDelete: "single",
+		}
+		for i := range s.Operations {
+			if o := &s.Operations[i]; slices.Contains(o.Types, t) || slices.Contains(o.Instances, t) {
+				r.Operation = append(r.Operation, operatePart{o.Name, o.Definition})
+			}
 		}
 		if lister != nil {
 			for _, p := range lister.List(t) {

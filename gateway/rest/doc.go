@@ -14,6 +14,7 @@
 //	bundle.go      batch and transaction
 //	resolve.go     the references inside a transaction
 //	subset.go      _elements and _summary
+//	operation.go   operations that other rooms offer: found, permitted, listed
 //	capability.go  the CapabilityStatement, from what is really served
 //
 // Contract: a resource comes back in the bytes in which it was sent, but for its id and

@@ -84,6 +84,8 @@ type Config struct {
 	// request's header says what its sender prefers; what is returned is added to the answer's. May
 	// be nil.
 	Written func(ctx context.Context, prefers http.Header, versions []store.Version) http.Header
+	// Operations are those that other rooms offer.
+	Operations []Operation
 	// Limits; zero takes the default.
 	MaxBody    int64 // bytes of a body: 16 MiB
 	MaxEntries int   // of a batch or transaction: 5,000
@@ -152,14 +154,16 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answe
 		h[name] = append(h[name], values...)
 	}
 	body := out.body
-	if a != nil && a.pretty && len(body) > 0 {
+	if a != nil && a.pretty && len(body) > 0 && h.Get("Content-Type") == "" {
 		var b bytes.Buffer
 		if json.Indent(&b, body, "", "  ") == nil {
 			body = b.Bytes()
 		}
 	}
 	if len(body) > 0 {
-		h.Set("Content-Type", "application/fhir+json; charset=utf-8")
+		if h.Get("Content-Type") == "" {
+			h.Set("Content-Type", "application/fhir+json; charset=utf-8")
+		}
 		h.Set("Content-Length", fmt.Sprint(len(body)))
 	}
 	w.WriteHeader(out.status)
@@ -177,6 +181,12 @@ func (s *Server) route(a *ask) (*answer, error) {
 	switch p := a.path; {
 	case len(p) == 0 && a.method == http.MethodPost:
 		return s.bundle(a)
+	case len(p) > 0 && strings.HasPrefix(p[len(p)-1], "$"):
+		typ, id, name, ok := operationOf(p)
+		if !ok {
+			return nil, errNoRoute
+		}
+		return s.operate(a, typ, id, name)
 	case len(p) == 0 && get:
 		return s.searchSystem(a)
 	case len(p) == 1 && p[0] == "metadata" && get:
