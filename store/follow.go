@@ -39,10 +39,12 @@ func (s *Store) Changed() <-chan struct{} { return s.changed.wait() }
 // After returns the versions of the organisation's own resources that were written after seq, the
 // first first, and at most count of them.
 func (s *Store) After(ctx context.Context, seq int64, count int) ([]Version, error) {
+	// In one statement, because what is written between two would be passed over. Each table by its
+	// index of seq: adding 0 keeps SQLite from taking that of the scope, the same for nearly all rows.
 	l, err := s.reader().list(ctx, false, `SELECT * FROM (
-		SELECT `+columns+` FROM resource r WHERE r.seq > ? AND r.scope = 0
-		UNION ALL SELECT `+formerly+` FROM version v JOIN resource r ON v.rid = r.rid WHERE v.seq > ? AND r.scope = 0
-		) h ORDER BY seq LIMIT ?`, seq, seq, count)
+		SELECT * FROM (SELECT `+columns+` FROM resource r WHERE r.seq > ? AND r.scope + 0 = 0 ORDER BY r.seq LIMIT ?) a
+		UNION ALL SELECT * FROM (SELECT `+formerly+` FROM version v JOIN resource r ON v.rid = r.rid WHERE v.seq > ? AND r.scope + 0 = 0 ORDER BY v.seq LIMIT ?) b
+		) h ORDER BY seq LIMIT ?`, seq, count, seq, count, count)
 	out := make([]Version, len(l))
 	for i := range l {
 		out[i] = l[i].Version

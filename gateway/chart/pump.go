@@ -16,10 +16,13 @@ import (
 const (
 	// window is how many versions may be on their way at once: what is beyond it waits on disk.
 	window = 20_000
-	// together is how many versions of one compartment are handed on at once.
-	together = 200
-	// places is how many compartments are handed on at once.
-	places = 16
+	// together is how many versions of one compartment are handed on at once: as many records as a
+	// batch of the ledger holds, nearly.
+	together = 1000
+	// most and fewest are how many compartments may be handed on at once, while few versions wait
+	// and while crowd or more do. A compartment that waits its turn gathers versions, which share
+	// the work of a batch; and those who write are not kept from it.
+	most, fewest, crowd = 64, 4, 2000
 	// retryPause is how long a compartment waits whose versions could not be handed on.
 	retryPause = time.Second
 	// markEvery is how often it is written down how far the pump has come. What a crash repeats
@@ -41,9 +44,10 @@ type pump struct {
 	waits  map[int64][]chan struct{}
 	queues map[string]*queue
 	space  chan struct{} // a signal that the road is shorter
+	busy   int           // compartments that are being handed on
+	freed  chan struct{} // closed when one of them is done
 
-	places chan struct{}
-	work   sync.WaitGroup
+	work sync.WaitGroup
 }
 
 // A queue are the versions of one compartment that wait; it is there as long as somebody works on
@@ -57,7 +61,7 @@ func newPump(ctx context.Context, s *Service) (*pump, error) {
 	}
 	return &pump{
 		s: s, read: mark, mark: mark, marked: mark, done: map[int64]bool{}, waits: map[int64][]chan struct{}{}, queues: map[string]*queue{},
-		space: make(chan struct{}, 1), places: make(chan struct{}, places),
+		space: make(chan struct{}, 1), freed: make(chan struct{}),
 	}, nil
 }
 
@@ -127,20 +131,15 @@ func (p *pump) take(ctx context.Context) (more bool, err error) {
 
 // carryAll hands on what waits in a compartment, until nothing does or ctx ends.
 func (p *pump) carryAll(ctx context.Context, owner string, q *queue) {
-	for {
-		select {
-		case p.places <- struct{}{}:
-		case <-ctx.Done():
-			return // what waits is read again at the next start
-		}
+	for p.enter(ctx) {
 		p.mu.Lock()
 		n := min(len(q.waiting), together)
 		batch := slices.Clone(q.waiting[:n])
 		p.mu.Unlock()
 		err := p.carry(ctx, owner, batch)
-		<-p.places
+		p.leave()
 		if ctx.Err() != nil {
-			return
+			return // what waits is read again at the next start
 		}
 		if err != nil {
 			p.s.Log.WarnContext(ctx, "versions_wait", "versions", n, "err", err)
@@ -149,19 +148,62 @@ func (p *pump) carryAll(ctx context.Context, owner string, q *queue) {
 			}
 			continue
 		}
-		p.mu.Lock()
-		q.waiting = slices.Delete(q.waiting, 0, n)
-		if len(q.waiting) == 0 {
-			delete(p.queues, owner)
-			p.mu.Unlock()
+		if p.carried(owner, q, n) {
 			return
 		}
-		p.mu.Unlock()
 	}
 }
 
-// carry stores versions of one compartment as records, and sees to it that somebody waits until
-// they are active.
+// carried notes that the first n versions of a compartment are active; empty says that it has no
+// more.
+func (p *pump) carried(owner string, q *queue, n int) (empty bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, v := range q.waiting[:n] {
+		p.done[v.Seq] = true
+		for _, ch := range p.waits[v.Seq] {
+			close(ch)
+		}
+		delete(p.waits, v.Seq)
+	}
+	p.advance()
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	if len(q.waiting) > 0 {
+		return false
+	}
+	delete(p.queues, owner)
+	return true
+}
+
+// enter waits for a turn to hand on; false means that ctx ended.
+func (p *pump) enter(ctx context.Context) bool {
+	for {
+		p.mu.Lock()
+		if p.busy < max(fewest, most-len(p.road)*most/crowd) {
+			p.busy++
+			p.mu.Unlock()
+			return true
+		}
+		freed := p.freed
+		p.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (p *pump) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy--
+	close(p.freed)
+	p.freed = make(chan struct{})
+}
+
+// carry stores versions of one compartment as records, waits until they are active, and writes
+// down where they are.
 func (p *pump) carry(ctx context.Context, owner string, vs []store.Version) error {
 	name := ownerName(owner)
 	patient, err := p.s.Record.Known(name)
@@ -190,41 +232,10 @@ func (p *pump) carry(ctx context.Context, owner string, vs []store.Version) erro
 	for i, a := range acks {
 		ids[i] = a.ID
 	}
-	p.work.Go(func() { p.finish(ctx, vs, ids, first) })
-	return nil
-}
-
-// finish waits until records are active and writes where they are into the store.
-func (p *pump) finish(ctx context.Context, vs []store.Version, ids []record.ID, first []int) {
 	if err := p.s.Record.Wait(ctx, ids...); err != nil {
-		if ctx.Err() == nil && !errors.Is(err, record.ErrClosed) {
-			p.s.Log.ErrorContext(ctx, "records_not_awaited", "err", err)
-		}
-		return
+		return fmt.Errorf("chart: wait: %w", err)
 	}
-	for {
-		err := p.s.writeProvenance(ctx, vs, ids, first)
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
-			return
-		}
-		p.s.Log.WarnContext(ctx, "provenance_not_written", "err", err)
-		if !pause(ctx, retryPause) {
-			return
-		}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := range vs {
-		p.done[vs[i].Seq] = true
-		for _, ch := range p.waits[vs[i].Seq] {
-			close(ch)
-		}
-		delete(p.waits, vs[i].Seq)
-	}
-	p.advance()
+	return p.s.writeProvenance(ctx, vs, ids, first)
 }
 
 // advance takes what is done from the beginning of the road. The caller holds mu.
