@@ -38,6 +38,7 @@ var measurements = []measurement{
 	{"growth", measureGrowth},
 	{"filled", measureFilled},
 	{"network", measureNetwork},
+	{"fhir", measureFHIR},
 }
 
 // bench is what every measurement is given.
