@@ -266,6 +266,10 @@ func (w *walk) link(a *action, v element.Node) {
 		if s == "" {
 			return
 		}
+		if s[0] == '#' && a.kind == search.Reference {
+			w.present(a) // contained
+			return
+		}
 		w.add(a, search.Plain, search.Value{Text: s}, "")
 		bare, _, versioned := strings.Cut(s, "|")
 		if versioned = versioned && bare != "" && a.how == aCanonical; versioned {

@@ -256,8 +256,10 @@ func (x *Index) Base(p *search.Param, values []search.Value) (*search.Param, []s
 			return nil, nil, false
 		}
 		if v.Prefix == search.EQ || v.Prefix == search.NE {
-			// Half a step above the number is not part of what rounds to it.
-			c.Range.High = math.Nextafter(c.Range.High, math.Inf(-1))
+			// Half a step above the number is not part of what rounds to it; the number itself is.
+			mid, _ := x.canonical(search.Value{Range: search.Range{Low: v.Range.Low + (v.Range.High-v.Range.Low)/2}, System: v.System, Code: v.Code})
+			c.Range.Low = min(c.Range.Low, mid.Range.Low)
+			c.Range.High = max(math.Nextafter(c.Range.High, math.Inf(-1)), mid.Range.Low)
 		}
 		out[i] = c
 	}

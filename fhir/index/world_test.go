@@ -173,6 +173,9 @@ func valuesOf(e *search.Entry) (all []string) {
 		if e.Modifier == search.Identifier {
 			return tokenValues(e)
 		}
+		if !strings.ContainsAny(v.Text, ":/") {
+			return nil // a canonical that is no URI: in a query it would be an id
+		}
 		return []string{in(v.Text)}
 	case search.Date:
 		if !math.IsInf(v.Range.Low, 0) {

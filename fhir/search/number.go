@@ -19,7 +19,8 @@ func parseNumber(s string, p Prefix) (Range, bool) {
 	}
 	switch p {
 	case EQ, NE:
-		return Range{Low: n - half, High: math.Nextafter(n+half, math.Inf(-1))}, true
+		// Half a step of a number with all the digits that a float64 has may be nothing.
+		return Range{Low: n - half, High: max(n, math.Nextafter(n+half, math.Inf(-1)))}, true
 	case AP:
 		by := math.Max(math.Abs(n)*0.1, half)
 		return Range{Low: n - by, High: n + by}, true

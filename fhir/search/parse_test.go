@@ -306,6 +306,47 @@ func TestNumbers(t *testing.T) {
 	if r, _ := parseNumber("100", GT); r.Low != 100 || r.High != 100 {
 		t.Errorf("gt100: got %v, want the number itself", r)
 	}
+	for _, long := range []string{"66.89999999999999", "0.1234567890123456789", "-9007199254740993"} {
+		if r, ok := parseNumber(long, EQ); !ok {
+			t.Errorf("%s: got no number", long)
+		} else if n, _ := Point(long); !n.Within(r) {
+			t.Errorf("%s: got %v, which does not hold the number itself", long, r)
+		}
+	}
+}
+
+// bearings is a Params with the two extra skills.
+type bearings struct{ some }
+
+func (bearings) Local(ref string) string { return strings.TrimPrefix(ref, "http://own/") }
+
+func (bearings) Base(p *Param, values []Value) (*Param, []Value, bool) {
+	q := *p
+	q.Code += ":base"
+	return &q, values, values[0].Code == "mg"
+}
+
+func TestParamsMayKnowOwnAddressesAndBaseUnits(t *testing.T) {
+	for _, tt := range []struct{ name, value, want string }{
+		{"patient", "http://own/Patient/1", "patient=Patient/1"},
+		{"patient", "http://own/Patient/1/_history/2", "patient=Patient/1"},
+		{"patient", "http://other/Patient/1", "patient=http://other/Patient/1"},
+		{"value-quantity", "gt5|http://unitsofmeasure.org|mg", "value-quantity:base=gt [5..5]{http://unitsofmeasure.org}mg"},
+		{"value-quantity", "gt5|http://unitsofmeasure.org|g", "value-quantity=gt [5..5]{http://unitsofmeasure.org}g"},
+	} {
+		q, err := Parse("Observation", []Pair{{tt.name, tt.value}}, Options{Params: bearings{params}, Now: now})
+		if err != nil || show(q.Where[0]) != tt.want {
+			t.Errorf("%s=%s: got %v, %v; want %s", tt.name, tt.value, q, err, tt.want)
+		}
+	}
+}
+
+func TestSpecialParametersAreRefusedWithEveryModifier(t *testing.T) {
+	for _, query := range []string{"Location?near=1|2|3", "Location?near:missing=true"} {
+		if _, err := read(t, query, false); !errors.Is(err, &Issue{Code: CodeNotSupported}) {
+			t.Errorf("%s: got %v", query, err)
+		}
+	}
 }
 
 func TestFoldIsIdempotentAndBlindToCaseAndAccents(t *testing.T) {
