@@ -142,8 +142,8 @@ func (w *walk) conforms(n element.Node, p *shape) bool {
 	if w.resolving >= maxResolving {
 		return true
 	}
-	issues := w.issues
-	w.issues = nil
+	issues, notes := w.issues, w.notes
+	w.issues, w.notes = nil, 0
 	w.resolving++
 	if is := w.shapeOf(n); is != nil {
 		if !is.typ.Is(p.of) {
@@ -156,7 +156,7 @@ func (w *walk) conforms(n element.Node, p *shape) bool {
 	}
 	w.resolving--
 	fits := Valid(w.issues)
-	w.issues = issues
+	w.issues, w.notes = issues, notes
 	return fits
 }
 

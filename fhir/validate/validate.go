@@ -125,7 +125,7 @@ func (v *Validator) Validate(ctx context.Context, r fhir.Resource, profiles ...s
 // ValidateTree does what Validate does, for a resource that is parsed already.
 func (v *Validator) ValidateTree(ctx context.Context, tree *element.Tree, profiles ...string) []Issue {
 	w := v.walks.Get().(*walk)
-	w.begin(ctx, tree)
+	w.begin(ctx)
 	w.document(tree.Root(), profiles)
 	out := w.issues
 	w.end()

@@ -22,6 +22,7 @@ type walk struct {
 	container element.Element // the same, or what contains it
 	bundle    *bundle
 	resolving int // depth of conformance tests
+	notes     int // issues that are no errors
 	work      int // objects seen; cancellation is looked at now and then
 	stopped   bool
 }
@@ -48,11 +49,10 @@ type item struct{ main, extra element.Node }
 // keep bounds what a pooled walk holds on to.
 const keep = 1 << 12
 
-func (w *walk) begin(ctx context.Context, tree *element.Tree) {
+func (w *walk) begin(ctx context.Context) {
 	w.ctx, w.issues, w.trail, w.slots, w.items = ctx, nil, w.trail[:0], w.slots[:0], w.items[:0]
-	w.bundle, w.resolving, w.work, w.stopped = nil, 0, 0, false
+	w.bundle, w.resolving, w.work, w.notes, w.stopped = nil, 0, 0, 0, false
 	w.env = fhirpath.Env{Terminology: w.v.o.Terminology, Conforms: w.conformsTo, Resolve: w.resolve}
-	_ = tree
 }
 
 func (w *walk) end() {
@@ -80,8 +80,14 @@ func (w *walk) say(severity, code, text string) {
 	if slices.Contains(w.issues, i) {
 		return
 	}
+	if severity != Error { // these never crowd out errors
+		if w.notes >= w.v.o.Limit/2 {
+			return
+		}
+		w.notes++
+	}
 	w.issues = append(w.issues, i)
-	if w.resolving == 0 && len(w.issues) >= w.v.o.Limit-1 {
+	if w.resolving == 0 && len(w.issues)-w.notes >= w.v.o.Limit-w.v.o.Limit/2-1 {
 		w.issues = append(w.issues, Issue{Severity: Error, Type: issueTypes[CodeLimit], Code: CodeLimit, Text: sentences[CodeLimit]})
 		w.stopped = true
 	}
