@@ -10,13 +10,44 @@ import (
 
 	"salus/ledger/module/consent"
 	"salus/ledger/tx"
+	"salus/record"
 )
 
 // A version is a Consent as it stood after one change.
 type version struct {
 	parts  []consent.Standing
-	last   []consent.Standing // parts, or those that stood before the revocation
+	before *version // nil for the first
 	change Change
+}
+
+// terms are the grants that stand, or after a revocation those that stood before it began: the
+// steps of a revocation (see Plan) are passed over.
+func (v *version) terms(slots *record.SlotMap) ([]consent.Standing, error) {
+	for v.before != nil {
+		if len(v.parts) > 0 && !v.change.Revoked() {
+			held, err := v.holds(slots)
+			if err != nil || !held {
+				return v.parts, err
+			}
+		}
+		v = v.before
+	}
+	return v.parts, nil
+}
+
+// holds says whether the version only took from a grant all that it allowed.
+func (v *version) holds(slots *record.SlotMap) (bool, error) {
+	i := slices.IndexFunc(v.before.parts, func(s consent.Standing) bool { return s.Grant.ID == v.change.ID })
+	if i < 0 || v.change.Revoked() {
+		return false, nil
+	}
+	was, err := WishOf(&v.before.parts[i].Grant, slots)
+	if err != nil {
+		return false, err
+	}
+	now, err := WishOf(&v.change.Grant.Grant, slots)
+	was.Allow, was.Uses, now.Uses = 0, 0, 0
+	return now == was, err
 }
 
 // id names the version: it changes with whatever changes.
@@ -31,7 +62,7 @@ func (v *version) id() string {
 }
 
 // versions replays one Consent. Error: ErrNotFound if there never was one.
-func (s *Service) versions(ctx context.Context, patient tx.Account, group Group) ([]version, error) {
+func (s *Service) versions(ctx context.Context, patient tx.Account, group Group) ([]*version, error) {
 	chart, err := s.Chain.Chart(ctx, patient)
 	if err != nil {
 		return nil, err
@@ -59,7 +90,7 @@ func taken(patient tx.Account, chart *Chart) func(c *Change, s *consent.Standing
 }
 
 // replay makes the versions of a Consent from what happened to the patient's grants.
-func replay(changes []Change, group Group, taken func(*Change, *consent.Standing) bool) (out []version) {
+func replay(changes []Change, group Group, taken func(*Change, *consent.Standing) bool) (out []*version) {
 	var parts []consent.Standing
 	for _, c := range changes {
 		all := c.Revoked() && c.ID == (consent.GrantID{})
@@ -77,11 +108,11 @@ func replay(changes []Change, group Group, taken func(*Change, *consent.Standing
 			parts = append(parts, c.Grant)
 			slices.SortFunc(parts, func(a, b consent.Standing) int { return slices.Compare(a.Grant.ID[:], b.Grant.ID[:]) })
 		}
-		last := parts
-		if len(parts) == 0 {
-			last = before
+		v := &version{parts: parts, change: c}
+		if len(out) > 0 {
+			v.before = out[len(out)-1]
 		}
-		out = append(out, version{parts: parts, last: last, change: c})
+		out = append(out, v)
 	}
 	return out
 }
@@ -96,7 +127,7 @@ func (s *Service) Read(ctx context.Context, patient tx.Account, id string) (*Res
 	if err != nil {
 		return nil, err
 	}
-	return s.resource(ctx, patient, group, &versions[len(versions)-1])
+	return s.resource(ctx, patient, group, versions[len(versions)-1])
 }
 
 // History returns every version of a Consent, the newest first: each that a block made.
@@ -110,7 +141,7 @@ func (s *Service) History(ctx context.Context, patient tx.Account, id string) (o
 		return nil, err
 	}
 	for i := len(versions) - 1; i >= 0; i-- {
-		r, err := s.resource(ctx, patient, group, &versions[i])
+		r, err := s.resource(ctx, patient, group, versions[i])
 		if err != nil {
 			return nil, err
 		}
@@ -156,7 +187,7 @@ func (s *Service) Search(ctx context.Context, patient tx.Account, f Filter) (out
 	}
 	for _, g := range groups {
 		versions := replay(changes, g, taken(patient, &chart))
-		r, err := s.resource(ctx, patient, g, &versions[len(versions)-1])
+		r, err := s.resource(ctx, patient, g, versions[len(versions)-1])
 		if err != nil {
 			return nil, err
 		}
@@ -177,17 +208,23 @@ func (s *Service) resource(ctx context.Context, patient tx.Account, group Group,
 	if err != nil {
 		return nil, err
 	}
+	terms := v.parts
+	if len(terms) == 0 {
+		if terms, err = v.terms(slots); err != nil {
+			return nil, err
+		}
+	}
 	r := &Resource{ID: hex.EncodeToString(group[:]), Version: v.id(), Updated: time.Unix(int64(v.change.Time), 0).UTC()}
 	for _, p := range v.parts {
 		r.Grants = append(r.Grants, p.Grant.ID)
 		r.Active = r.Active || p.Grant.NotAfter == 0 || chart.Time < p.Grant.NotAfter
 	}
-	paper, err := s.paper(ctx, patient, v.last)
+	paper, err := s.paper(ctx, patient, terms)
 	if err != nil {
 		return nil, err
 	}
 	o := s.options(&chart, patient)
-	r.Body, err = FromGrants(v.last, slots, Frame{
+	r.Body, err = FromGrants(terms, slots, Frame{
 		Patient: patient, Steward: chart.Steward, ID: r.ID, Version: r.Version, Updated: r.Updated, Active: r.Active, Paper: paper,
 		Directory: o.Directory, Policies: o.Policies,
 	})
