@@ -268,24 +268,24 @@ func (b *builder) composites(types []string, c *search.Clause) (sqlText, error) 
 	for i := range c.Values {
 		var from []string
 		var where []sqlText
-		first := ""
+		first, firstTable := "", ""
 		for j := range c.Values[i].Parts {
 			of := c.Param.Components[j].Param.Kind
 			ids := b.params(types, search.IndexName(c.Param.Code, search.Plain, j+1))
-			if len(ids) == 0 || of == search.String || of == search.URI {
+			if len(ids) == 0 {
 				return text("SELECT rid FROM resource WHERE " + nothing.s), nil
 			}
-			a := b.alias()
-			from = append(from, tableOf(of, search.Plain)+" "+a)
+			a, table := b.alias(), tableOf(of, search.Plain)
+			from = append(from, table+" "+a)
 			v, err := b.value(a+".", of, search.Plain, &c.Values[i].Parts[j])
 			if err != nil {
 				return nothing, err
 			}
 			where = append(where, text(a+".p IN ("+marks(len(ids))+")", ids...), v)
 			if first == "" {
-				first = a
+				first, firstTable = a, table
 			} else {
-				where = append(where, text(a+".rid = "+first+".rid AND "+a+".grp = "+first+".grp"))
+				where = append(where, text(a+".rid = "+first+".rid AND "+sameGroup(table, a, firstTable, first)))
 			}
 		}
 		w := join(where, " AND ")
@@ -297,6 +297,21 @@ func (b *builder) composites(types []string, c *search.Clause) (sqlText, error) 
 		s, args = append(s, o.s), append(args, o.args...)
 	}
 	return text(strings.Join(s, " UNION "), args...), nil
+}
+
+// sameGroup compares the groups of two parts of a composite. A text keeps its group where others keep
+// how they are written, for :exact does not go with parts.
+func sameGroup(table, alias, otherTable, other string) string {
+	if table != "idx_text" && otherTable != "idx_text" {
+		return alias + ".grp = " + other + ".grp"
+	}
+	group := func(table, alias string) string {
+		if table == "idx_text" {
+			return alias + ".exact"
+		}
+		return "CAST(" + alias + ".grp AS TEXT)"
+	}
+	return group(table, alias) + " = " + group(otherTable, other)
 }
 
 func (b *builder) missing(alias string, types []string, c *search.Clause) (sqlText, error) {

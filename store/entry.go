@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
@@ -69,6 +70,9 @@ func rowOf(e *search.Entry, param int64) (row, error) {
 		r.A, r.B, r.C = clip(v.Code, maxText), clip(v.System, maxText), clip(e.Exact, maxText)
 	default:
 		return r, fmt.Errorf("store: an entry of parameter %s has no index", e.Code)
+	}
+	if r.Table == textTable && e.Group > 0 {
+		r.B = strconv.Itoa(e.Group) // see sameGroup
 	}
 	return r, nil
 }

@@ -128,7 +128,11 @@ var modelParams = map[string]*search.Param{
 	"ref": {Code: "ref", Kind: search.Reference, Targets: []string{"A", "B"}},
 }
 
-var modelComposite = &search.Param{Code: "code-value", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["value"]}}}
+var modelComposites = []*search.Param{
+	{Code: "code-value", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["value"]}}},
+	{Code: "code-name", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["name"]}}},
+	{Code: "name-url-number", Kind: search.Composite, Components: []search.Component{{Param: modelParams["name"]}, {Param: modelParams["url"]}, {Param: modelParams["number"]}}},
+}
 
 var (
 	words   = rapid.SampledFrom([]string{"", "a", "ab", "abc", "b", "äb", "ab c", "%", "_", "'", `a\`})
@@ -175,11 +179,13 @@ func drawEntries(t *rapid.T) (out []search.Entry) {
 			out = append(out, drawEntry(t, modelParams[code].Kind, code))
 		}
 	}
-	for g := range rapid.IntRange(0, 2).Draw(t, "composites") {
-		for part, c := range modelComposite.Components {
-			e := drawEntry(t, c.Param.Kind, modelComposite.Code)
-			e.Group, e.Part = g+1, part+1
-			out = append(out, e)
+	for _, composite := range modelComposites {
+		for g := range rapid.IntRange(0, 2).Draw(t, "groups") {
+			for part, c := range composite.Components {
+				e := drawEntry(t, c.Param.Kind, composite.Code)
+				e.Group, e.Part = g+1, part+1
+				out = append(out, e)
+			}
 		}
 	}
 	return out
@@ -229,9 +235,13 @@ func drawClause(t *rapid.T, links int) search.Clause {
 	case how == 1 && links > 0:
 		return search.Clause{Has: &search.Has{Type: types.Draw(t, "has"), By: modelParams["ref"], Clause: drawClause(t, links-1)}}
 	case how == 2:
-		c := search.Clause{Param: modelComposite}
+		c := search.Clause{Param: rapid.SampledFrom(modelComposites).Draw(t, "composite")}
 		for range rapid.IntRange(1, 2).Draw(t, "values") {
-			c.Values = append(c.Values, search.Value{Parts: []search.Value{drawValue(t, search.Token, 0), drawValue(t, search.Quantity, 0)}})
+			var v search.Value
+			for _, part := range c.Param.Components {
+				v.Parts = append(v.Parts, drawValue(t, part.Param.Kind, 0))
+			}
+			c.Values = append(c.Values, v)
 		}
 		return c
 	}
