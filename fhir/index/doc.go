@@ -37,8 +37,7 @@
 //   - the parts of one value of a composite have one Group; a value that lacks a part has none.
 //
 // Not offered, and not listed: _filter, _text, _content, _list, _query, near (special), which have
-// no expression or no index; and composites with a text among their parts (code-value-string), for
-// which the store has no index. _id and _lastUpdated are listed and have no entries: the store knows
+// no expression or no index. phonetic is searched by its letters, as name is. _id and _lastUpdated are listed and have no entries: the store knows
 // them. _type, _has, _sort, _include and the like are package search's.
 //
 // It must never put content of a resource into an error, never fetch, and never log.

@@ -115,8 +115,8 @@ func (k *catalogue) param(d *definition.Param) (*param, bool) {
 		}
 		kind, ok := search.ParseKind(of.Type)
 		switch kind {
-		case search.String, search.URI, search.Composite, search.Special:
-			ok = false // the store keeps no groups of these
+		case search.Composite, search.Special:
+			ok = false
 		}
 		if !ok {
 			return nil, false
