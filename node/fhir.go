@@ -12,8 +12,10 @@ import (
 
 	"salus/client"
 	"salus/config"
+	"salus/fhir"
 	"salus/fhir/definition"
 	"salus/fhir/index"
+	"salus/fhir/validate"
 	"salus/gateway"
 	"salus/gateway/chart"
 	"salus/gateway/rest"
@@ -44,7 +46,7 @@ func openClinicalStore(ctx context.Context, c *config.Config, key [32]byte) (*st
 }
 
 // openFHIR opens the FHIR server. member signs as the organisation.
-func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitter) error {
+func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitter, prover *client.Prover) error {
 	st, err := openClinicalStore(ctx, n.cfg, keys.store)
 	if err != nil {
 		return err
@@ -62,14 +64,32 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 			_, err := member.Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: patient, Claim: claim})
 			return err
 		},
+		Prove: func(ctx context.Context, index uint64) ([]byte, error) {
+			r, err := prover.Entry(ctx, index)
+			if err != nil {
+				return nil, err
+			}
+			return r.Encode()
+		},
 		Log: n.log,
 	})
 	if err != nil {
 		return err
 	}
+	check, err := validate.New(definition.R4(), validate.Options{})
+	if err != nil {
+		return fmt.Errorf("node: profiles: %w", err)
+	}
 	server := rest.New(rest.Config{
 		Store: st, Params: x, Types: servedTypes(definition.R4()), Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: c,
 		Base: n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, Written: c.Written, MaxBody: maxResource,
+		Operations: c.Operations(),
+		Check: func(ctx context.Context, r fhir.Resource) (issues []rest.Issue) {
+			for _, i := range check.Validate(ctx, r) {
+				issues = append(issues, rest.Issue(i))
+			}
+			return issues
+		},
 		Statement: rest.Statement{Name: "Salus", Description: "Salus node " + n.cfg.Name},
 	})
 	n.fhir = &fhirPart{store: st, chart: c, server: server}

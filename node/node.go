@@ -143,13 +143,14 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	}
 	n.onClose(n.record.Close)
 	n.routes()
-	if err := n.openFHIR(ctx, keys, member); err != nil {
+	prover := client.NewProver(n.app, transport, n.blocks, genesis)
+	if err := n.openFHIR(ctx, keys, member, prover); err != nil {
 		return nil, err
 	}
 
 	n.gateway = gateway.New(gateway.Config{
 		Self: cfg.Member, Name: cfg.Name, Token: keys.token, App: n.app, Calls: Calls(), Client: n.client, Member: member,
-		Prover: client.NewProver(n.app, transport, n.blocks, genesis), Record: n.record, Custody: n.custody, Vault: n.vault,
+		Prover: prover, Record: n.record, Custody: n.custody, Vault: n.vault,
 		Repair: n.repair, Staff: staff{cfg}, RawTx: n.rawTx, Ready: n.ready, Registry: registry, Log: log,
 		Parts: map[string]http.Handler{"/fhir/": n.fhir.server},
 	})

@@ -51,6 +51,8 @@ type Config struct {
 	Client  *client.Client
 	Signer  func(name string) (tx.Signer, error)
 	Enrol   record.EnrolFunc
+	// Prove makes the receipt of an entry of the ledger's log.
+	Prove func(ctx context.Context, index uint64) ([]byte, error)
 	// Caller says who sent a request. Errors: those of a rest.Guard.
 	Caller func(*http.Request) (Caller, error)
 	// Lasts is for how long a session is asked for; 15 minutes if zero.
@@ -71,7 +73,7 @@ type Service struct {
 
 // Open makes the service. What sessions of a former run had opened is removed first.
 func Open(ctx context.Context, c Config) (*Service, error) {
-	if c.Store == nil || c.Record == nil || c.Index == nil || c.View == nil || c.Changed == nil || c.Client == nil || c.Signer == nil || c.Enrol == nil || c.Caller == nil || c.Log == nil {
+	if c.Store == nil || c.Record == nil || c.Index == nil || c.View == nil || c.Changed == nil || c.Client == nil || c.Signer == nil || c.Enrol == nil || c.Caller == nil || c.Prove == nil || c.Log == nil {
 		return nil, errors.New("chart: configuration is incomplete")
 	}
 	if c.Lasts == 0 {

@@ -5,6 +5,7 @@
 //	pump.go       what is written to the store becomes records on the ledger, in the background
 //	version.go    a version as a record: its bytes, its deletion
 //	provenance.go where versions are on the ledger
+//	receipt.go    the proof of it
 //	await.go      whoever wants to know when a version is active
 //	acknowledge.go  how long the answer to a write waits
 //	guard.go      from a request to what it may see: the caller, the patient, the purpose

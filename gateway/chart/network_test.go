@@ -22,6 +22,7 @@ import (
 	"salus/internal/devnet"
 	"salus/ledger/module/consent"
 	"salus/ledger/tx"
+	"salus/receipt"
 	"salus/record"
 )
 
@@ -308,6 +309,8 @@ func TestOnePatientManyOrganisations(t *testing.T) {
 	n.must(n.fhir("clinic", "PUT", "Observation/"+ids[0], observation(ids[0], "Patient/c9", "1", "x", ""), asDoctor, forTreatment), 201) // its own by that id
 	n.must(n.fhir("clinic", "DELETE", "Observation/"+ids[0], ""), 204)
 
+	n.verifyReceipts(got["Provenance"])
+
 	// What the clinic writes itself is in the same answer.
 	n.must(n.fhir("clinic", "PUT", "Observation/own", observation("own", "Patient/c9", "1234-5", "own", ""), asDoctor, forTreatment), 201)
 	if got, total := all(asDoctor, forTreatment); total != 3 || len(got["Observation"]) != 3 {
@@ -349,4 +352,41 @@ func (n *network) head(org string) int64 {
 		return got.Height >= want.Height
 	})
 	return got.Height
+}
+
+// verifyReceipts verifies, offline, that what the Provenances are about is on the ledger.
+func (n *network) verifyReceipts(provenances []string) {
+	n.t.Helper()
+	c, err := n.Config("clinic")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	genesis, err := os.ReadFile(c.GenesisFile())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, p := range provenances {
+		r, err := fhir.Parse([]byte(p))
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		a := n.must(n.fhir("clinic", "GET", "Provenance/"+r.ID()+"/$receipt", "", asDoctor, forTreatment), 200)
+		rc, err := receipt.DecodeReceipt(a.body)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		if _, err := receipt.Verify(genesis, rc); err != nil {
+			n.t.Errorf("the receipt of a version does not verify: %v", err)
+		}
+	}
+	for _, p := range provenances { // without the session they are not there
+		if r, err := fhir.Parse([]byte(p)); err == nil {
+			n.must(n.fhir("clinic", "GET", "Provenance/"+r.ID()+"/$receipt", ""), 404)
+		}
+	}
+	n.must(n.fhir("clinic", "PUT", "Provenance/by-hand", `{"resourceType":"Provenance","id":"by-hand","target":[{"reference":"Patient/c9"}],"recorded":"2024-01-01T00:00:00Z","agent":[{"who":{"display":"x"}}],`+
+		`"entity":[{"role":"source","what":{"identifier":{"system":"urn:salus:record","value":"`+strings.Repeat("00", 32)+`"}}}]}`), 201)
+	if a := n.must(n.fhir("clinic", "GET", "Provenance/by-hand/$receipt", ""), 404); !bytes.Contains(a.body, []byte("chart-receipt")) {
+		n.t.Errorf("got %s, want the code chart-receipt", a.body)
+	}
 }
