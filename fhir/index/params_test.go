@@ -116,7 +116,7 @@ func TestSearchesByEveryForm(t *testing.T) {
 		"Measure?context-type-quantity=age$ge12" + ucumIn + "a": "Measure/me1", "Measure?context-type-quantity=focus$ge12": "", "Measure?context-type-value=focus$http://snomed.info/sct|2": "Measure/me1",
 		"Group?characteristic-value=sex$true": "Group/g1", "Group?characteristic-value=kind$true": "",
 		// Dates.
-		"Observation?date=2020-01": "", "Observation?date=ge2020-03": "Observation/o1", "Observation?date=le2020-02": "Observation/o2", "Patient?birthdate=1970-02": "Patient/p1", "Patient?birthdate=1970-02-14": "", "Patient?birthdate=1970": "Patient/p1", "Patient?birthdate=ap1970-02-14": "Patient/p1",
+		"Observation?date=2020-01": "", "Observation?date=ge2020-03": "Observation/o1", "Observation?date=le2020-02": "Observation/o2 Observation/o1", "Patient?birthdate=1970-02": "Patient/p1", "Patient?birthdate=1970-02-14": "", "Patient?birthdate=1970": "Patient/p1", "Patient?birthdate=ap1970-02-14": "Patient/p1",
 		"Patient?death-date=2020-02-29T22:00:00Z": "", "Patient?death-date=2020-02-29T21:59:59Z": "Patient/p1", "Observation?value-date=sa2020-07-31": "Observation/o2",
 		// Texts, tokens, numbers, URIs.
 		"Patient?name=ünal": "Patient/p1", "Patient?name=UNAL": "Patient/p1", "Patient?name:exact=Ünal": "Patient/p1", "Patient?name:exact=unal": "", "Patient?name=contained": "",
