@@ -135,6 +135,9 @@ func (c *compiler) fill(s *shape, n *nest) {
 		mf := s.typ.Field(f.name)
 		switch {
 		case k.e.Content != "":
+			if e := c.baseElement(k.e.Content); e != nil { // what holds there holds here
+				f.invariants = append(f.invariants, c.invariants(e, e.Types)...)
+			}
 			f.options = []option{{json: f.name, code: "BackboneElement", shape: c.named(k.e.Content), typ: c.model.Type(k.e.Content)}}
 		case len(k.kids) > 0:
 			inner := c.named(k.e.Path)

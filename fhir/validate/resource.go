@@ -222,12 +222,16 @@ func (w *walk) resolve(ref string) (element.Element, bool) {
 	return element.View(n, w.v.model.Type("Resource")), true
 }
 
-// entries checks that fullUrl and id of an entry agree (R4 2.36.4, Bundle.entry.fullUrl).
+// entries checks that fullUrl is absolute and that it and the id of an entry agree (R4 2.36.4, Bundle.entry.fullUrl).
 func (w *walk) entries(n element.Node) {
 	i := 0
 	for e := range n.Get("entry").Children() {
 		url, id := e.Get("fullUrl").Text(), e.Get("resource").Get("id").Text()
-		if id != "" && url != "" {
+		if url != "" && !scheme(url) {
+			w.trail = append(w.trail, step{name: "entry", index: i}, step{name: "fullUrl", index: -1})
+			w.say(Error, CodeFullURL, "fullUrl is an absolute URL or a URN")
+			w.trail = w.trail[:len(w.trail)-2]
+		} else if id != "" && url != "" {
 			if typ, last, ok := restful(url); ok && (last != id || typ != e.Get("resource").Get("resourceType").Text()) && w.v.types[typ] != nil {
 				w.trail = append(w.trail, step{name: "entry", index: i}, step{name: "fullUrl", index: -1})
 				w.fault(CodeFullURL)

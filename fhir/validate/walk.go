@@ -266,6 +266,9 @@ func (w *walk) collect(f *field, o *option, l slot, profile bool) (isArray bool)
 			w.fault(CodeArray)
 		}
 	}
+	if !profile && (main == element.Null || extra == element.Null) {
+		w.fault(CodeNull)
+	}
 	if !isArray {
 		w.items = append(w.items, item{l.main, l.extra})
 		return false
@@ -273,6 +276,9 @@ func (w *walk) collect(f *field, o *option, l slot, profile bool) (isArray bool)
 	from := len(w.items)
 	for c := range l.main.Children() {
 		w.items = append(w.items, item{main: c})
+	}
+	if !profile && (main == element.Array && len(w.items) == from || extra == element.Array && l.extra.Len() == 0) {
+		w.fault(CodeArray)
 	}
 	if extra == element.Array {
 		i := from
@@ -283,9 +289,6 @@ func (w *walk) collect(f *field, o *option, l slot, profile bool) (isArray bool)
 			w.items[i].extra = c
 			i++
 		}
-	}
-	if len(w.items) == from && !profile {
-		w.fault(CodeArray)
 	}
 	return true
 }
