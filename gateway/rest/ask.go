@@ -131,7 +131,7 @@ func (a *ask) format(accept string) error {
 	}
 	if f, ok := a.param("_format"); ok {
 		switch f {
-		case "json", "application/json", "application/fhir+json", "text/json":
+		case "json", "application/json", "application/fhir+json", "application/fhir json", "text/json": // a plus that nobody escaped is a space
 			return nil
 		}
 		return errFormat
@@ -140,8 +140,8 @@ func (a *ask) format(accept string) error {
 		return nil
 	}
 	for part := range strings.SplitSeq(accept, ",") {
-		typ, _, err := mime.ParseMediaType(part)
-		if err != nil {
+		typ, params, err := mime.ParseMediaType(part)
+		if err != nil || !r4(params["fhirversion"]) {
 			continue
 		}
 		switch typ {
@@ -151,6 +151,9 @@ func (a *ask) format(accept string) error {
 	}
 	return errAccept
 }
+
+// r4 reports whether the MIME type parameter fhirVersion, if there is one, is that of R4.
+func r4(version string) bool { return version == "" || version == "4.0" || version == "4.0.1" }
 
 // preferences reads Prefer (RFC 7240, R4 3.1.0.1.8). What is unknown is ignored, as the RFC says.
 func (a *ask) preferences(h http.Header) error {
@@ -191,6 +194,8 @@ func (a *ask) jsonBody() error {
 	case err != nil:
 		return errMedia
 	case typ != "application/fhir+json" && typ != "application/json" && typ != "text/json":
+		return errMedia
+	case !r4(params["fhirversion"]):
 		return errMedia
 	case params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8"):
 		return errMedia

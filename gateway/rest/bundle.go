@@ -95,12 +95,10 @@ func (s *Server) entryAsk(of *ask, r request, resource []byte) (*ask, error) {
 		if len(resource) > 0 {
 			return a, errEntry
 		}
-	case http.MethodPost, http.MethodPut:
-		if len(resource) == 0 {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		if len(resource) == 0 && !strings.Contains(r.URL, "$") {
 			return a, errEntry
 		}
-	case http.MethodPatch:
-		return a, errPatchType // a Bundle holds FHIRPath patches or Binary; neither is served
 	default:
 		return a, errEntry
 	}
@@ -127,7 +125,7 @@ func (s *Server) responseEntry(a *ask, ans *answer) entry {
 	e := entry{Response: &response{Status: fmt.Sprintf("%d %s", ans.status, http.StatusText(ans.status))}}
 	if v := ans.version; v != nil {
 		e.Response.ETag, e.Response.LastModified = etag(v.VID), v.Updated.Format(instant)
-		if a.method == http.MethodPost || a.method == http.MethodPut {
+		if a.method == http.MethodPost || a.method == http.MethodPut || a.method == http.MethodPatch {
 			e.FullURL = s.url(v)
 			e.Response.Location = fmt.Sprintf("%s/_history/%d", s.url(v), v.VID)
 		}
@@ -147,7 +145,7 @@ func rank(method string) int {
 		return 0
 	case http.MethodPost:
 		return 1
-	case http.MethodPut:
+	case http.MethodPut, http.MethodPatch:
 		return 2
 	}
 	return 3
@@ -241,6 +239,8 @@ func (p *plan) do(t *store.Tx, i int) (*answer, error) {
 			return p.conditionalDelete(t, w)
 		}
 		return p.remove(t, w)
+	case http.MethodPatch:
+		return p.patchInside(t, w)
 	case http.MethodPost:
 		if p.found[i] != nil {
 			return &answer{status: http.StatusOK, version: p.found[i], location: "here"}, nil

@@ -130,6 +130,9 @@ func (s *Server) metadata(*ask) (*answer, error) {
 	if lister != nil {
 		s.revIncludes(&part, lister)
 	}
+	if s.Patch != nil {
+		c.PatchFormat = append(c.PatchFormat, "application/fhir+json")
+	}
 	c.Rest = []restPart{part}
 	return &answer{status: http.StatusOK, body: must(c)}, nil
 }

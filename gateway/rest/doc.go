@@ -8,7 +8,10 @@
 //	splice.go      id and meta put into a resource's bytes, nothing else changed
 //	read.go        read, vread, HEAD
 //	write.go       create, update, delete and their conditions
-//	patch.go       JSON Patch
+//	patch.go       JSON Patch and FHIRPath Patch
+//	validate.go    $validate
+//	everything.go  Patient/$everything
+//	lastn.go       Observation/$lastn
 //	history.go     history of a resource, a type, the system
 //	search.go      search by GET and POST, in a type, a compartment, the system
 //	bundle.go      batch and transaction

@@ -1,31 +1,103 @@
 package rest
 
 import (
+	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 
+	"salus/fhir"
 	"salus/store"
 )
 
 // patchTries is how often a patch without If-Match is made again on a newer version.
 const patchTries = 5
 
-// patch changes a resource by a JSON Patch (R4 3.1.0.6): read, changed outside of any transaction,
+// A patcher makes the next version's bytes from those of the last.
+type patcher func([]byte) ([]byte, error)
+
+// patcher reads a patch: a JSON Patch, or FHIRPath Patch as a Parameters resource (R4 3.1.0.8). In
+// a Bundle, a JSON Patch is the data of a Binary.
+func (s *Server) patcher(a *ask) (patcher, error) {
+	body := a.body
+	typ, _, err := mime.ParseMediaType(a.contentType)
+	if a.entry {
+		r, err := fhir.Parse(body)
+		if err != nil {
+			return nil, err
+		}
+		typ = "application/fhir+json"
+		if r.Type() == "Binary" {
+			var b struct {
+				ContentType string
+				Data        []byte
+			}
+			if json.Unmarshal(body, &b) != nil {
+				return nil, errPatch
+			}
+			typ, body = b.ContentType, b.Data
+		}
+	} else if err != nil {
+		return nil, errPatchType
+	}
+	switch {
+	case typ == "application/json-patch+json":
+		return s.jsonPatch(body)
+	case s.Patch != nil && (a.entry || a.jsonBody() == nil):
+		return s.pathPatch(body)
+	}
+	return nil, errPatchType
+}
+
+func (s *Server) jsonPatch(body []byte) (patcher, error) {
+	p, err := jsonpatch.DecodePatch(body)
+	if err != nil {
+		return nil, errPatch
+	}
+	o := jsonpatch.NewApplyOptions()
+	o.AccumulatedCopySizeLimit = s.MaxBody
+	return func(b []byte) ([]byte, error) {
+		b, err := p.ApplyWithOptions(b, o)
+		if err != nil {
+			return nil, errPatchFails
+		}
+		return b, nil
+	}, nil
+}
+
+func (s *Server) pathPatch(parameters []byte) (patcher, error) {
+	r, err := fhir.Parse(parameters)
+	if err != nil {
+		return nil, err
+	}
+	if r.Type() != "Parameters" {
+		return nil, errPathPatch
+	}
+	return func(b []byte) ([]byte, error) {
+		b, err := s.Patch(b, parameters)
+		var f *Fault
+		var i *fhir.Issue
+		switch {
+		case err == nil, errors.As(err, &f):
+			return b, err
+		case errors.As(err, &i):
+			return nil, &Fault{Status: http.StatusUnprocessableEntity, Issues: []Issue{{Type: "processing", Code: i.Code, Text: i.Text, Expression: i.Expression}}}
+		}
+		return nil, errPatchFails
+	}, nil
+}
+
+// patch changes a resource by a patch (R4 3.1.0.6): read, changed outside of any transaction,
 // and written if the version is still the same.
 func (s *Server) patch(a *ask) (*answer, error) {
 	if err := a.may(Patch, a.path[0]); err != nil {
 		return nil, err
 	}
-	typ, _, err := mime.ParseMediaType(a.contentType)
-	if err != nil || typ != "application/json-patch+json" {
-		return nil, errPatchType
-	}
-	p, err := jsonpatch.DecodePatch(a.body)
+	p, err := s.patcher(a)
 	if err != nil {
-		return nil, errPatch
+		return nil, err
 	}
 	for range patchTries {
 		w := &write{ask: a, typ: a.path[0], expect: store.Any}
@@ -42,7 +114,7 @@ func (s *Server) patch(a *ask) (*answer, error) {
 	return nil, errConflict
 }
 
-func (s *Server) patchOnce(w *write, p jsonpatch.Patch) (*answer, error) {
+func (s *Server) patchOnce(w *write, p patcher) (*answer, error) {
 	var v store.Version
 	err := s.Store.Write(w.ctx, func(t *store.Tx) (err error) {
 		v, err = s.target(t, w)
@@ -50,9 +122,6 @@ func (s *Server) patchOnce(w *write, p jsonpatch.Patch) (*answer, error) {
 	})
 	if err != nil {
 		return nil, err
-	}
-	if w.ifMatch != "" && w.ifMatch != etag(v.VID) && "W/"+w.ifMatch != etag(v.VID) {
-		return nil, errVersion
 	}
 	if err := s.patched(w, &v, p); err != nil {
 		return nil, err
@@ -85,12 +154,13 @@ func (s *Server) target(t *store.Tx, w *write) (store.Version, error) {
 
 // patched applies a patch to a version and takes the result as the next one. What the patch does
 // not touch keeps its bytes' meaning and the text of its numbers, but not its white space.
-func (s *Server) patched(w *write, v *store.Version, p jsonpatch.Patch) error {
-	o := jsonpatch.NewApplyOptions()
-	o.AccumulatedCopySizeLimit = s.MaxBody
-	body, err := p.ApplyWithOptions(present(v), o)
+func (s *Server) patched(w *write, v *store.Version, p patcher) error {
+	if w.ifMatch != "" && w.ifMatch != etag(v.VID) && "W/"+w.ifMatch != etag(v.VID) {
+		return errVersion
+	}
+	body, err := p(present(v))
 	if err != nil {
-		return errPatchFails
+		return err
 	}
 	if int64(len(body)) > s.MaxBody {
 		return errTooLarge
@@ -112,4 +182,23 @@ func (s *Server) patched(w *write, v *store.Version, p jsonpatch.Patch) error {
 	}
 	w.id = v.ID
 	return nil
+}
+
+// patchInside is a transaction's PATCH. The patch was read, and its references resolved, before.
+func (s *Server) patchInside(t *store.Tx, w *write) (*answer, error) {
+	if err := w.may(Patch, w.typ); err != nil {
+		return nil, err
+	}
+	p, err := s.patcher(w.ask)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.target(t, w)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.patched(w, &v, p); err != nil {
+		return nil, err
+	}
+	return s.put(t, w, v.VID)
 }

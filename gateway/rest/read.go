@@ -44,7 +44,7 @@ func (s *Server) find(f finder, a *ask, typ, id string) (store.Version, error) {
 			continue
 		case errors.Is(err, store.ErrGone):
 			// A deletion has no elements that a condition could hold for.
-			if !hidden && len(a.leave.Within[typ]) == 0 {
+			if _, conditions := a.leave.Within[typ]; !hidden && !conditions {
 				gone = store.ErrGone
 			}
 			continue
@@ -66,8 +66,10 @@ func (s *Server) find(f finder, a *ask, typ, id string) (store.Version, error) {
 
 // meets reports whether one of the caller's conditions for its type holds for a resource.
 func (s *Server) meets(f finder, a *ask, v *store.Version) (bool, error) {
-	if len(a.leave.Within[v.Type]) == 0 {
+	if lists, conditions := a.leave.Within[v.Type]; !conditions {
 		return true, nil
+	} else if len(lists) == 0 {
+		return false, nil // of no list at all, none holds
 	}
 	id := search.Clause{Param: &search.Param{Code: "_id", Kind: search.Token}, Values: []search.Value{{Text: v.ID}}}
 	sight := a.leave.sight()

@@ -32,6 +32,9 @@ func (p *plan) add(i int, a *ask, url string) error {
 	if len(a.path) > 2 || !p.serves(a.path[0]) {
 		return errEntry
 	}
+	if strings.HasPrefix(a.path[len(a.path)-1], "$") {
+		return errInAtomic
+	}
 	w, err := p.prepareEntry(a)
 	if err != nil {
 		return err
@@ -54,6 +57,11 @@ func (p *plan) add(i int, a *ask, url string) error {
 		}
 		if !fhirID(w.id) {
 			return errBadID
+		}
+	case http.MethodPatch:
+		if len(a.path) == 1 {
+			p.conditional = true
+			return nil
 		}
 	case http.MethodDelete:
 		if len(a.path) == 1 {
@@ -88,7 +96,7 @@ func (p *plan) prepareEntry(a *ask) (*write, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Type() != w.typ {
+	if r.Type() != w.typ && a.method != http.MethodPatch {
 		return nil, errOtherType
 	}
 	w.body, w.given = body, r.ID()
@@ -141,6 +149,8 @@ func (p *plan) settle(t *store.Tx) error {
 			return place(errOtherID, i)
 		case found != nil:
 			w.id = found.ID
+		case w.method == http.MethodPatch:
+			return place(errNotFound, i)
 		case w.method == http.MethodDelete:
 			continue
 		case w.method == http.MethodPut && w.given != "":
@@ -165,6 +175,10 @@ func (p *plan) take(t *store.Tx) error {
 		body, err := p.resolve(t, w, w.body)
 		if err != nil {
 			return place(err, i)
+		}
+		if w.method == http.MethodPatch {
+			w.ask.body = body
+			continue
 		}
 		given := w.given
 		if err := p.Server.take(w, body); err != nil {

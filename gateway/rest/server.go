@@ -49,7 +49,7 @@ type Leave struct {
 	// May says whether it may do that with resources of a type; nil allows everything.
 	May func(i Interaction, resourceType string) bool
 	// Within are conditions on what it sees of a type, of which one list must hold (the query parts
-	// of SMART scopes).
+	// of SMART scopes). Of a type with an empty list it sees nothing.
 	Within map[string][][]search.Clause
 	// Issues are said with every search's answer: what it lacks, and why.
 	Issues []Issue
@@ -68,6 +68,8 @@ type Config struct {
 	Index func(fhir.Resource) ([]search.Entry, error)
 	// Check says what is wrong with a resource; an issue of severity error refuses it. May be nil.
 	Check func(context.Context, fhir.Resource) []Issue
+	// Patch applies a FHIRPath Patch, a Parameters resource, to a resource. May be nil.
+	Patch func(resource, parameters []byte) ([]byte, error)
 	// Owner names the compartment a resource is in; "" for none. May be nil.
 	Owner func(fhir.Resource) string
 	// Subset names the elements that _summary keeps of a type, and those that are mandatory. May
@@ -149,6 +151,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answe
 		if out.status == http.StatusCreated || out.location != "" {
 			h.Set("Location", s.url(v)+"/_history/"+fmt.Sprint(v.VID))
 		}
+	}
+	if v := out.version; v != nil && len(out.body) > 0 && out.status == http.StatusOK {
+		h.Set("Content-Location", s.url(v)+"/_history/"+fmt.Sprint(v.VID))
 	}
 	for name, values := range out.header {
 		h[name] = append(h[name], values...)
