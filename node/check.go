@@ -236,10 +236,13 @@ type RebuildReport struct {
 	Packs   int64 `json:"packs"`
 	Batches int   `json:"batches"`
 	Records int   `json:"records"`
+	// Versions of FHIR resources in the clinical store.
+	Versions int `json:"versions"`
 }
 
 // Rebuild throws away a stopped node's indexes and makes them again: the vault's from its
-// segments, custody's by patient and pack from the batches, the record store's from its rows.
+// segments, custody's by patient and pack from the batches, the record store's from its rows, and
+// the whole clinical store from the records.
 func Rebuild(ctx context.Context, c *config.Config, log *slog.Logger) (*RebuildReport, error) {
 	unlock, err := lockHome(c)
 	if err != nil {
@@ -259,6 +262,9 @@ func Rebuild(ctx context.Context, c *config.Config, log *slog.Logger) (*RebuildR
 	rep := &RebuildReport{Packs: s.vault.Stats().Packs}
 	if rep.Batches, err = s.custody.Rebuild(); err == nil {
 		rep.Records, err = s.record.Rebuild()
+	}
+	if err == nil {
+		rep.Versions, err = rebuildFHIR(ctx, c, s)
 	}
 	return rep, errors.Join(err, s.shut())
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -144,3 +145,35 @@ func (c *callers) caller(r *http.Request) (chart.Caller, error) {
 var errPurpose = &rest.Fault{Status: http.StatusBadRequest, Issues: []rest.Issue{{
 	Type: "code-invalid", Code: "rest-purpose", Text: "the header " + headerPurpose + " is not a purpose of use that this network knows",
 }}}
+
+// rebuildFHIR makes the clinical store of a stopped node again from its records.
+func rebuildFHIR(ctx context.Context, c *config.Config, s *stopped) (n int, err error) {
+	keys, err := loadKeys(c)
+	if err != nil {
+		return 0, err
+	}
+	if c.FHIR.Store == "sqlite" {
+		files, err := filepath.Glob(filepath.Join(c.Data("fhir"), "store.db*"))
+		if err != nil {
+			return 0, fmt.Errorf("node: clinical store: %w", err)
+		}
+		for _, f := range files {
+			if err := os.Remove(f); err != nil {
+				return 0, fmt.Errorf("node: clinical store: %w", err)
+			}
+		}
+	}
+	st, err := openClinicalStore(ctx, c, keys.store)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	if err := st.Clear(ctx); err != nil {
+		return 0, err
+	}
+	x, err := index.New(definition.R4(), c.FHIRBase())
+	if err != nil {
+		return 0, fmt.Errorf("node: search parameters: %w", err)
+	}
+	return chart.Rebuild(ctx, st, s.record, x, s.app.View)
+}

@@ -33,12 +33,17 @@ func (s *Service) Put(ctx context.Context, patient tx.Account, resources []fhir.
 	for i, r := range resources {
 		labels[i] = fhir.LabelsOf(r)
 	}
-	return s.PutAs(ctx, patient, resources, labels)
+	return s.ingest(ctx, patient, resources, labels, false)
 }
 
-// PutAs is Put with labels that the caller gives, a list for each resource: who says that a
-// resource was deleted says it to those who could read the resource, and to nobody else.
-func (s *Service) PutAs(ctx context.Context, patient tx.Account, resources []fhir.Resource, labels [][]fhir.Label) ([]Ack, error) {
+// PutVersions is Put for versions of the clinical store, with labels that the caller gives, a list
+// for each resource: who says that a resource was deleted says it to those who could read the
+// resource, and to nobody else. Versions returns them again.
+func (s *Service) PutVersions(ctx context.Context, patient tx.Account, resources []fhir.Resource, labels [][]fhir.Label) ([]Ack, error) {
+	return s.ingest(ctx, patient, resources, labels, true)
+}
+
+func (s *Service) ingest(ctx context.Context, patient tx.Account, resources []fhir.Resource, labels [][]fhir.Label, version bool) ([]Ack, error) {
 	pr, err := s.patient(patient)
 	if err != nil {
 		return nil, err
@@ -77,7 +82,7 @@ func (s *Service) PutAs(ctx context.Context, patient tx.Account, resources []fhi
 		if err != nil {
 			return nil, err
 		}
-		if err := s.putRow(b, patient, id, r, labels[i], mask); err != nil {
+		if err := s.putRow(b, patient, id, r, labels[i], mask, version); err != nil {
 			return nil, err
 		}
 		if err := s.store.put(b, key(prefixSame, []byte(same[i])), id); err != nil {
@@ -167,12 +172,12 @@ var errUnlabelled = errors.New("record: a record without a label would be open t
 // ErrTooLarge: a resource that does not fit into a record even when it is compressed.
 var ErrTooLarge = tx.Refuse(0x2205, "record: a resource is larger than a record may be")
 
-func (s *Service) putRow(b *pebble.Batch, patient tx.Account, id ID, r fhir.Resource, labels []fhir.Label, mask uint64) error {
+func (s *Service) putRow(b *pebble.Batch, patient tx.Account, id ID, r fhir.Resource, labels []fhir.Label, mask uint64, version bool) error {
 	summary, err := fhir.Summarize(r).MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("record: summary: %w", err)
 	}
-	w := row{ID: id, Patient: patient, Status: Stored, Type: r.Type(), Slots: mask, Kind: seal.KindRecord, Summary: summary, Body: compress.Compress(r.Raw())}
+	w := row{ID: id, Patient: patient, Status: Stored, Type: r.Type(), Slots: mask, Kind: seal.KindRecord, Summary: summary, Body: compress.Compress(r.Raw()), Version: version}
 	if len(w.Body) > seal.MaxPlain {
 		return ErrTooLarge
 	}

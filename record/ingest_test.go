@@ -152,7 +152,7 @@ func TestNoPlaintextOnDisk(t *testing.T) {
 }
 
 // What says that a resource is gone is for those who could read the resource.
-func TestPutAsTakesTheLabelsThatAreGiven(t *testing.T) {
+func TestPutVersionsTakesTheLabelsThatAreGiven(t *testing.T) {
 	w := newWorld(t)
 	s := w.orgs["hospital"].open("")
 	if _, err := s.Known("Patient/p"); !errors.Is(err, ErrUnknownPatient) {
@@ -167,7 +167,7 @@ func TestPutAsTakesTheLabelsThatAreGiven(t *testing.T) {
 		t.Errorf("before it is put: got %v, want ErrUnknownRecord", err)
 	}
 	labels := [][]fhir.Label{{fhir.KindMedication, fhir.HIV}}
-	acks, err := s.PutAs(t.Context(), p.Patient, []fhir.Resource{o}, labels)
+	acks, err := s.PutVersions(t.Context(), p.Patient, []fhir.Resource{o}, labels)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestPutAsTakesTheLabelsThatAreGiven(t *testing.T) {
 	if err != nil || got.ID != acks[0].ID || len(got.Labels) != 2 || got.Labels[0] != string(fhir.KindMedication) || got.Labels[1] != string(fhir.HIV) {
 		t.Errorf("got %v, %v; want the labels that were given", got.Labels, err)
 	}
-	if _, err := s.PutAs(t.Context(), p.Patient, []fhir.Resource{observation(t, "none", "x")}, [][]fhir.Label{{}}); err == nil {
+	if _, err := s.PutVersions(t.Context(), p.Patient, []fhir.Resource{observation(t, "none", "x")}, [][]fhir.Label{{}}); err == nil {
 		t.Error("a record without any label was taken: everybody with a grant could read it")
 	}
 }

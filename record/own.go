@@ -104,6 +104,32 @@ func (s *Service) Record(id ID) (Owned, error) {
 	return r.owned(), nil
 }
 
+// Versions calls f with each record that PutVersions took, its patient's reference, and its exact
+// bytes, in the order of patients and ids.
+func (s *Service) Versions(f func(reference string, o Owned, body []byte) error) error {
+	patients, err := s.Patients()
+	if err != nil {
+		return err
+	}
+	for _, p := range patients {
+		err := s.store.scan(key(prefixOf, p.Patient[:]), func(rest, _ []byte) error {
+			r, err := s.store.record(ID(rest))
+			if err != nil || !r.Version {
+				return err
+			}
+			b, err := compress.Decompress(r.Body, maxPlain)
+			if err != nil {
+				return errDamaged
+			}
+			return f(p.Reference, r.owned(), b)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Known returns the pseudonym of a patient whom this organisation knows by a FHIR reference, and
 // enrols nobody. Error: ErrUnknownPatient.
 func (s *Service) Known(reference string) (patient tx.Account, err error) {

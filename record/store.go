@@ -58,6 +58,8 @@ type row struct {
 	Body    []byte     `cbor:"9,keyasint"` // compressed exact bytes
 	Batch   [32]byte   `cbor:"10,keyasint"`
 	Index   uint16     `cbor:"11,keyasint"` // in the batch's manifest
+	// Version: it is a version of the clinical store, which can be made again from these rows.
+	Version bool `cbor:"12,keyasint,omitempty"`
 }
 
 // patientRow is what the organisation keeps about one patient.

@@ -54,6 +54,19 @@ func (s *Store) EndScopes(ctx context.Context) error {
 	})
 }
 
+// Clear removes everything, of every scope, and every mark: the store is to be made again.
+func (s *Store) Clear(ctx context.Context) error {
+	if err := s.EndScopes(ctx); err != nil {
+		return err
+	}
+	return s.Write(ctx, func(t *Tx) error {
+		if err := t.clear(Own); err != nil {
+			return err
+		}
+		return t.fail(t.w.do(`DELETE FROM meta WHERE name LIKE 'mark.%'`))
+	})
+}
+
 // clear removes the resources of a scope a part at a time, so that memory is bounded.
 func (t *Tx) clear(scope Scope) error {
 	for {

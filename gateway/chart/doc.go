@@ -11,6 +11,7 @@
 //	guard.go      from a request to what it may see: the caller, the patient, the purpose
 //	session.go    one caller's open session about one patient, and its part of the store
 //	translate.go  another organisation's resource among one's own
+//	rebuild.go    the store made again from the records
 //
 // Contract: nothing of another organisation is seen without a session that the ledger says is open
 // at that moment, for the purpose that the caller named; when the session ends, or consent is

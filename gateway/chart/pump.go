@@ -224,7 +224,7 @@ func (p *pump) carry(ctx context.Context, owner string, vs []store.Version) erro
 		}
 		resources, labels = append(resources, rs...), append(labels, ls...)
 	}
-	acks, err := p.s.Record.PutAs(ctx, patient, resources, labels)
+	acks, err := p.s.Record.PutVersions(ctx, patient, resources, labels)
 	if err != nil {
 		return fmt.Errorf("chart: put: %w", err)
 	}
