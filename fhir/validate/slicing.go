@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"strconv"
 	"strings"
 
 	"salus/fhir/element"
@@ -70,7 +71,12 @@ func (c *compiler) test(n *nest, by string) (t test, ok bool) {
 		} else {
 			t.path = append(t.path, pathStep{name: name, sym: c.model.Sym(name)})
 		}
-		if at = c.below(at, name, url); at == nil {
+		below := c.below(at, name, url)
+		if name == "url" && kind == "value" && (below == nil || below.e.Fixed == "") && len(at.e.Types) == 1 && at.e.Types[0].Code == "Extension" && len(at.e.Types[0].Profiles) == 1 {
+			t.fixed = c.json(strconv.Quote(unversioned(at.e.Types[0].Profiles[0]))) // an extension's url is its canonical
+			return t, t.fixed.Kind() == element.String
+		}
+		if at = below; at == nil {
 			return t, false
 		}
 	}
