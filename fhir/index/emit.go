@@ -191,8 +191,11 @@ func (w *walk) identifier(a *action, v element.Node) {
 	}
 }
 
-// words adds what :text finds, each text once among the entries from one on. Parts of composites
-// have none.
+// lookBack bounds the search for a text that an entry has already; the store knows repetitions too.
+const lookBack = 32
+
+// words adds what :text finds, each text once among the last entries, from one on. Parts of
+// composites have none.
 func (w *walk) words(a *action, from int, s string) {
 	if s == "" || w.group > 0 {
 		return
@@ -201,7 +204,7 @@ func (w *walk) words(a *action, from int, s string) {
 	if folded == "" {
 		return
 	}
-	for i := from; i < len(w.entries); i++ {
+	for i := max(from, len(w.entries)-lookBack); i < len(w.entries); i++ {
 		if e := &w.entries[i]; e.Modifier == search.Text && e.Value.Text == folded {
 			return
 		}

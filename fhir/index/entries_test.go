@@ -52,15 +52,6 @@ func show(e *search.Entry) string {
 	return s + v.Text
 }
 
-func entriesOf(t testing.TB, body string) []string {
-	t.Helper()
-	r, err := fhir.Parse([]byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return shown(t, r)
-}
-
 func shown(t testing.TB, r fhir.Resource) (out []string) {
 	t.Helper()
 	entries, err := fast().Entries(r)
@@ -81,7 +72,7 @@ func TestEntriesOfFixtures(t *testing.T) {
 		got := strings.Join(shown(t, x.Resource), "\n") + "\n"
 		file := filepath.Join("testdata", strings.TrimSuffix(x.name, ".json")+".entries")
 		if *update {
-			if err := os.WriteFile(file, []byte(got), 0o644); err != nil { //nolint:gosec // for everybody to read
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -24,7 +24,8 @@ type Index struct {
 	plans  map[string]*plan
 	common *plan // parameters of every resource, for searches without a type
 
-	units     sync.Map // by code
+	walks     sync.Pool // of *walk
+	units     sync.Map  // by code
 	unitCount atomic.Int32
 }
 
@@ -206,14 +207,37 @@ func (x *Index) Entries(r fhir.Resource) ([]search.Entry, error) {
 	if p == nil || err != nil {
 		return nil, errParse
 	}
-	w := &walk{index: x, root: tree.Root(), entries: make([]search.Entry, 0, p.hint())}
-	if w.counts = w.few[:]; p.groups > len(w.few) {
-		w.counts = make([]int, p.groups)
-	}
+	w := x.begin(tree.Root(), p.groups)
+	defer x.end(w)
 	w.visit(p.root, w.root)
-	if err := w.leftovers(p, x.model.Root(tree)); err != nil {
+	if err := w.leftovers(p, x.model.Root(tree), tree.Len()); err != nil {
 		return nil, err
 	}
-	p.learn(len(w.entries))
-	return w.entries, nil
+	return slices.Clone(w.entries), nil
+}
+
+// begin takes a walk for a resource of a plan with that many composites.
+func (x *Index) begin(root element.Node, groups int) *walk {
+	w, _ := x.walks.Get().(*walk)
+	if w == nil {
+		w = &walk{index: x, entries: make([]search.Entry, 0, 64)}
+	}
+	w.root = root
+	if w.counts = w.few[:]; groups > len(w.few) {
+		w.counts = make([]int, groups)
+	}
+	return w
+}
+
+// keepEntries bounds what a walk that is kept for another holds on to.
+const keepEntries = 1024
+
+// end gives a walk back, without what it holds of the resource.
+func (x *Index) end(w *walk) {
+	if cap(w.entries) > keepEntries {
+		return
+	}
+	clear(w.entries)
+	w.entries, w.root, w.group, w.few, w.contained = w.entries[:0], element.Node{}, 0, [len(w.few)]int{}, nil
+	x.walks.Put(w)
 }

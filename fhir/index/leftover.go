@@ -8,12 +8,13 @@ import (
 	"salus/fhir/search"
 )
 
-// leftovers reads the parameters that package fhirpath evaluates.
-func (w *walk) leftovers(p *plan, root element.Element) error {
+// leftovers reads the parameters that package fhirpath evaluates, on a tree of that many nodes.
+func (w *walk) leftovers(p *plan, root element.Element, nodes int) error {
 	if len(p.rest) == 0 {
 		return nil
 	}
-	env := &fhirpath.Env{Resource: root, ByType: true}
+	// These expressions touch an element a few times at most: a large resource is no reason to fail.
+	env := &fhirpath.Env{Resource: root, ByType: true, Steps: fhirpath.DefaultSteps + 32*nodes}
 	var room [8]fhirpath.Value
 	for i := range p.rest {
 		l := &p.rest[i]
@@ -117,8 +118,7 @@ func (w *walk) system(a action, v fhirpath.Value) {
 
 // failed says which parameter could not be evaluated, and nothing of the resource.
 func failed(code string, err error) error {
-	var e *fhirpath.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*fhirpath.Error](err); ok {
 		return errors.New("index: " + code + ": " + e.Code)
 	}
 	return errors.New("index: " + code + " cannot be evaluated")

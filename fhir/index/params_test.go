@@ -26,10 +26,24 @@ func TestParamsAreThoseThatCanBeSearchedBy(t *testing.T) {
 		typ, code string
 		kind      search.Kind // 0: there is none
 	}{
-		{"Patient", "name", search.String}, {"Patient", "_id", search.Token}, {"Patient", "_lastUpdated", search.Date}, {"Patient", "_profile", search.URI},
-		{"Observation", "code-value-quantity", search.Composite}, {"Observation", "code-value-string", search.Composite}, {"Observation", "date", search.Date},
-		{"Resource", "_tag", search.Token}, {"Resource", "name", 0}, {"DomainResource", "_id", 0}, {"Nothing", "_id", 0}, {"", "_id", 0},
-		{"Location", "near", search.Special}, {"Patient", "_filter", search.Special}, {"Patient", "_text", 0}, {"Patient", "_content", 0}, {"Patient", "_query", 0}, {"Patient", "_list", 0},
+		{"Patient", "name", search.String},
+		{"Patient", "_id", search.Token},
+		{"Patient", "_lastUpdated", search.Date},
+		{"Patient", "_profile", search.URI},
+		{"Observation", "code-value-quantity", search.Composite},
+		{"Observation", "code-value-string", search.Composite},
+		{"Observation", "date", search.Date},
+		{"Resource", "_tag", search.Token},
+		{"Resource", "name", 0},
+		{"DomainResource", "_id", 0},
+		{"Nothing", "_id", 0},
+		{"", "_id", 0},
+		{"Location", "near", search.Special},
+		{"Patient", "_filter", search.Special},
+		{"Patient", "_text", 0},
+		{"Patient", "_content", 0},
+		{"Patient", "_query", 0},
+		{"Patient", "_list", 0},
 	} {
 		p, ok := x.Param(tt.typ, tt.code)
 		if ok != (tt.kind > 0) || ok && p.Kind != tt.kind {

@@ -138,7 +138,7 @@ func (p *pathParser) step(steps []step) ([]step, bool) {
 	if !p.eat("(") {
 		return append(steps, step{op: child, name: name}), true
 	}
-	ok := true
+	var ok bool
 	switch name {
 	case "as", "ofType":
 		t := p.word()

@@ -3,7 +3,6 @@ package index
 import (
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"salus/fhir/definition"
 	"salus/fhir/element"
@@ -14,10 +13,9 @@ import (
 // A plan is how the entries of one type of resource are read.
 type plan struct {
 	root   *node
-	rest   []leftover   // parameters that the tree cannot express
-	groups int          // composites that the tree has
-	extent atomic.Int32 // entries that resources of this type have had; a hint
-	params []*param     // usable ones, by code
+	rest   []leftover // parameters that the tree cannot express
+	groups int        // composites that the tree has
+	params []*param   // usable ones, by code
 	byCode map[string]*param
 	absent map[string]*search.Param // those that exist and are not offered, of kind Special
 
@@ -98,19 +96,6 @@ type leftover struct {
 type systems struct {
 	one    string
 	byCode map[string]string
-}
-
-// hint is how many entries are likely.
-func (p *plan) hint() int { return int(max(p.extent.Load(), 8)) }
-
-// learn moves the hint up at once, and down slowly.
-func (p *plan) learn(n int) {
-	old := p.extent.Load()
-	if n := int32(min(n, 1024)); n > old { //nolint:gosec // it is small
-		p.extent.Store(n)
-	} else if n < old-8 {
-		p.extent.Store(old - 1)
-	}
 }
 
 func (s *systems) of(code string) string {
@@ -274,7 +259,7 @@ func (p *planner) follow(all []end, at end, steps []step, single bool) ([]end, b
 	if f == nil {
 		return nil, false
 	}
-	ok := true
+	var ok bool
 	for _, o := range f.Types {
 		if o.Type == nil {
 			return nil, false

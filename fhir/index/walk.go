@@ -16,6 +16,8 @@ type walk struct {
 	have    uint64 // its parts that have an entry
 	counts  []int  // groups that each composite has had
 	few     [16]int
+
+	contained map[string]string // types by id, once they are wanted
 }
 
 // visit reads a value that is at n.
@@ -82,17 +84,26 @@ func (w *walk) leadsTo(ref element.Node, typ string) bool {
 		if id == "" {
 			return is(w.root.Get("resourceType").Text())
 		}
-		for c := range w.root.Get("contained").Children() {
-			if c.Get("id").Text() == id {
-				return is(c.Get("resourceType").Text())
-			}
-		}
-		return false
+		return is(w.typeWithin(id))
 	}
 	if t := w.index.typeIn(text); t != "" {
 		return is(t)
 	}
 	return is(ref.Get("type").Text())
+}
+
+// typeWithin is the type of a contained resource. It notes all of them at once: there may be as many
+// as references to them.
+func (w *walk) typeWithin(id string) string {
+	if w.contained == nil {
+		w.contained = map[string]string{}
+		for c := range w.root.Get("contained").Children() {
+			if of := c.Get("id").Text(); of != "" && w.contained[of] == "" {
+				w.contained[of] = c.Get("resourceType").Text()
+			}
+		}
+	}
+	return w.contained[id]
 }
 
 // typeIn reads the type out of Type/id and http://host/fhir/Type/id.
