@@ -213,6 +213,9 @@ func (x *Index) Entries(r fhir.Resource) ([]search.Entry, error) {
 	if err := w.leftovers(p, x.model.Root(tree), tree.Len()); err != nil {
 		return nil, err
 	}
+	if cap(w.entries) > keepEntries {
+		return w.entries, nil // end does not keep them
+	}
 	return slices.Clone(w.entries), nil
 }
 

@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -244,6 +245,35 @@ func TestAnswersOnSyntheaAreThoseOfBruteForce(t *testing.T) {
 			return has(i, "MR", "type", "coding", "code") && has(i, "http://terminology.hl7.org/CodeSystem/v2-0203", "type", "coding", "system") && has(i, texts(data.get(patients[0]), "id")[0], "value")
 		})
 	}))
+	sorted := func(query string, keys func(d doc) string, down bool) {
+		t.Helper()
+		_, got, _ := w.find(query)
+		if len(got) < 10 {
+			t.Errorf("%s: only %d matches", query, len(got))
+		}
+		var have []string
+		for _, name := range got {
+			have = append(have, keys(data.get(name)))
+		}
+		want := slices.Clone(have)
+		slices.Sort(want)
+		if down {
+			slices.Reverse(want)
+		}
+		if diff := cmp.Diff(want, have); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+	}
+	instantOf := func(path ...string) func(doc) string {
+		return func(d doc) string { return when(t, texts(d, path...)[0]).UTC().Format(time.RFC3339Nano) }
+	}
+	sorted("Observation?code="+codes[0]+"&_sort=date&_count=1000", instantOf("effectiveDateTime"), false)
+	sorted("Observation?code="+codes[1]+"&_sort=-date&_count=7", instantOf("effectiveDateTime"), true)
+	sorted("Encounter?_sort=-date", instantOf("period", "start"), true)
+	sorted("Observation?code="+codes[0]+"&_sort=value-quantity", func(d doc) string {
+		v, _ := num(d, "valueQuantity", "value")
+		return fmt.Sprintf("%020.9f", v)
+	}, false)
 	if empty*2 > n {
 		t.Errorf("%d of %d questions have no answer", empty, n)
 	}
