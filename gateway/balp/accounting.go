@@ -1,0 +1,230 @@
+package balp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"salus/ledger/module/consent"
+)
+
+// years is how far back an individual may ask (164.528(a)(3)).
+const years = 6
+
+// oralDays is how long a suspension holds that an agency or official asked for by word of mouth
+// (164.528(a)(2)(ii)(C)).
+const oralDays = 30
+
+// ErrPeriod is an accounting of no time at all.
+var ErrPeriod = errors.New("balp: the period of an accounting ends after it begins and not after the request")
+
+// A Study is research on 50 persons or more, which is listed instead of each disclosure
+// (164.528(b)(4)(i)).
+type Study struct {
+	Name        string `json:"name"`
+	Description string `json:"description"` // in plain language: purpose, and the criteria for records
+	Data        string `json:"data"`        // the type of what was disclosed
+	Sponsor     string `json:"sponsor"`     // name, address, telephone
+	Researcher  string `json:"researcher"`  // the same
+}
+
+// A Suspension keeps disclosures to a health oversight agency or law enforcement official out of an
+// accounting for a time (164.528(a)(2)).
+type Suspension struct {
+	Recipient string    `json:"recipient"` // Who.Reference, or Value without one
+	From      time.Time `json:"from"`
+	Until     time.Time `json:"until"` // as written; an oral one lapses after 30 days
+	Oral      bool      `json:"oral"`
+}
+
+func (s *Suspension) holds(at time.Time) bool {
+	until := s.Until
+	if lapse := s.From.AddDate(0, 0, oralDays); s.Oral && (until.IsZero() || lapse.Before(until)) {
+		until = lapse
+	}
+	return !at.Before(s.From) && at.Before(until)
+}
+
+// Terms are those of one accounting.
+type Terms struct {
+	Patient   Who
+	From, To  time.Time // [From, To); a zero From is six years before the request
+	Requested time.Time
+	// Self is who accounts (Who.Reference, or Value without one): what it uses itself is no
+	// disclosure. "" accounts for the whole network.
+	Self string
+	// Everything keeps in what the rule leaves out: a report of every access (EHDS Art. 9).
+	Everything bool
+	// Each lists every disclosure; else those to one recipient for one purpose fold (164.528(b)(3)).
+	Each        bool
+	Studies     map[string]Study // by Event.Study
+	Suspensions []Suspension
+	// Address is where a recipient is, "" if that is not known. May be nil.
+	Address func(Who) string
+}
+
+// An Item is one disclosure, or several that fold.
+type Item struct {
+	First       time.Time `json:"first"`
+	Last        time.Time `json:"last"`
+	Number      int       `json:"number"`
+	Recipient   string    `json:"recipient"`
+	Address     string    `json:"address,omitempty"`
+	Description string    `json:"description"`
+	Purposes    []string  `json:"purposes"` // HL7 v3 PurposeOfUse
+	Basis       Basis     `json:"basis,omitempty"`
+	Events      []string  `json:"events"` // ids of the AuditEvents
+
+	who Who
+}
+
+// An Accounting is what an individual gets.
+type Accounting struct {
+	Patient   Who       `json:"patient"`
+	From      time.Time `json:"from"`
+	To        time.Time `json:"to"`
+	Requested time.Time `json:"requested"`
+	Clipped   bool      `json:"clipped"` // the period was cut to six years
+	Items     []Item    `json:"items"`
+	Studies   []Study   `json:"studies"`  // for which her record may have been disclosed
+	Withheld  int       `json:"withheld"` // suspended for now
+
+	events map[string]Event
+}
+
+// Accounting makes the accounting of a patient's disclosures from both sources. It is recorded as by.
+func (r *Reader) Accounting(ctx context.Context, s Subject, t Terms, by Event) (*Accounting, error) {
+	if s.Ref == "" && s.Account.IsZero() {
+		return nil, ErrSubject
+	}
+	all, err := r.entries(ctx, s, &Query{oldest: true})
+	if err != nil {
+		return nil, err
+	}
+	a, err := t.account(all)
+	if err != nil {
+		return nil, err
+	}
+	by.Kind, by.Outcome = Operation, Success
+	if by.Patient == (Who{}) {
+		by.Patient = t.Patient
+	}
+	_, err = r.Recorder.Record(ctx, by)
+	return a, err
+}
+
+// account goes through events with the oldest first.
+func (t *Terms) account(all []entry) (*Accounting, error) {
+	a := &Accounting{Patient: t.Patient, From: t.From, To: t.To, Requested: t.Requested, Items: []Item{}, Studies: []Study{}, events: map[string]Event{}}
+	if limit := t.Requested.AddDate(-years, 0, 0); a.From.Before(limit) && !t.Everything {
+		a.Clipped = !a.From.IsZero()
+		a.From = limit
+	}
+	if !a.From.Before(a.To) || a.To.After(t.Requested) {
+		return nil, ErrPeriod
+	}
+	seen := map[string]bool{}
+	for i := range all {
+		e := &all[i].event
+		if e.Time.Before(a.From) || !e.Time.Before(a.To) || !t.counts(e) {
+			continue
+		}
+		if slices.ContainsFunc(t.Suspensions, func(s Suspension) bool { return s.Recipient == e.recipient().key() && s.holds(t.Requested) }) {
+			a.Withheld++
+			continue
+		}
+		if study, ok := t.Studies[e.Study]; ok && e.Study != "" {
+			if !seen[e.Study] {
+				a.Studies = append(a.Studies, study)
+			}
+			seen[e.Study] = true
+			continue
+		}
+		a.take(t, e, all[i].id)
+	}
+	slices.SortFunc(a.Studies, func(x, y Study) int { return cmp.Compare(x.Name, y.Name) })
+	return a, nil
+}
+
+// recipient is to whom an event disclosed something.
+func (e *Event) recipient() Who {
+	for _, w := range []Who{e.Recipient, e.Organization, e.User, e.Client} {
+		if w.known() {
+			return w
+		}
+	}
+	return Who{}
+}
+
+// counts says whether an event is in the accounting.
+func (t *Terms) counts(e *Event) bool {
+	if e.Outcome != Success {
+		return false
+	}
+	if t.Everything {
+		switch e.Kind {
+		case Disclose, Export, Read, VRead, Search, SearchAll, History, Operation, Override:
+			return true
+		}
+		return false
+	}
+	return (e.Kind == Disclose || e.Kind == Export) && e.excluded() == Accountable && (t.Self == "" || e.recipient().key() != t.Self)
+}
+
+// excluded is why the rule leaves an event out: what was said of it, or what follows from its purposes.
+func (e *Event) excluded() Basis {
+	if e.Basis != Accountable {
+		return e.Basis
+	}
+	tpo := consent.PurposesOf(consent.TREAT, consent.HPAYMT, consent.HOPERAT)
+	basis := Accountable
+	for _, p := range e.Purposes.List() {
+		switch {
+		case p.Personal():
+			basis = cmp.Or(basis, ToIndividual)
+		case p.Emergency() || consent.Covers(tpo, p): // emergency treatment is treatment
+			basis = TPO
+		default:
+			return Accountable
+		}
+	}
+	return basis
+}
+
+// take adds a disclosure, to those that it folds with.
+func (a *Accounting) take(t *Terms, e *Event, id string) {
+	a.events[id] = *e
+	to := e.recipient()
+	item := Item{First: e.Time, Last: e.Time, Number: 1, Recipient: cmp.Or(to.Display, to.key()), Description: cmp.Or(e.What, describe(e)), Purposes: []string{}, Events: []string{id}, who: to}
+	if t.Address != nil {
+		item.Address = t.Address(to)
+	}
+	if t.Everything {
+		item.Basis = e.excluded()
+	}
+	for _, p := range e.Purposes.List() {
+		item.Purposes = append(item.Purposes, p.String())
+	}
+	i := slices.IndexFunc(a.Items, func(o Item) bool { return o.who.key() == to.key() && slices.Equal(o.Purposes, item.Purposes) })
+	if i < 0 || t.Each || len(item.Purposes) == 0 { // a purpose that nobody said is not a single one
+		a.Items = append(a.Items, item)
+		return
+	}
+	o := &a.Items[i]
+	o.Last, o.Number, o.Events = e.Time, o.Number+1, append(o.Events, id)
+}
+
+// describe says what was disclosed where nobody did: kinds of resources, never their content.
+func describe(e *Event) string {
+	switch {
+	case e.Kind == Export:
+		return "a bulk export"
+	case len(e.Resources) > 0:
+		return "resources of the record"
+	case e.Query != "":
+		return "the answer to a search"
+	}
+	return "parts of the record"
+}

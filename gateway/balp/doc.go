@@ -1,0 +1,25 @@
+// Package balp tells who did what with whose record: FHIR R4 AuditEvent as IHE Basic
+// Audit Log Patterns (ITI.BALP 1.1), and the accounting of disclosures of 45 CFR 164.528.
+//
+//	event.go       what happened, whoever tells it
+//	code.go        code systems, profiles and the codes of each kind of event
+//	build.go       an event as an AuditEvent
+//	ledger.go      the entries of a patient's audit chain as events
+//	journal.go     this member's events, sealed on disk, each bound to the one before
+//	segment.go     the files of the journal
+//	recorder.go    events of this gateway, durable before they are acknowledged
+//	query.go       what is searched for
+//	reader.go      both sources as one log of a patient
+//	accounting.go  disclosures: which are accounted for, and how they fold
+//	report.go      the accounting as JSON, CSV and FHIR
+//
+// Contract: an event that Record has acknowledged survives a crash; one that is taken
+// out, changed or put elsewhere in the journal is evident when it is opened, and one that
+// is taken off its end is evident to whoever has kept a later Head. The ledger's entries
+// are complete by their own chain (package audit). What BALP fixes is fixed here; an
+// event that it has no profile for, failures of RESTful interactions above all, is an R4
+// AuditEvent without one.
+//
+// It must never hold a clinical value, but for the query that BALP asks for, nor a token,
+// and never answer a search without having recorded it.
+package balp

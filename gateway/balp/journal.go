@@ -1,0 +1,423 @@
+package balp
+
+import (
+	"context"
+	"crypto/cipher"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// segmentSize is when a new file begins.
+const segmentSize = 64 << 20
+
+// A row is where an event is.
+type row struct {
+	file   int
+	offset int64
+	before Head
+}
+
+// A Journal keeps events on disk: sealed, appended only, each bound to those before it. It holds a row
+// of 56 bytes in memory for each event. It is safe for concurrent use.
+type Journal struct {
+	dir  string
+	aead cipher.AEAD
+
+	mu       sync.RWMutex // guards what follows
+	files    []*os.File
+	size     int64 // of the last file: what is acknowledged ends there
+	head     Head
+	rows     []row
+	patients map[string][]int // rows of each patient, by Who.Reference or Value
+	times    []int64          // of the rows, unix milliseconds
+	failed   error
+
+	queue chan pending
+	done  chan struct{}
+	stop  context.CancelFunc
+}
+
+type pending struct {
+	e    Event
+	done chan recorded
+}
+
+type recorded struct {
+	seq uint64
+	err error
+}
+
+// OpenJournal opens the journal in a folder, made if there is none, and checks every event in it: that
+// it opens, and follows the one before. A file that ends within an event, as a crash leaves it, is cut
+// there: that event was never acknowledged. Errors: ErrKey, ErrDamaged, or what the file system says.
+func OpenJournal(dir string, key [32]byte) (*Journal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("balp: journal: %w", err)
+	}
+	j := &Journal{dir: dir, patients: map[string][]int{}, queue: make(chan pending, 256), done: make(chan struct{})}
+	var err error
+	if j.aead, err = newSeal(key); err != nil {
+		return nil, err
+	}
+	if err := j.load(); err != nil {
+		return nil, errors.Join(err, j.closeFiles())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	j.stop = stop
+	go j.write(ctx)
+	return j, nil
+}
+
+func (j *Journal) load() error {
+	names, err := segments(j.dir)
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		if err := j.loadSegment(name, i == 0, i == len(names)-1); err != nil {
+			return err
+		}
+	}
+	if len(j.files) == 0 {
+		return j.begin()
+	}
+	return nil
+}
+
+// loadSegment reads one file. The first tells where the journal begins: what is older was pruned.
+func (j *Journal) loadSegment(name string, first, last bool) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("balp: journal: %w", err)
+	}
+	j.files = append(j.files, f)
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("balp: journal: %w", err)
+	}
+	if len(b) < headerSize && last { // made, and not yet begun
+		return j.rewrite(f)
+	}
+	h, err := parseHeader(b)
+	if err != nil || !first && h != j.head || filepath.Base(name) != segmentName(h.Seq+1) {
+		return ErrDamaged
+	}
+	j.head = h
+	at := headerSize
+	for at < len(b) {
+		n, err := whole(b[at:])
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		plain, err := opened(j.aead, j.head, b[at:at+n])
+		if err != nil && len(j.rows) == 0 {
+			return ErrKey
+		}
+		var e Event
+		if err != nil || json.Unmarshal(plain, &e) != nil {
+			return ErrDamaged
+		}
+		j.add(&e, row{len(j.files) - 1, int64(at), j.head})
+		j.head = j.head.after(b[at : at+n])
+		at += n
+	}
+	j.size = int64(at)
+	switch {
+	case at == len(b):
+		return nil
+	case !last:
+		return ErrDamaged
+	}
+	if err := f.Truncate(j.size); err != nil {
+		return fmt.Errorf("balp: journal: %w", err)
+	}
+	return f.Sync()
+}
+
+// rewrite makes the header of a file anew that a crash left without a whole one.
+func (j *Journal) rewrite(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return fmt.Errorf("balp: journal: %w", err)
+	}
+	if _, err := f.WriteAt(header(j.head), 0); err != nil {
+		return fmt.Errorf("balp: journal: %w", err)
+	}
+	j.size = headerSize
+	if filepath.Base(f.Name()) != segmentName(j.head.Seq+1) {
+		return ErrDamaged
+	}
+	return f.Sync()
+}
+
+// begin makes the next file.
+func (j *Journal) begin() error {
+	f, err := os.OpenFile(filepath.Join(j.dir, segmentName(j.head.Seq+1)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("balp: journal: %w", err)
+	}
+	j.files = append(j.files, f)
+	if err := j.rewrite(f); err != nil {
+		return err
+	}
+	return syncDir(j.dir)
+}
+
+// key is what a patient is found by.
+func (w Who) key() string {
+	if w.Reference != "" {
+		return w.Reference
+	}
+	return w.Value
+}
+
+func (j *Journal) add(e *Event, r row) {
+	j.rows = append(j.rows, r)
+	j.times = append(j.times, e.Time.UnixMilli())
+	if k := e.Patient.key(); k != "" {
+		j.patients[k] = append(j.patients[k], len(j.rows)-1)
+	}
+}
+
+// Append writes an event and returns its sequence number once it is on disk. Errors: ErrEvent,
+// ErrLarge, ErrFailed, ErrClosed, or the context's; after the context's it may be written all the same.
+func (j *Journal) Append(ctx context.Context, e Event) (uint64, error) {
+	if err := e.Valid(); err != nil {
+		return 0, err
+	}
+	p := pending{e, make(chan recorded, 1)}
+	select {
+	case j.queue <- p:
+	case <-j.done:
+		return 0, ErrClosed
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	select {
+	case r := <-p.done:
+		return r.seq, r.err
+	case <-j.done:
+		select {
+		case r := <-p.done:
+			return r.seq, r.err
+		default:
+			return 0, ErrClosed
+		}
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// write is the one writer: what waits is written together, with one sync.
+func (j *Journal) write(ctx context.Context) {
+	defer close(j.done)
+	for {
+		select {
+		case p := <-j.queue:
+			j.commit(j.waiting([]pending{p}))
+		case <-ctx.Done():
+			if rest := j.waiting(nil); len(rest) > 0 {
+				j.commit(rest)
+			}
+			return
+		}
+	}
+}
+
+func (j *Journal) waiting(batch []pending) []pending {
+	for len(batch) < cap(j.queue) {
+		select {
+		case p := <-j.queue:
+			batch = append(batch, p)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (j *Journal) commit(batch []pending) {
+	answers := make([]recorded, len(batch))
+	j.mu.Lock()
+	err := j.put(batch, answers)
+	j.mu.Unlock()
+	for i, p := range batch {
+		if err != nil && answers[i].err == nil {
+			answers[i] = recorded{err: err}
+		}
+		p.done <- answers[i]
+	}
+}
+
+// put writes a batch, whole or not at all.
+func (j *Journal) put(batch []pending, answers []recorded) error {
+	if j.failed != nil {
+		return j.failed
+	}
+	if j.size >= segmentSize {
+		if err := j.begin(); err != nil {
+			return err
+		}
+	}
+	var b []byte
+	head, rows := j.head, make([]row, len(batch))
+	for i, p := range batch {
+		plain, err := json.Marshal(p.e)
+		if err != nil || len(plain) > maxFrame-64 {
+			answers[i].err = ErrLarge
+			continue
+		}
+		f := frame(j.aead, head, plain)
+		rows[i] = row{len(j.files) - 1, j.size + int64(len(b)), head}
+		b = append(b, f...)
+		head = head.after(f)
+		answers[i].seq = head.Seq
+	}
+	f := j.files[len(j.files)-1]
+	_, err := f.WriteAt(b, j.size)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil { // take back what may be half there; if that fails too, nothing can be promised
+		if undo := errors.Join(f.Truncate(j.size), f.Sync()); undo != nil {
+			j.failed = fmt.Errorf("%w: %w", ErrFailed, undo)
+		}
+		return fmt.Errorf("balp: journal: %w", err)
+	}
+	for i := range batch {
+		if answers[i].err == nil {
+			j.add(&batch[i].e, rows[i])
+		}
+	}
+	j.head, j.size = head, j.size+int64(len(b))
+	return nil
+}
+
+// Head says how far the journal has come. Who keeps it elsewhere can tell later whether events were
+// taken off the end (Includes).
+func (j *Journal) Head() Head {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.head
+}
+
+// Includes says whether the journal still holds everything up to a head that it once had. What was
+// pruned it cannot tell: then it is true if the head is older than the first event.
+func (j *Journal) Includes(h Head) bool {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	if h == j.head {
+		return true
+	}
+	if len(j.rows) == 0 || h.Seq > j.head.Seq {
+		return false
+	}
+	first := j.rows[0].before
+	if h.Seq < first.Seq {
+		return true
+	}
+	return j.rows[h.Seq-first.Seq].before == h
+}
+
+// A Stored is an event of the journal.
+type Stored struct {
+	Seq uint64
+	Event
+}
+
+// Scan reads the events of a patient (Who.Reference, or Value without one), or of all for "", that
+// happened in [from, to); a zero time is open. fn gets the newest first until it returns false.
+func (j *Journal) Scan(patient string, from, to time.Time, fn func(Stored) bool) error {
+	j.mu.RLock()
+	var rows []int
+	if patient != "" {
+		rows = slices.Clone(j.patients[patient])
+	} else {
+		rows = make([]int, len(j.rows))
+		for i := range rows {
+			rows[i] = i
+		}
+	}
+	rows = slices.DeleteFunc(rows, func(i int) bool {
+		return !from.IsZero() && j.times[i] < from.UnixMilli() || !to.IsZero() && j.times[i] >= to.UnixMilli()
+	})
+	j.mu.RUnlock()
+	for _, i := range slices.Backward(rows) {
+		s, err := j.read(i)
+		if err != nil {
+			return err
+		}
+		if !fn(s) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Read returns one event; ok is false if there is none of that number.
+func (j *Journal) Read(seq uint64) (s Stored, ok bool, err error) {
+	j.mu.RLock()
+	n := len(j.rows)
+	first := uint64(0)
+	if n > 0 {
+		first = j.rows[0].before.Seq + 1
+	}
+	j.mu.RUnlock()
+	if n == 0 || seq < first || seq-first >= uint64(n) {
+		return s, false, nil
+	}
+	s, err = j.read(int(seq - first))
+	return s, err == nil, err
+}
+
+func (j *Journal) read(i int) (Stored, error) {
+	j.mu.RLock()
+	r := j.rows[i]
+	f := j.files[r.file]
+	j.mu.RUnlock()
+	var size [4]byte
+	if _, err := f.ReadAt(size[:], r.offset); err != nil {
+		return Stored{}, fmt.Errorf("balp: journal: %w", err)
+	}
+	n := 4 + (int(size[0])<<24 | int(size[1])<<16 | int(size[2])<<8 | int(size[3]))
+	if n > 4+maxFrame {
+		return Stored{}, ErrDamaged
+	}
+	b := make([]byte, n)
+	if _, err := f.ReadAt(b, r.offset); err != nil {
+		return Stored{}, fmt.Errorf("balp: journal: %w", err)
+	}
+	plain, err := opened(j.aead, r.before, b)
+	if err != nil {
+		return Stored{}, err
+	}
+	s := Stored{Seq: r.before.Seq + 1}
+	if json.Unmarshal(plain, &s.Event) != nil {
+		return Stored{}, ErrDamaged
+	}
+	return s, nil
+}
+
+// Close writes what waits and closes the files.
+func (j *Journal) Close() error {
+	j.stop()
+	<-j.done
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.closeFiles()
+}
+
+func (j *Journal) closeFiles() (err error) {
+	for _, f := range j.files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
