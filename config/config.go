@@ -34,6 +34,7 @@ type Config struct {
 	Peer    Peer    `toml:"peer"`
 	Gateway Gateway `toml:"gateway"`
 	FHIR    FHIR    `toml:"fhir"`
+	SMART   SMART   `toml:"smart"`
 	Custody Custody `toml:"custody"`
 	Vault   Vault   `toml:"vault"`
 	Record  Record  `toml:"record"`
@@ -91,6 +92,21 @@ type FHIR struct {
 	Wait string `toml:"wait"`
 	// Session is for how long a ledger session is asked for when a reader's request needs one.
 	Session Duration `toml:"session"`
+}
+
+// SMART configures the authorisation server for apps, under /oauth2 beside the FHIR server.
+type SMART struct {
+	// Registration lets apps register themselves for at most these scopes (RFC 7591); empty does
+	// not.
+	Registration []string `toml:"registration"`
+	// Provider is the issuer address of the organisation's OpenID provider, where its staff sign
+	// in; empty lets them sign in with one-time codes (salus node code).
+	Provider string `toml:"provider"`
+	// ProviderClient is this node's client id there; its secret, if it has one, is in
+	// keys/provider.secret.
+	ProviderClient string `toml:"provider_client"`
+	// ProviderClaim is the claim of an ID token that names the practitioner's key.
+	ProviderClaim string `toml:"provider_claim"`
 }
 
 // Custody configures the custodian.

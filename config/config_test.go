@@ -69,6 +69,8 @@ func TestEveryValueThatCannotWorkIsRefusedByItsKey(t *testing.T) {
 		{"name", func(c *Config) { c.Name = "" }},
 		{"fhir.base", func(c *Config) { c.FHIR.Base = "fhir.example.org" }},
 		{"fhir.base", func(c *Config) { c.FHIR.Base = "https://fhir.example.org/fhir/" }},
+		{"smart.provider", func(c *Config) { c.SMART.Provider = "http://id.example.org" }},
+		{"smart.provider_client", func(c *Config) { c.SMART.Provider = "https://id.example.org" }},
 		{"fhir.store", func(c *Config) { c.FHIR.Store = "mysql" }},
 		{"fhir.wait", func(c *Config) { c.FHIR.Wait = "never" }},
 		{"fhir.session", func(c *Config) { c.FHIR.Session.Duration = 0 }},

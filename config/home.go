@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // The places inside a node's home. Everything below data/ can be rebuilt from
@@ -29,6 +30,17 @@ func (c *Config) TokenFile() string { return filepath.Join(c.Home, "api.token") 
 // PostgresFile holds the address of the PostgreSQL server for fhir.store = "postgres".
 func (c *Config) PostgresFile() string { return filepath.Join(c.Home, "keys", "postgres.dsn") }
 
+// ProviderSecretFile holds this node's secret at the OpenID provider.
+func (c *Config) ProviderSecretFile() string {
+	return filepath.Join(c.Home, "keys", "provider.secret")
+}
+
+// OAuthBase is the address of the authorisation server, beside the FHIR server.
+func (c *Config) OAuthBase() string {
+	b := c.FHIRBase()
+	return b[:strings.LastIndexByte(b, '/')] + "/oauth2"
+}
+
 // FHIRBase is the address that clients reach the FHIR server at.
 func (c *Config) FHIRBase() string {
 	if c.FHIR.Base != "" {
@@ -37,12 +49,12 @@ func (c *Config) FHIRBase() string {
 	return "http://" + c.Gateway.Listen + "/fhir"
 }
 
-// Data is the directory of one part's data: "ledger", "comet", "custody", "vault", "record", "fhir".
+// Data is the directory of one part's data: "ledger", "comet", "custody", "vault", "record", "fhir", "smart".
 func (c *Config) Data(part string) string { return filepath.Join(c.Home, "data", part) }
 
 // MakeDirs creates the home's directories with mode 0700.
 func (c *Config) MakeDirs() error {
-	for _, d := range []string{c.Home, c.KeyDir(), c.Data("ledger"), c.Data("comet"), c.Data("custody"), c.Data("vault"), c.Data("record"), c.Data("fhir")} {
+	for _, d := range []string{c.Home, c.KeyDir(), c.Data("ledger"), c.Data("comet"), c.Data("custody"), c.Data("vault"), c.Data("record"), c.Data("fhir"), c.Data("smart")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return err
 		}

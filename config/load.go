@@ -22,6 +22,7 @@ func Default(home string) *Config {
 		Peer:     Peer{Listen: "127.0.0.1:26660"},
 		Gateway:  Gateway{Listen: "127.0.0.1:8080"},
 		FHIR:     FHIR{Store: "sqlite", Wait: "stored", Session: Duration{15 * time.Minute}},
+		SMART:    SMART{ProviderClaim: "preferred_username"},
 		Custody:  Custody{CompactEvery: Duration{24 * time.Hour}},
 		Vault:    Vault{ScrubEvery: Duration{24 * time.Hour}},
 		Record:   Record{Fold: Duration{3 * time.Millisecond}},

@@ -53,12 +53,28 @@ func (c *Config) Validate() error {
 	if err := c.FHIR.validate(); err != nil {
 		return err
 	}
+	if err := c.SMART.validate(); err != nil {
+		return err
+	}
 	return c.Ledger.StateSync.validate()
 }
 
+func (s SMART) validate() error {
+	if s.Provider == "" {
+		return nil
+	}
+	if u, err := url.Parse(s.Provider); err != nil || u.Scheme != "https" && u.Hostname() != "127.0.0.1" || u.Host == "" {
+		return errors.New("config: smart.provider: use an https address")
+	}
+	if s.ProviderClient == "" || s.ProviderClaim == "" {
+		return errors.New("config: smart.provider_client: a provider needs this node's client id and the claim that names a practitioner")
+	}
+	return nil
+}
+
 func (f FHIR) validate() error {
-	if u, err := url.Parse(f.Base); f.Base != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(f.Base, "/")) {
-		return errors.New("config: fhir.base: use an http or https address without a slash at its end")
+	if u, err := url.Parse(f.Base); f.Base != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || !strings.HasSuffix(u.Path, "/fhir")) {
+		return errors.New("config: fhir.base: use an http or https address that ends with /fhir")
 	}
 	if f.Store != "sqlite" && f.Store != "postgres" {
 		return fmt.Errorf("config: fhir.store: %q is neither sqlite nor postgres", f.Store)

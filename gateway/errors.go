@@ -10,6 +10,7 @@ import (
 
 	"salus/client"
 	"salus/fhir"
+	"salus/gateway/smart"
 	"salus/internal/peer"
 	"salus/ledger/tx"
 	"salus/record"
@@ -63,7 +64,9 @@ func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
 	case errors.Is(err, record.ErrTooFew), errors.Is(err, peer.ErrUnreachable), errors.Is(err, client.ErrUnreachable):
 		g.Log.WarnContext(ctx, "members_unreachable", "err", err)
 		return errAway
-	case errors.Is(err, record.ErrUnknownRecord), errors.Is(err, vault.ErrNotFound):
+	case errors.Is(err, smart.ErrClient), errors.Is(err, smart.ErrLaunch):
+		return &Problem{"app", err.Error(), http.StatusUnprocessableEntity}
+	case errors.Is(err, record.ErrUnknownRecord), errors.Is(err, vault.ErrNotFound), errors.Is(err, smart.ErrNoRow):
 		return errUnknown
 	case errors.Is(err, record.ErrSessionLost):
 		return errListLost

@@ -55,6 +55,7 @@ type Config struct {
 	Ready    func() error                                     // nil when the node takes part in consensus
 	Registry *prometheus.Registry
 	Log      *slog.Logger
+	Apps     Apps
 	// Parts serve what is under their paths ("/fhir/") and decide themselves who may; may be nil.
 	Parts map[string]http.Handler
 }

@@ -51,6 +51,12 @@ func (g *Gateway) table() []route {
 		{"GET /v1/records/{id}", small, g.record},
 		{"GET /v1/staff", small, g.staff},
 		{"POST /v1/staff/{name}", small, g.register},
+		// Apps on the FHIR server.
+		{"GET /v1/apps", small, g.apps},
+		{"POST /v1/apps", small, g.registerApp},
+		{"DELETE /v1/apps/{id}", small, g.dropApp},
+		{"POST /v1/codes", small, g.newCode},
+		{"POST /v1/launches", small, g.launch},
 		// Reading other organisations' records through the ledger.
 		{"POST /v1/sessions", small, g.openSession},
 		{"GET /v1/sessions/{session}/records", small, g.locate},

@@ -20,7 +20,6 @@ import (
 	"salus/gateway"
 	"salus/gateway/chart"
 	"salus/gateway/rest"
-	"salus/ledger/module/consent"
 	"salus/ledger/module/identity"
 	"salus/ledger/tx"
 	"salus/seal"
@@ -32,6 +31,14 @@ type fhirPart struct {
 	store  *store.Store
 	chart  *chart.Service
 	server *rest.Server
+	apps   gateway.Apps
+}
+
+// handlers are the paths that the gateway's listener serves for it.
+func (p *fhirPart) handlers() map[string]http.Handler {
+	return map[string]http.Handler{
+		"/fhir/": cross(p.apps.Server, p.server), "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
+	}
 }
 
 // openClinicalStore opens the store that the configuration names.
@@ -57,7 +64,12 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 	if err != nil {
 		return fmt.Errorf("node: search parameters: %w", err)
 	}
-	callers := &callers{token: keys.token, staff: staff{n.cfg}}
+	apps, codes, err := n.openSMART(keys, st, x)
+	if err != nil {
+		return err
+	}
+	types := servedTypes(definition.R4())
+	callers := &callers{token: keys.token, staff: staff{n.cfg}, smart: apps, types: types, index: x}
 	c, err := chart.Open(ctx, chart.Config{
 		Self: n.cfg.Member, Store: st, Record: n.record, Index: x, View: n.app.View, Changed: n.hub.Changed, Client: n.client,
 		Signer: staff{n.cfg}.Signer, Caller: callers.caller, Lasts: n.cfg.FHIR.Session.Duration, WaitActive: n.cfg.FHIR.Wait == "active",
@@ -82,7 +94,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		return fmt.Errorf("node: profiles: %w", err)
 	}
 	server := rest.New(rest.Config{
-		Store: st, Params: x, Types: servedTypes(definition.R4()), Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: c,
+		Store: st, Params: x, Types: types, Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: c,
 		Base: n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, Written: c.Written, MaxBody: maxResource,
 		Operations: c.Operations(),
 		Check: func(ctx context.Context, r fhir.Resource) (issues []rest.Issue) {
@@ -93,7 +105,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		},
 		Statement: rest.Statement{Name: "Salus", Description: "Salus node " + n.cfg.Name},
 	})
-	n.fhir = &fhirPart{store: st, chart: c, server: server}
+	n.fhir = &fhirPart{store: st, chart: c, server: server, apps: gateway.Apps{Server: apps, Codes: codes}}
 	return nil
 }
 
@@ -109,42 +121,6 @@ func servedTypes(set *definition.Set) (types []string) {
 	}
 	return types
 }
-
-// callers says who sends a request.
-type callers struct {
-	token string
-	staff staff
-}
-
-const (
-	headerAs      = "Salus-As"      // name of the practitioner's or device's key
-	headerPurpose = "Salus-Purpose" // of use, an HL7 v3 PurposeOfUse code
-)
-
-// caller knows the operator's token: with it, the headers say for whom and what for.
-func (c *callers) caller(r *http.Request) (chart.Caller, error) {
-	var none chart.Caller
-	if !gateway.Bearer(r, c.token) {
-		return none, rest.ErrUnauthorized
-	}
-	out := chart.Caller{Name: r.Header.Get(headerAs)}
-	if out.Name != "" {
-		if _, err := c.staff.Signer(out.Name); err != nil {
-			return none, rest.ErrForbidden
-		}
-	}
-	if p := r.Header.Get(headerPurpose); p != "" {
-		var err error
-		if out.Purpose, err = consent.ParsePurpose(p); err != nil {
-			return none, errPurpose
-		}
-	}
-	return out, nil
-}
-
-var errPurpose = &rest.Fault{Status: http.StatusBadRequest, Issues: []rest.Issue{{
-	Type: "code-invalid", Code: "rest-purpose", Text: "the header " + headerPurpose + " is not a purpose of use that this network knows",
-}}}
 
 // rebuildFHIR makes the clinical store of a stopped node again from its records.
 func rebuildFHIR(ctx context.Context, c *config.Config, s *stopped) (n int, err error) {

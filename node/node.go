@@ -15,7 +15,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -152,7 +151,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 		Self: cfg.Member, Name: cfg.Name, Token: keys.token, App: n.app, Calls: Calls(), Client: n.client, Member: member,
 		Prover: prover, Record: n.record, Custody: n.custody, Vault: n.vault,
 		Repair: n.repair, Staff: staff{cfg}, RawTx: n.rawTx, Ready: n.ready, Registry: registry, Log: log,
-		Parts: map[string]http.Handler{"/fhir/": n.fhir.server},
+		Parts: n.fhir.handlers(), Apps: n.fhir.apps,
 	})
 	n.gauges(registry)
 
