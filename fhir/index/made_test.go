@@ -260,7 +260,7 @@ func TestMadeResourcesAreFoundByTheirEntries(t *testing.T) {
 	for _, typ := range m.types {
 		all = append(all, example{typ, m.resource(typ, "made", 0.5)})
 	}
-	roundTrip(t, all)
+	roundTrip(t, all, 40)
 }
 
 // FuzzEntries: what is a resource has entries, whatever is in it, and both ways agree.

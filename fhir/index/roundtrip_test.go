@@ -2,13 +2,14 @@ package index
 
 import (
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// roundTrip stores resources and searches each by all of its entries.
-func roundTrip(t *testing.T, all []example) {
+// roundTrip stores resources and searches each by its entries, by about so many of them at most.
+func roundTrip(t *testing.T, all []example, most int) {
 	w := newWorld(t)
 	seen := map[string]bool{}
 	all = slices.DeleteFunc(slices.Clone(all), func(x example) bool {
@@ -26,7 +27,12 @@ func roundTrip(t *testing.T, all []example) {
 		}
 		all := queriesOf(entries)
 		slices.Sort(all)
-		for _, q := range slices.Compact(all) {
+		all = slices.Compact(all)
+		step := 1 + len(all)/most
+		for i, q := range all {
+			if i%step > 0 {
+				continue
+			}
 			queries++
 			name, _, _ := strings.Cut(q, "=")
 			params[x.Type()+"."+name] = true
@@ -38,7 +44,7 @@ func roundTrip(t *testing.T, all []example) {
 	t.Logf("%d resources, %d queries by %d parameters with their modifiers", len(all), queries, len(params))
 }
 
-func TestAResourceIsFoundByItsEntries(t *testing.T) { roundTrip(t, fixtures(t)) }
+func TestAResourceIsFoundByItsEntries(t *testing.T) { roundTrip(t, fixtures(t), 1000) }
 
 func TestPublishedExamplesAreFoundByTheirEntries(t *testing.T) {
 	all := packaged(t)
@@ -52,5 +58,9 @@ func TestPublishedExamplesAreFoundByTheirEntries(t *testing.T) {
 		}
 		return false
 	})
-	roundTrip(t, all)
+	most := 15
+	if os.Getenv("HL7_R4") != "" {
+		most = 1000 // who asks for all examples has the time
+	}
+	roundTrip(t, all, most)
 }
