@@ -199,7 +199,7 @@ func (s *Site) agents(e *Event, h *shape) (out []agent) {
 	}
 	person := e.User.known()
 	add(h.client, e.Client, !person && h.client != (coding{}), true)
-	add(h.server, server, false, true)
+	add(h.server, server, false, h.server != agentAuthZ) // AuthZconsent: no network of the authorizer
 	if e.Kind == Disclose || e.Kind == Receive {
 		to := e.Recipient
 		if !to.known() && e.Kind == Receive {
@@ -267,8 +267,12 @@ func (e *Event) entities() (out []entity) {
 		out = append(out, entity{What: &w, Type: &entityAgree})
 	}
 	if e.List != (tx.Hash{}) {
+		typ := &entitySystem
+		if shapes[e.Kind].rest { // whose profiles have one system object
+			typ = &entityOther
+		}
 		out = append(out, entity{
-			What: &reference{Identifier: &identifier{systemList, e.List.String()}}, Type: &entitySystem, Role: &roleReport,
+			What: &reference{Identifier: &identifier{systemList, e.List.String()}}, Type: typ, Role: &roleReport,
 			Detail: []detail{{"records", strconv.FormatUint(uint64(e.Count), 10)}},
 		})
 	}
