@@ -16,6 +16,7 @@
 //	search.go      search by GET and POST, in a type, a compartment, the system
 //	bundle.go      batch and transaction
 //	resolve.go     the references inside a transaction
+//	load.go        many resources at once, for other rooms
 //	subset.go      _elements and _summary
 //	operation.go   operations that other rooms offer: found, permitted, listed
 //	capability.go  the CapabilityStatement, from what is really served

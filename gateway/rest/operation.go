@@ -39,7 +39,7 @@ type Call struct {
 	Method, Type, ID string // Type "" at the base, ID "" but on an instance
 	Leave            *Leave
 	// Params are those of the address, in order, and then those of a Parameters body that have a
-	// primitive value.
+	// primitive value or refer to something.
 	Params []search.Pair
 	Body   []byte // as it was sent; a resource or nil
 	Reader io.Reader
@@ -135,6 +135,12 @@ func parametersOf(body []byte) (out []parameter) {
 		_ = json.Unmarshal(m["name"], &x.name) // no name: never asked for
 		for name, v := range m {
 			if !strings.HasPrefix(name, "value") {
+				continue
+			}
+			if name == "valueReference" {
+				var ref struct{ Reference string }
+				x.primitive = json.Unmarshal(v, &ref) == nil
+				x.value = ref.Reference
 				continue
 			}
 			switch v = bytes.TrimSpace(v); v[0] {

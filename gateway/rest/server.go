@@ -43,6 +43,9 @@ type Leave struct {
 	// Scopes are what it sees; a resource in several of them is seen in the first. It writes to
 	// store.Own.
 	Scopes []store.Scope
+	// Client is who asks, as the Guard names it: what was made for one client is for no other. ""
+	// is a client for whom nothing is kept.
+	Client string
 	// Owner is the one compartment of which it sees something, as Config.Owner names it, besides
 	// what is in none; "" is all. It writes to that compartment only.
 	Owner string

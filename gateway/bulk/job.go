@@ -1,0 +1,189 @@
+package bulk
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"salus/gateway/rest"
+)
+
+// The states of a job.
+const (
+	running = "running"
+	done    = "done"
+	failed  = "failed"
+)
+
+// A job is one $export or $import. What is exported by name is in its record on disk.
+type job struct {
+	ID      string
+	Key     []byte // of its files; it exists here alone
+	Client  string
+	Owner   string // the one compartment its client saw, "" for all
+	Request string
+	Started time.Time // the transactionTime
+	Expires time.Time
+	State   string
+	Fault   *rest.Issue `json:",omitempty"`
+	Files   []file
+
+	mu       sync.Mutex
+	progress string
+	written  int64
+	polled   time.Time
+	cancel   func()
+}
+
+// A file is one of a job's.
+type file struct {
+	List   string // output, deleted or error
+	Type   string
+	Number uint32
+	Count  int64
+}
+
+func newJob(client string) (*job, error) {
+	var id [16]byte
+	key := make([]byte, 32)
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, fmt.Errorf("bulk: random: %w", err)
+	}
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("bulk: random: %w", err)
+	}
+	return &job{ID: hex.EncodeToString(id[:]), Key: key, Client: client, State: running, progress: "started"}, nil
+}
+
+// String keeps the key and the client out of every print.
+func (j *job) String() string { return "[sealed]" }
+
+func (s *Service) path(id string, n uint32) string {
+	return filepath.Join(s.Dir, fmt.Sprintf("%s.%d", id, n))
+}
+
+func (s *Service) record(id string) string { return filepath.Join(s.Dir, id+".job") }
+
+// save makes a job's record durable, sealed under the service's key.
+func (s *Service) save(j *job) (err error) {
+	j.mu.Lock()
+	b, err := json.Marshal(j)
+	j.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("bulk: record: %w", err)
+	}
+	aead, err := newAEAD(s.Key[:])
+	if err != nil {
+		return err
+	}
+	n := make([]byte, 12)
+	if _, err := rand.Read(n); err != nil {
+		return fmt.Errorf("bulk: random: %w", err)
+	}
+	return writeDurably(s.record(j.ID), aead.Seal(n, n, b, []byte(j.ID)))
+}
+
+// writeDurably replaces a file, and leaves the old one if it fails.
+func writeDurably(path string, b []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("bulk: record: %w", err)
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("bulk: record: %w", err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// load reads the jobs of a former run. One that was under way has failed; what does not open is
+// removed: without its record nothing of a job can be read.
+func (s *Service) load() error {
+	names, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return fmt.Errorf("bulk: directory: %w", err)
+	}
+	aead, err := newAEAD(s.Key[:])
+	if err != nil {
+		return err
+	}
+	for _, e := range names {
+		id, ok := strings.CutSuffix(e.Name(), ".job")
+		if !ok {
+			continue
+		}
+		b, err := os.ReadFile(s.record(id))
+		if err != nil {
+			return fmt.Errorf("bulk: record: %w", err)
+		}
+		j := &job{}
+		if len(b) < 12 {
+			continue
+		}
+		if b, err = aead.Open(nil, b[:12], b[12:], []byte(id)); err != nil || json.Unmarshal(b, j) != nil {
+			s.Log.Warn("bulk_record_damaged")
+			continue
+		}
+		if j.State == running {
+			j.State, j.Files = failed, nil
+			j.Fault = &errInterrupted.Issues[0]
+			if err := s.save(j); err != nil {
+				return err
+			}
+		}
+		s.jobs[j.ID] = j
+	}
+	for _, e := range names {
+		id, _, _ := strings.Cut(e.Name(), ".")
+		if j := s.jobs[id]; j == nil || j.State != done && !strings.HasSuffix(e.Name(), ".job") {
+			if err := os.Remove(filepath.Join(s.Dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("bulk: directory: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// destroy removes a job: its record, which alone has the key, first.
+func (s *Service) destroy(j *job) error {
+	if err := os.Remove(s.record(j.ID)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("bulk: remove: %w", err)
+	}
+	if err := syncDir(s.Dir); err != nil {
+		return fmt.Errorf("bulk: remove: %w", err)
+	}
+	j.mu.Lock()
+	clear(j.Key)
+	n := uint32(len(j.Files)) //nolint:gosec // bounded by maxFiles
+	j.mu.Unlock()
+	for i := range n + 1 { // one may be under way
+		if err := os.Remove(s.path(j.ID, i)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("bulk: remove: %w", err)
+		}
+	}
+	return nil
+}
