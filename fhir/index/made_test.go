@@ -263,6 +263,27 @@ func TestMadeResourcesAreFoundByTheirEntries(t *testing.T) {
 	roundTrip(t, all, 40)
 }
 
+// oneOfEach reports whether no element has a choice twice, as valueString beside valueCode: of
+// those the evaluation takes the first, the walk both.
+func oneOfEach(e element.Element) bool {
+	seen := map[*element.Field]bool{}
+	for m := range e.Value().Children() {
+		if f, _ := e.Type().Member(strings.TrimPrefix(m.Name(), "_")); f != nil && f.Choice {
+			if seen[f] && !strings.HasPrefix(m.Name(), "_") {
+				return false
+			}
+			seen[f] = true
+		}
+	}
+	c := e.Children()
+	for x, ok := c.Next(); ok; x, ok = c.Next() {
+		if x.Value().Kind() == element.Object && !oneOfEach(x) {
+			return false
+		}
+	}
+	return true
+}
+
 // FuzzEntries: what is a resource has entries, whatever is in it, and both ways agree.
 func FuzzEntries(f *testing.F) {
 	for _, x := range fixtures(f) {
@@ -284,6 +305,13 @@ func FuzzEntries(f *testing.F) {
 			t.Fatal(err)
 		}
 		fast().Owner(r)
+		tree, err := element.Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if oneOfEach(fast().model.Root(tree)) {
+			compare(t, example{r.Type(), r})
+		}
 		for i := range entries {
 			e := &entries[i]
 			if e.Code == "" || e.Kind == 0 || e.Kind == search.Composite || (e.Group > 0) != (e.Part > 0) {

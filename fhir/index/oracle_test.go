@@ -56,8 +56,8 @@ func setOf(entries []search.Entry) map[string]bool {
 	return set
 }
 
-// bound takes the systems of codes away, which are known by where a code stands.
-func bound(x *Index, entries []search.Entry) {
+// codes are the indexes of codes, whose system is known by where they stand.
+var codes = sync.OnceValue(func() map[string]bool {
 	known := map[string]bool{}
 	var note func(n *node)
 	note = func(n *node) {
@@ -76,11 +76,16 @@ func bound(x *Index, entries []search.Entry) {
 			note(c.here)
 		}
 	}
-	for _, p := range x.plans {
+	for _, p := range fast().plans {
 		note(p.root)
 	}
+	return known
+})
+
+// unbind takes their systems away.
+func unbind(entries []search.Entry) {
 	for i := range entries {
-		if e := &entries[i]; e.Kind == search.Token && e.Modifier == search.Plain && known[e.Name()] {
+		if e := &entries[i]; e.Kind == search.Token && e.Modifier == search.Plain && codes()[e.Name()] {
 			e.Value.System = ""
 		}
 	}
@@ -97,8 +102,8 @@ func compare(t *testing.T, x example) int {
 		t.Errorf("%s: evaluated: %v", x.name, err)
 	}
 	n := len(got)
-	bound(fast(), got)
-	bound(fast(), want)
+	unbind(got)
+	unbind(want)
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(setOf(want))), slices.Sorted(maps.Keys(setOf(got)))); diff != "" {
 		t.Errorf("%s: the walk and the evaluation differ (-evaluated +walked):\n%s", x.name, diff)
 	}
