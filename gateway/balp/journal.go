@@ -31,6 +31,7 @@ type Journal struct {
 
 	mu       sync.RWMutex // guards what follows
 	files    []*os.File
+	pruned   []*os.File
 	size     int64 // of the last file: what is acknowledged ends there
 	head     Head
 	rows     []row
@@ -349,9 +350,13 @@ func (j *Journal) Scan(patient string, from, to time.Time, fn func(Stored) bool)
 	rows = slices.DeleteFunc(rows, func(i int) bool {
 		return !from.IsZero() && j.times[i] < from.UnixMilli() || !to.IsZero() && j.times[i] >= to.UnixMilli()
 	})
+	places := make([]found, len(rows))
+	for n, i := range rows {
+		places[n] = j.find(i)
+	}
 	j.mu.RUnlock()
-	for _, i := range slices.Backward(rows) {
-		s, err := j.read(i)
+	for _, f := range slices.Backward(places) {
+		s, err := j.read(f)
 		if err != nil {
 			return err
 		}
@@ -365,24 +370,30 @@ func (j *Journal) Scan(patient string, from, to time.Time, fn func(Stored) bool)
 // Read returns one event; ok is false if there is none of that number.
 func (j *Journal) Read(seq uint64) (s Stored, ok bool, err error) {
 	j.mu.RLock()
-	n := len(j.rows)
-	first := uint64(0)
+	n, first := uint64(len(j.rows)), uint64(0)
 	if n > 0 {
 		first = j.rows[0].before.Seq + 1
 	}
-	j.mu.RUnlock()
-	if n == 0 || seq < first || seq-first >= uint64(n) {
+	if n == 0 || seq < first || seq-first >= n {
+		j.mu.RUnlock()
 		return s, false, nil
 	}
-	s, err = j.read(int(seq - first))
+	f := j.find(int(seq - first))
+	j.mu.RUnlock()
+	s, err = j.read(f)
 	return s, err == nil, err
 }
 
-func (j *Journal) read(i int) (Stored, error) {
-	j.mu.RLock()
-	r := j.rows[i]
-	f := j.files[r.file]
-	j.mu.RUnlock()
+// found is a row with its file: it can be read without the lock, and after it was pruned.
+type found struct {
+	row
+	in *os.File
+}
+
+func (j *Journal) find(i int) found { return found{j.rows[i], j.files[j.rows[i].file]} }
+
+func (j *Journal) read(r found) (Stored, error) {
+	f := r.in
 	var size [4]byte
 	if _, err := f.ReadAt(size[:], r.offset); err != nil {
 		return Stored{}, fmt.Errorf("balp: journal: %w", err)
@@ -416,8 +427,49 @@ func (j *Journal) Close() error {
 }
 
 func (j *Journal) closeFiles() (err error) {
-	for _, f := range j.files {
+	for _, f := range append(j.pruned, j.files...) {
 		err = errors.Join(err, f.Close())
 	}
 	return err
+}
+
+// Prune removes the whole files whose every event is older than a time, but never the last file, and
+// returns how many events that were. What follows stays bound to the head before it.
+func (j *Journal) Prune(before time.Time) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	files, events := 0, 0
+	for i := 0; i < len(j.rows); i++ {
+		if j.times[i] >= before.UnixMilli() || j.rows[i].file == len(j.files)-1 {
+			break
+		}
+		if i+1 == len(j.rows) || j.rows[i+1].file != j.rows[i].file {
+			files, events = j.rows[i].file+1, i+1
+		}
+	}
+	if files == 0 {
+		return 0, nil
+	}
+	for _, f := range j.files[:files] { // the oldest first: a crash leaves no gap
+		if err := os.Remove(f.Name()); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return 0, fmt.Errorf("balp: journal: %w", err)
+		}
+	}
+	j.pruned = append(j.pruned, j.files[:files]...) // somebody may be reading them
+	j.files, j.rows, j.times = slices.Clone(j.files[files:]), slices.Clone(j.rows[events:]), slices.Clone(j.times[events:])
+	for i := range j.rows {
+		j.rows[i].file -= files
+	}
+	for k, rows := range j.patients {
+		kept := rows[:0]
+		for _, i := range rows {
+			if i >= events {
+				kept = append(kept, i-events)
+			}
+		}
+		if j.patients[k] = kept; len(kept) == 0 {
+			delete(j.patients, k)
+		}
+	}
+	return events, syncDir(j.dir)
 }
