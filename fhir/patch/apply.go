@@ -267,8 +267,8 @@ func (x *patching) fill(object []string, name string, has bool, n int) {
 		x.assign(object, name, []byte("["+strings.TrimSuffix(strings.Repeat("null,", n), ",")+"]"))
 		return
 	}
-	for i := x.length(p); i < n; i++ {
-		x.insertAt(p, i, []byte("null"))
+	if have := x.length(p); have < n {
+		x.insertAt(p, have, []byte(strings.Repeat("null,", n-have-1)+"null"))
 	}
 }
 

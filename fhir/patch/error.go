@@ -6,7 +6,7 @@ import "strconv"
 const (
 	CodeParameters = "patch-parameters" // the patch is no Parameters with operations, or one has other parts than it takes
 	CodeOperation  = "patch-operation"  // no such type of operation
-	CodeMany       = "patch-many"       // more than MaxOperations
+	CodeMany       = "patch-many"       // more than MaxOperations, or too many for a resource so large
 	CodeResource   = "patch-resource"   // the resource is not one of R4 in JSON, or would be none afterwards
 	CodePath       = "patch-path"       // the path is no FHIRPath, or leads to what is no element of the resource
 	CodeNotFound   = "patch-not-found"  // the path leads to nothing

@@ -24,8 +24,9 @@ import (
 // Bounds of a patch.
 const (
 	MaxOperations = 1000
-	MaxPath       = 4096 // bytes of a path
-	maxDepth      = 32   // of a value that is made of parts
+	MaxPath       = 4096    // bytes of a path
+	maxDepth      = 32      // of a value that is made of parts
+	maxWork       = 1 << 29 // operations times bytes of the resource: each reads all of it
 )
 
 // Apply returns the resource with the operations of a Parameters resource done to it. The
@@ -42,6 +43,9 @@ func Apply(resource, parameters []byte, set *definition.Set) ([]byte, error) {
 	ops, err := operations(p.Root())
 	if err != nil {
 		return nil, err
+	}
+	if len(ops)*len(resource) > maxWork {
+		return nil, fail(CodeMany, -1)
 	}
 	x := patching{defs: set, model: set.Model(), engine: fhirpath.New(set), src: resource}
 	if err := x.parse(); err != nil {

@@ -99,6 +99,8 @@ var patchTests = []struct{ name, resource, patch, want string }{
 	{"move forwards", `{"resourceType":"Patient","name":[{"family":"a"}, {"family":"b"}, {"family":"c"}]}`, patchOf(move("Patient.name", "0", "2")), `{"resourceType":"Patient","name":[{"family":"b"}, {"family":"c"},{"family":"a"}]}`},
 	{"move backwards", `{"resourceType":"Patient","name":[{"family":"a"}, {"family":"b"}, {"family":"c"}]}`, patchOf(move("Patient.name", "2", "0")), `{"resourceType":"Patient","name":[{"family":"c"},{"family":"a"}, {"family":"b"}]}`},
 	{"move of primitives with extensions", `{"resourceType":"Patient","name":[{"given":["a","b"],"_given":[{"id":"1"}]}]}`, patchOf(move("Patient.name[0].given", "0", "1")), `{"resourceType":"Patient","name":[{"given":["b","a"],"_given":[null,{"id":"1"}]}]}`},
+	{"a name with escapes", `{"resourceType":"Patient","birth\u0044ate":"1930","active":true}`, patchOf(remove("Patient.birthDate")), `{"resourceType":"Patient","active":true}`},
+	{"arrays of different length", `{"resourceType":"Patient","name":[{"given":["a","b","c"],"_given":[{"id":"1"}]}]}`, patchOf(add("Patient.name[0]", "given", `"valueString":"d"`)), `{"resourceType":"Patient","name":[{"given":["a","b","c","d"],"_given":[{"id":"1"},null,null,null]}]}`},
 	{"one after the other", `{"resourceType":"Patient"}`, patchOf(add("Patient", "name", `"valueHumanName":{"family":"a"}`), add("Patient.name[0]", "text", `"valueString":"b"`), remove("Patient.name[0].family")), `{"resourceType":"Patient","name":[{"text":"b"}]}`},
 	{"the rest stays as it is", "{ \"resourceType\" : \"Observation\",\t\"valueQuantity\":{\"value\":1.10e1,\"unit\":\"\\u00b5g\"} ,\"status\":\"final\"\n}\n", patchOf(replace("Observation.status", `"valueCode":"amended"`)), "{ \"resourceType\" : \"Observation\",\t\"valueQuantity\":{\"value\":1.10e1,\"unit\":\"\\u00b5g\"} ,\"status\":\"amended\"\n}\n"},
 }
@@ -163,6 +165,18 @@ func TestBadPatchesAreRefusedWithTheirCode(t *testing.T) {
 		if !errors.Is(err, &Error{Code: s.code}) {
 			t.Errorf("%s: got %s, %v, want %s", s.name, got, err, s.code)
 		}
+	}
+}
+
+func TestLargeListsArePatchedInTime(t *testing.T) {
+	const n = 200_000
+	resource := `{"resourceType":"Patient","name":[{"given":[` + strings.Repeat(`"a",`, n) + `"a"],"_given":[{"id":"1"}]}]}`
+	got, err := Apply([]byte(resource), []byte(patchOf(move("Patient.name[0].given", "0", "7"))), definition.R4())
+	if err != nil || strings.Count(string(got), "null") != n {
+		t.Errorf("got %d bytes, %v, want the list moved", len(got), err)
+	}
+	if _, err := Apply([]byte(resource), []byte(patchOf(strings.Split(strings.Repeat(remove("Patient.id")+"|", 998)+remove("Patient.id"), "|")...)), definition.R4()); !errors.Is(err, &Error{Code: CodeMany}) {
+		t.Errorf("got %v, want %s", err, CodeMany)
 	}
 }
 

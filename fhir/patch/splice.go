@@ -1,6 +1,8 @@
 package patch
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,8 +106,17 @@ func members(b []byte, s span) (out []place) {
 	return out
 }
 
-// nameOf returns the name of a member. One with escapes is none of FHIR's.
-func nameOf(b []byte, p place) string { return string(b[p.name.from+1 : p.name.to-1]) }
+// nameOf returns the name of a member, whose escapes are resolved.
+func nameOf(b []byte, p place) string {
+	name := b[p.name.from+1 : p.name.to-1]
+	if bytes.IndexByte(name, '\\') >= 0 {
+		var s string
+		if json.Unmarshal(b[p.name.from:p.name.to], &s) == nil {
+			return s
+		}
+	}
+	return string(name)
+}
 
 // locate finds the value that the tokens lead to.
 func locate(b []byte, tokens []string) (place, bool) {

@@ -204,7 +204,7 @@ func base64(s string) bool {
 	n, pad := 0, 0
 	for i := range len(s) {
 		switch c := s[i]; {
-		case blank(c):
+		case blank(c) && n%4 == 0: // between groups
 			continue
 		case c == '=':
 			pad++

@@ -105,12 +105,15 @@ func (w *walk) reference(n element.Node) {
 
 // contained finds a contained resource by its id.
 func (w *walk) contained(id string) element.Node {
-	for c := range w.container.Value().Get("contained").Children() {
-		if c.Get("id").Text() == id {
-			return c
+	if !w.container.Same(w.indexed) || w.ids == nil {
+		w.ids, w.indexed = map[string]element.Node{}, w.container
+		for c := range w.container.Value().Get("contained").Children() {
+			if id := c.Get("id").Text(); id != "" {
+				w.ids[id] = c
+			}
 		}
 	}
-	return element.Node{}
+	return w.ids[id]
 }
 
 // target checks the type of what a reference leads to, as far as it is written.

@@ -135,13 +135,25 @@ func (w *walk) as(n element.Node, is, p *shape) {
 }
 
 // maxResolving bounds conformance tests within conformance tests.
-const maxResolving = 4
+const maxResolving = 8
 
-// conforms reports whether a node fits a profile, without saying why not.
+// A conformance is a question that one walk answers once.
+type conformance struct {
+	n element.Node
+	p *shape
+}
+
+// conforms reports whether a node fits a profile, without saying why not. Resources that
+// refer to each other in a circle fit as long as nothing else speaks against it.
 func (w *walk) conforms(n element.Node, p *shape) bool {
-	if w.resolving >= maxResolving {
-		return true
+	q := conformance{n, p}
+	if fits, ok := w.tested[q]; ok || w.resolving >= maxResolving {
+		return fits || !ok
 	}
+	if w.tested == nil {
+		w.tested = map[conformance]bool{}
+	}
+	w.tested[q] = true
 	issues, notes := w.issues, w.notes
 	w.issues, w.notes = nil, 0
 	w.resolving++
@@ -156,6 +168,7 @@ func (w *walk) conforms(n element.Node, p *shape) bool {
 	}
 	w.resolving--
 	fits := Valid(w.issues)
+	w.tested[q] = fits
 	w.issues, w.notes = issues, notes
 	return fits
 }

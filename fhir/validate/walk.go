@@ -20,10 +20,13 @@ type walk struct {
 	env       fhirpath.Env
 	resource  element.Element // that the walk is in
 	container element.Element // the same, or what contains it
+	indexed   element.Element // the container whose contained resources are in ids
+	ids       map[string]element.Node
 	bundle    *bundle
-	resolving int // depth of conformance tests
-	notes     int // issues that are no errors
-	work      int // objects seen; cancellation is looked at now and then
+	tested    map[conformance]bool // answers of conforms
+	resolving int                  // depth of conformance tests
+	notes     int                  // issues that are no errors
+	work      int                  // objects seen; cancellation is looked at now and then
 	stopped   bool
 }
 
@@ -57,6 +60,7 @@ func (w *walk) begin(ctx context.Context) {
 
 func (w *walk) end() {
 	w.ctx, w.issues, w.env, w.bundle = nil, nil, fhirpath.Env{}, nil
+	w.indexed, w.ids, w.tested = element.Element{}, nil, nil
 	w.resource, w.container = element.Element{}, element.Element{}
 	clear(w.slots[:cap(w.slots)])
 	clear(w.items[:cap(w.items)])
