@@ -258,13 +258,9 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 }
 
 // idToken says who the person is, to one app (OpenID Connect Core section 2).
-func (s *Server) idToken(g *Grant, now time.Time) (string, error) {
-	keys, err := s.signing()
-	if err != nil {
-		return "", err
-	}
-	opts := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", keys[0].ID)
-	sign, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: keys[0].key}, opts)
+func (s *Server) idToken(key *signingKey, g *Grant, now time.Time) (string, error) {
+	opts := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", key.ID)
+	sign, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key.key}, opts)
 	if err != nil {
 		return "", fmt.Errorf("smart: sign: %w", err)
 	}

@@ -101,13 +101,17 @@ func (s *Server) redeem(c *Client, form url.Values) (out map[string]any, err err
 	if len(code) != secretLen {
 		return nil, errInvalidGrant
 	}
+	keys, err := s.signing() // outside of the change, as it may make one
+	if err != nil {
+		return nil, err
+	}
 	now := s.Now()
 	var refused error
 	var gone []string
 	var event Event
 	err = s.Keeper.Change(func(rows Rows) error {
-		key := keyOf(rowCode, code)
-		row, err := load[codeRow](rows, key)
+		at := keyOf(rowCode, code)
+		row, err := load[codeRow](rows, at)
 		if errors.Is(err, ErrNoRow) {
 			refused = errInvalidGrant
 			return nil
@@ -121,7 +125,7 @@ func (s *Server) redeem(c *Client, form url.Values) (out map[string]any, err err
 			return err
 		}
 		row.Used = true
-		if err := put(rows, key, row); err != nil {
+		if err := put(rows, at, row); err != nil {
 			return err
 		}
 		if row.Grant.Client != c.ID || now.Unix() >= row.Until || form.Get("redirect_uri") != row.Redirect ||
@@ -130,7 +134,7 @@ func (s *Server) redeem(c *Client, form url.Values) (out map[string]any, err err
 			return nil
 		}
 		event.What = "granted"
-		out, err = s.issue(rows, row.GrantID, &row.Grant, row.Grant.Scopes, now)
+		out, err = s.issue(rows, keys[0], row.GrantID, &row.Grant, row.Grant.Scopes, now)
 		return err
 	})
 	s.cache.forget(gone...)
@@ -172,6 +176,10 @@ func (s *Server) refresh(c *Client, form url.Values) (out map[string]any, err er
 	if !ok || len(secret) != secretLen || len(id) != 22 {
 		return nil, errInvalidGrant
 	}
+	keys, err := s.signing() // outside of the change, as it may make one
+	if err != nil {
+		return nil, err
+	}
 	now := s.Now()
 	var refused error
 	var gone []string
@@ -210,7 +218,7 @@ func (s *Server) refresh(c *Client, form url.Values) (out map[string]any, err er
 			return nil
 		}
 		event.What = "refreshed"
-		out, err = s.issue(rows, id, &row.Grant, scopes, now)
+		out, err = s.issue(rows, keys[0], id, &row.Grant, scopes, now)
 		return err
 	})
 	s.cache.forget(gone...)
@@ -267,7 +275,7 @@ func (s *Server) credentials(c *Client, form url.Values, purpose string) (out ma
 	g := &Grant{Client: c.ID, Name: c.Name, Scopes: scopes, Purpose: stated, Made: s.Now().UTC().Truncate(time.Second)}
 	id := newSecret()[:22]
 	err = s.Keeper.Change(func(rows Rows) (err error) {
-		out, err = s.issue(rows, id, g, scopes, s.Now())
+		out, err = s.issue(rows, nil, id, g, scopes, s.Now())
 		return err
 	})
 	if err != nil {
@@ -279,7 +287,7 @@ func (s *Server) credentials(c *Client, form url.Values, purpose string) (out ma
 
 // issue writes an access token, with the refresh token and the ID token that go with
 // it, and returns the answer (RFC 6749 section 5.1).
-func (s *Server) issue(rows Rows, id string, g *Grant, scopes []Scope, now time.Time) (map[string]any, error) {
+func (s *Server) issue(rows Rows, key *signingKey, id string, g *Grant, scopes []Scope, now time.Time) (map[string]any, error) {
 	secret, of := newSecret(), digest(rowGrant, id)
 	t := Token{
 		Client: g.Client, Kind: ForSystem, Patient: g.Patient, Purpose: g.Purpose, Scopes: scopes, Launch: g.Launch, Grant: of,
@@ -292,7 +300,7 @@ func (s *Server) issue(rows Rows, id string, g *Grant, scopes []Scope, now time.
 			t.Kind = ForPatient
 		}
 		if named(scopes, "openid") {
-			text, err := s.idToken(g, now)
+			text, err := s.idToken(key, g, now)
 			if err != nil {
 				return nil, err
 			}
@@ -322,11 +330,11 @@ func (s *Server) issue(rows Rows, id string, g *Grant, scopes []Scope, now time.
 	if err := put(rows, rowGrant+of, row); err != nil {
 		return nil, err
 	}
-	key := keyOf(rowToken, secret)
-	if err := put(rows, key, &tokenRow{until(t.Expires), t}); err != nil {
+	at := keyOf(rowToken, secret)
+	if err := put(rows, at, &tokenRow{until(t.Expires), t}); err != nil {
 		return nil, err
 	}
-	return out, put(rows, rowOf+of+"/"+strings.TrimPrefix(key, rowToken), until(t.Expires))
+	return out, put(rows, rowOf+of+"/"+strings.TrimPrefix(at, rowToken), until(t.Expires))
 }
 
 // dropGrant removes a grant and its tokens. The caller makes the cache forget the keys

@@ -24,7 +24,7 @@ type Keeper interface {
 	// Each calls f with every row whose key begins with prefix, in the order of the keys.
 	Each(prefix string, f func(key string, value []byte) error) error
 	// Change runs f alone: nobody else changes anything meanwhile. What f did is durable when
-	// Change returns nil; if f returns an error, nothing has happened.
+	// Change returns nil; if f returns an error, nothing has happened. f must not call the Keeper.
 	Change(f func(Rows) error) error
 }
 

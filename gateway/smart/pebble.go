@@ -106,9 +106,12 @@ func (d *Disk) open(key string, sealed []byte) ([]byte, error) {
 }
 
 func (d *Disk) each(from pebble.Reader, prefix string, f func(string, []byte) error) error {
-	upper := []byte(prefix)
-	upper[len(upper)-1]++
-	it, err := from.NewIter(&pebble.IterOptions{LowerBound: []byte(prefix), UpperBound: upper})
+	bounds := pebble.IterOptions{LowerBound: []byte(prefix)}
+	if prefix != "" {
+		bounds.UpperBound = []byte(prefix) // of ASCII: the last byte has a next one
+		bounds.UpperBound[len(prefix)-1]++
+	}
+	it, err := from.NewIter(&bounds)
 	if err != nil {
 		return fmt.Errorf("smart: read: %w", err)
 	}

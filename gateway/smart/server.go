@@ -87,7 +87,7 @@ func New(c Config) (*Server, error) {
 	}
 	for _, base := range []string{c.Issuer, c.FHIR} {
 		u, err := url.Parse(base)
-		if err != nil || u.Host == "" || strings.HasSuffix(base, "/") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		if err != nil || u.Host == "" || strings.HasSuffix(base, "/") || u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.ContainsAny(base, "{} ;,") {
 			return nil, errors.New("smart: the issuer and the FHIR base are addresses without a slash at the end")
 		}
 		if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
@@ -114,14 +114,14 @@ func (s *Server) routes() {
 	s.mux = http.NewServeMux()
 	for pattern, h := range map[string]http.HandlerFunc{
 		// For apps.
-		"GET " + fhir + "/.well-known/smart-configuration":             s.open(s.smartConfiguration),
-		"GET " + issuer + "/.well-known/openid-configuration":          s.open(s.openidConfiguration),
-		"GET /.well-known/oauth-authorization-server" + issuer + "{$}": s.open(s.openidConfiguration), // RFC 8414
-		"GET " + issuer + "/jwks":                                      s.open(s.jwks),
-		"POST " + issuer + "/token":                                    s.shared(s.exchange),
-		"POST " + issuer + "/revoke":                                   s.shared(s.revoke),
-		"POST " + issuer + "/introspect":                               s.shared(s.introspect),
-		"POST " + issuer + "/register":                                 s.shared(s.register),
+		"GET " + fhir + "/.well-known/smart-configuration":     s.open(s.smartConfiguration),
+		"GET " + issuer + "/.well-known/openid-configuration":  s.open(s.openidConfiguration),
+		"GET /.well-known/oauth-authorization-server" + issuer: s.open(s.openidConfiguration), // RFC 8414
+		"GET " + issuer + "/jwks":                              s.open(s.jwks),
+		"POST " + issuer + "/token":                            s.shared(s.exchange),
+		"POST " + issuer + "/revoke":                           s.shared(s.revoke),
+		"POST " + issuer + "/introspect":                       s.shared(s.introspect),
+		"POST " + issuer + "/register":                         s.shared(s.register),
 		// For people.
 		"GET " + issuer + "/authorize":  s.page(s.authorize),
 		"POST " + issuer + "/authorize": s.page(s.authorizePosted),
