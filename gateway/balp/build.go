@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -96,11 +97,16 @@ func (s *Site) AuditEvent(e *Event, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return encode(a)
+}
+
+// encode writes JSON as FHIR has it: no escapes for HTML.
+func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	j := json.NewEncoder(&b)
 	j.SetEscapeHTML(false)
-	if err := j.Encode(a); err != nil {
-		return nil, ErrEvent
+	if err := j.Encode(v); err != nil {
+		return nil, fmt.Errorf("balp: %w", err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

@@ -54,8 +54,9 @@ func (a *Accounting) CSV(w io.Writer) error {
 }
 
 type listEntry struct {
-	Date string    `json:"date"`
 	Item reference `json:"item"`
+
+	date string // lst-3: no date in a snapshot
 }
 
 type narrative struct {
@@ -124,18 +125,18 @@ func (a *Accounting) Bundle(site *Site, base string) ([]byte, error) {
 				return nil, err
 			}
 			events = append(events, bundleEntry{base + "/AuditEvent/" + id, body})
-			l.Entry = append(l.Entry, listEntry{e.Time.UTC().Format(instant), reference{Reference: "AuditEvent/" + id}})
+			l.Entry = append(l.Entry, listEntry{reference{Reference: "AuditEvent/" + id}, e.Time.UTC().Format(instant)})
 		}
 	}
-	slices.SortStableFunc(l.Entry, func(x, y listEntry) int { return strings.Compare(x.Date, y.Date) })
+	slices.SortStableFunc(l.Entry, func(x, y listEntry) int { return strings.Compare(x.date, y.date) })
 	if len(l.Entry) == 0 {
 		l.EmptyReason = conceptOf(coding{"http://terminology.hl7.org/CodeSystem/list-empty-reason", "nilknown", "Nil Known"})
 	}
-	head, err := json.Marshal(l)
+	head, err := encode(l)
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(bundle{"Bundle", "collection", a.Requested.UTC().Format(instant), append([]bundleEntry{{base + "/List/" + l.ID, head}}, events...)})
+	return encode(bundle{"Bundle", "collection", a.Requested.UTC().Format(instant), append([]bundleEntry{{base + "/List/" + l.ID, head}}, events...)})
 }
 
 // div is the accounting for people (R4 2.4: XHTML).
