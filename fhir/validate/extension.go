@@ -16,10 +16,8 @@ func (w *walk) extension(n element.Node, modifier bool) {
 	p := w.v.profiles[unversioned(url)]
 	if p == nil || p.of != "Extension" {
 		switch {
-		case modifier && w.v.o.Strictness == Full:
-			w.fault(CodeModifier)
 		case modifier:
-			w.say(Warning, CodeModifier, sentences[CodeModifier])
+			w.fault(CodeModifier) // R4 2.4.1.5: what is not understood may not be ignored
 		case w.v.o.Strictness == Full:
 			w.say(Information, CodeExtension, sentences[CodeExtension])
 		}

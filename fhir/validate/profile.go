@@ -34,6 +34,7 @@ func (c *compiler) profile(url string) *shape {
 		s.invariants = c.added(root.e, c.set.Type(t.Name).Element(t.Name))
 		c.constrain(s, root, b)
 	} else {
+		s.blank = true
 		c.skip(t.Name, "snapshot is missing")
 	}
 	c.at = was

@@ -60,6 +60,9 @@ func (w *walk) claimed(e element.Element, n element.Node, s *shape, profiles []s
 	check := func(p *shape) {
 		if p.profile && !slices.Contains(done, p) {
 			done = append(done, p)
+			if p.blank {
+				w.say(Information, CodeUnchecked, "a profile is loaded without its snapshot, so the resource was not checked against it")
+			}
 			w.object(e, n, p, true)
 		}
 	}

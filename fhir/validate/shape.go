@@ -12,6 +12,7 @@ type shape struct {
 	name       string // "Patient", "Patient.contact", or the canonical of a profile
 	of         string // the type that a profile constrains
 	profile    bool   // it adds to a type: what it does not name is left alone
+	blank      bool   // its snapshot is missing, so it checks nothing
 	typ        *element.Type
 	fields     []field
 	members    map[string]place // by the name in JSON
