@@ -135,7 +135,7 @@ func (b *builder) matching(types []string, c *search.Clause) (sqlText, error) {
 	}
 	m := c.Modifier
 	switch m {
-	case search.Text, search.OfType, search.Identifier:
+	case search.Text, search.OfType, search.Identifier, search.InBase:
 	default:
 		m = search.Plain
 	}

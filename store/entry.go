@@ -31,6 +31,9 @@ type row struct {
 	Group int64
 }
 
+// unsorted is the group of what is found with a modifier only: nothing is sorted by it.
+const unsorted = -1
+
 // The index tables.
 const (
 	tokenTable uint8 = iota
@@ -71,7 +74,10 @@ func rowOf(e *search.Entry, param int64) (row, error) {
 	default:
 		return r, fmt.Errorf("store: an entry of parameter %s has no index", e.Code)
 	}
-	if r.Table == textTable && e.Group > 0 {
+	switch {
+	case e.Modifier != search.Plain:
+		r.Group = unsorted
+	case r.Table == textTable && e.Group > 0:
 		r.B = strconv.Itoa(e.Group) // see sameGroup
 	}
 	return r, nil
@@ -138,13 +144,13 @@ type sortRow struct {
 const maxSort = 64
 
 // sortRows are those of a resource: of its texts, dates, numbers and quantities that are no parts
-// of composites.
+// of composites and belong to no modifier.
 func sortRows(rows []row) (keys []sortRow) {
 	for i := range rows {
 		r := &rows[i]
 		k := sortRow{param: r.Param}
 		switch {
-		case r.Group > 0:
+		case r.Group != 0:
 			continue
 		case r.Table == textTable:
 			if k.first = clip(r.A, maxSort); k.first == "" {

@@ -1,9 +1,12 @@
 package index
 
 import (
+	"fmt"
 	"testing"
 
 	"salus/fhir/element"
+	"salus/fhir/search"
+	"salus/store"
 )
 
 // BenchmarkEntries reads the entries of each type of resource in Synthea's bundles; "parse" is
@@ -52,4 +55,46 @@ func BenchmarkEntries(b *testing.B) {
 			return 0
 		})
 	}
+}
+
+// BenchmarkStored writes resources of Synthea with their entries, 500 in a transaction; "bare" is the
+// same without entries.
+func BenchmarkStored(b *testing.B) {
+	all := synthea(b, 12)
+	entries := make([][]search.Entry, len(all))
+	for i, x := range all {
+		var err error
+		if entries[i], err = fast().Entries(x.Resource); err != nil {
+			b.Fatal(err)
+		}
+	}
+	run := func(name string, with bool) {
+		b.Run(name, func(b *testing.B) {
+			w := newWorld(b)
+			n := 0
+			b.ResetTimer()
+			for b.Loop() {
+				err := w.store.Write(b.Context(), func(tx *store.Tx) error {
+					for range 500 {
+						i := n % len(all)
+						p := store.Put{Key: store.Key{Type: all[i].Type(), ID: fmt.Sprint(n)}, Body: all[i].Raw(), Owner: "Patient/p", Expect: store.Any}
+						if with {
+							p.Entries = entries[i]
+						}
+						if _, err := tx.Put(p); err != nil {
+							return err
+						}
+						n++
+					}
+					return nil
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n), "µs/resource")
+		})
+	}
+	run("bare", false)
+	run("entries", true)
 }

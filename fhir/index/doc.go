@@ -32,8 +32,8 @@
 //     its last event and bound; without any it has no entry. Text in place of a date has none.
 //   - a quantity with a comparator is open to that side; Money has the system of ISO 4217;
 //     SampledData is the range from its lowest to its highest sample.
-//   - a quantity in a unit of UCUM has a second entry in base units, of the parameter that Canonical
-//     names: 1 g is found by 1000 mg. That is not so within composites.
+//   - a quantity in a unit of UCUM has a second entry in base units, of the modifier InBase: 1 g is
+//     found by 1000 mg. That is not so within composites.
 //   - the parts of one value of a composite have one Group; a value that lacks a part has none.
 //
 // Not offered, and not listed: _filter, _text, _content, _list, _query, near (special), which have

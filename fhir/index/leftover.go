@@ -88,9 +88,6 @@ func (w *walk) value(a action, v fhirpath.Value) {
 		return
 	}
 	a.how = h
-	if a.kind == search.Quantity {
-		a.base = canonicalCode(a.code)
-	}
 	w.emit(&a, e.Value())
 }
 

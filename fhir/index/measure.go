@@ -187,14 +187,9 @@ func (w *walk) amount(a *action, r search.Range, unit element.Node) {
 		return
 	}
 	if c, ok := w.index.canonical(q); ok {
-		b := *a
-		b.code = a.base
-		w.add(&b, search.Plain, c, "")
+		w.add(a, search.InBase, c, "")
 	}
 }
-
-// canonicalCode names the parameter whose entries are in base units.
-func canonicalCode(code string) string { return code + ":ucum" }
 
 // A unit is what one of UCUM is in base units.
 type unit struct {
@@ -246,14 +241,14 @@ func snap(n float64) float64 {
 	return r
 }
 
-// Base returns the parameter and the values that ask the same of quantities in base units; ok is
-// false if one of the values has no unit of UCUM that is known.
-func (x *Index) Base(p *search.Param, values []search.Value) (*search.Param, []search.Value, bool) {
+// Base returns the values that ask the same of quantities in base units (search.InBase); ok is false
+// if one of the values has no unit of UCUM that is known.
+func (x *Index) Base(values []search.Value) ([]search.Value, bool) {
 	out := make([]search.Value, len(values))
 	for i, v := range values {
 		c, ok := x.canonical(v)
 		if !ok {
-			return nil, nil, false
+			return nil, false
 		}
 		if v.Prefix == search.EQ || v.Prefix == search.NE {
 			// Half a step above the number is not part of what rounds to it; the number itself is.
@@ -263,7 +258,5 @@ func (x *Index) Base(p *search.Param, values []search.Value) (*search.Param, []s
 		}
 		out[i] = c
 	}
-	q := *p
-	q.Code = canonicalCode(p.Code)
-	return &q, out, true
+	return out, true
 }

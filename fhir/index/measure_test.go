@@ -124,7 +124,7 @@ func TestUnitsAreEqualByUCUM(t *testing.T) {
 		t.Errorf("5 mg or more: got %v %v", open, ok)
 	}
 	q, err := search.Parse("Observation", []search.Pair{{Name: "value-quantity", Value: "5|http://unitsofmeasure.org|mg,6||g"}}, search.Options{Params: x})
-	if err != nil || q.Where[0].Param.Code != "value-quantity" {
+	if err != nil || q.Where[0].Modifier != search.Plain {
 		t.Errorf("one value of two without a system: got %v %v, want the quantities as they are written", q, err)
 	}
 }

@@ -68,7 +68,6 @@ type nthNode struct {
 // An action makes entries of a value.
 type action struct {
 	code    string
-	base    string // of a quantity: the code of its entries in base units
 	kind    search.Kind
 	how     how
 	part    int
@@ -385,9 +384,6 @@ func (n *node) act(a action) {
 		return // such a value has no entry
 	}
 	a.how = h
-	if a.kind == search.Quantity {
-		a.base = canonicalCode(a.code)
-	}
 	n.give = append(n.give, a)
 }
 

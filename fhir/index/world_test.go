@@ -230,7 +230,7 @@ func queriesOf(entries []search.Entry) (all []string) {
 	groups := map[string]map[int]string{}
 	for i := range entries {
 		e := &entries[i]
-		if strings.HasSuffix(e.Code, ":ucum") {
+		if e.Modifier == search.InBase {
 			continue // what asks with a unit asks there
 		}
 		if e.Group > 0 {

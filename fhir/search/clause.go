@@ -48,8 +48,8 @@ func (p *parser) clause(types []string, name, value string, links int) (*Clause,
 		}
 	}
 	if m, ok := p.Params.(Measurer); ok && param.Kind == Quantity {
-		if base, in, ok := m.Base(param, c.Values); ok {
-			c.Param, c.Values = base, in
+		if in, ok := m.Base(c.Values); ok {
+			c.Modifier, c.Values = InBase, in
 		}
 	}
 	return c, nil

@@ -69,10 +69,11 @@ type Localizer interface {
 	Local(reference string) string
 }
 
-// A Measurer is a Params whose quantities are indexed in base units too: Base returns the parameter
-// and the values that ask the same of those. ok is false if one of the values has no known unit.
+// A Measurer is a Params whose quantities are indexed in base units too, as entries of the modifier
+// InBase: Base returns the values that ask the same of those. ok is false if one of the values has
+// no known unit.
 type Measurer interface {
-	Base(p *Param, values []Value) (base *Param, in []Value, ok bool)
+	Base(values []Value) (in []Value, ok bool)
 }
 
 // leadsTo reports whether a reference parameter may lead to that type.

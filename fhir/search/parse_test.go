@@ -320,18 +320,14 @@ type bearings struct{ some }
 
 func (bearings) Local(ref string) string { return strings.TrimPrefix(ref, "http://own/") }
 
-func (bearings) Base(p *Param, values []Value) (*Param, []Value, bool) {
-	q := *p
-	q.Code += ":base"
-	return &q, values, values[0].Code == "mg"
-}
+func (bearings) Base(values []Value) ([]Value, bool) { return values, values[0].Code == "mg" }
 
 func TestParamsMayKnowOwnAddressesAndBaseUnits(t *testing.T) {
 	for _, tt := range []struct{ name, value, want string }{
 		{"patient", "http://own/Patient/1", "patient=Patient/1"},
 		{"patient", "http://own/Patient/1/_history/2", "patient=Patient/1"},
 		{"patient", "http://other/Patient/1", "patient=http://other/Patient/1"},
-		{"value-quantity", "gt5|http://unitsofmeasure.org|mg", "value-quantity:base=gt [5..5]{http://unitsofmeasure.org}mg"},
+		{"value-quantity", "gt5|http://unitsofmeasure.org|mg", "value-quantity:ucum=gt [5..5]{http://unitsofmeasure.org}mg"},
 		{"value-quantity", "gt5|http://unitsofmeasure.org|g", "value-quantity=gt [5..5]{http://unitsofmeasure.org}g"},
 	} {
 		q, err := Parse("Observation", []Pair{{tt.name, tt.value}}, Options{Params: bearings{params}, Now: now})

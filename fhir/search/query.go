@@ -71,9 +71,10 @@ const (
 	OfType              // token :of-type, on Identifier.type
 	Identifier          // reference :identifier
 	Typed               // reference :[type]
+	InBase              // of no query string: a quantity in base units of UCUM (see Measurer)
 )
 
-var modifierNames = [...]string{"", "missing", "exact", "contains", "not", "text", "in", "not-in", "above", "below", "of-type", "identifier", "[type]"}
+var modifierNames = [...]string{"", "missing", "exact", "contains", "not", "text", "in", "not-in", "above", "below", "of-type", "identifier", "[type]", "ucum"}
 
 // String is the modifier as it is written, without the colon.
 func (m Modifier) String() string {

@@ -157,7 +157,7 @@ func starter(r rune) bool {
 // An Entry is what a resource can be found by: one value of one of its search parameters.
 type Entry struct {
 	Code     string
-	Modifier Modifier // Plain; Identifier of references, Text and OfType of tokens have entries of their own
+	Modifier Modifier // Plain; Identifier of references, Text and OfType of tokens, InBase of quantities have entries of their own
 	Kind     Kind     // of the value: not Composite, whose parts are entries with one Group
 	Value    Value
 	Exact    string // of a string, as it is written; of a quantity, its unit
