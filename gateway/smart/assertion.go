@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"slices"
 	"time"
 
@@ -70,11 +71,26 @@ func (s *Server) identify(r *http.Request, form url.Values) (c *Client, purpose 
 		c, err = s.bySecret(form.Get("client_id"), form.Get("client_secret"), AuthPost)
 		return c, "", err
 	}
-	c, err = s.client(form.Get("client_id"))
+	id = form.Get("client_id")
+	if id == "" && form.Get("grant_type") == "refresh_token" {
+		id = s.refreshes(form.Get("refresh_token"))
+	}
+	c, err = s.client(id)
 	if errors.Is(err, ErrNoRow) || err == nil && c.Auth != AuthNone {
 		return nil, "", errInvalidClient
 	}
 	return c, "", err
+}
+
+// refreshes is the app that a refresh token was given to. RFC 6749 section 6 does not ask a public
+// app to name itself again, and SMART's own library does not.
+func (s *Server) refreshes(token string) (client string) {
+	id, _, _ := strings.Cut(token, ".")
+	row, err := load[grantRow](s.Keeper, keyOf(rowGrant, id))
+	if err != nil {
+		return "" // as any other token that is none
+	}
+	return row.Client
 }
 
 // bySecret compares hashes in constant time, also for an app that does not exist.
