@@ -102,8 +102,17 @@ func TestUnitsAreEqualByUCUM(t *testing.T) {
 		m    float64
 		same string
 	}{
-		{1, "g", 1000, "mg"}, {0.007, "kg", 7, "g"}, {1, "[lb_av]", 453.59237, "g"}, {5.4, "mmol/L", 5400, "umol/L"}, {37, "Cel", 37, "Cel"},
-		{1, "h", 3600, "s"}, {98.6, "[degF]", 98.6, "[degF]"}, {3, "{score}", 3, "1"}, {50, "%", 0.5, "1"}, {120, "mm[Hg]", 15.99864, "kPa"}, {6, "10*3/uL", 6, "10*9/L"},
+		{1, "g", 1000, "mg"},
+		{0.007, "kg", 7, "g"},
+		{1, "[lb_av]", 453.59237, "g"},
+		{5.4, "mmol/L", 5400, "umol/L"},
+		{37, "Cel", 37, "Cel"},
+		{1, "h", 3600, "s"},
+		{98.6, "[degF]", 98.6, "[degF]"},
+		{3, "{score}", 3, "1"},
+		{50, "%", 0.5, "1"},
+		{120, "mm[Hg]", 15.99864, "kPa"},
+		{6, "10*3/uL", 6, "10*9/L"},
 	} {
 		a, ok := x.canonical(amount(tt.n, tt.unit))
 		b, ok2 := x.canonical(amount(tt.m, tt.same))

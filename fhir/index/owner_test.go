@@ -93,3 +93,50 @@ func TestSubsetNamesMembers(t *testing.T) {
 		t.Errorf("Nothing: got %v %v", s, m)
 	}
 }
+
+// TestAReaderHeldToACompartmentSeesNothingOfOthers: what refers to a patient in whatever way is
+// hers or hidden, at every end of a search; what is nobody's is seen.
+func TestAReaderHeldToACompartmentSeesNothingOfOthers(t *testing.T) {
+	w := newWorld(t)
+	for _, body := range []string{
+		`{"resourceType":"Patient","id":"a"}`, `{"resourceType":"Patient","id":"b"}`,
+		`{"resourceType":"Observation","id":"hers","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/a"},"device":{"reference":"Device/d"}}`,
+		`{"resourceType":"Observation","id":"own-address","status":"final","code":{"text":"x"},"subject":{"reference":"http://example.org/fhir/Patient/a"}}`,
+		`{"resourceType":"Observation","id":"other","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/b"},"device":{"reference":"Device/d"}}`,
+		`{"resourceType":"Observation","id":"elsewhere","status":"final","code":{"text":"x"},"subject":{"reference":"https://elsewhere.example/fhir/Patient/a"}}`,
+		`{"resourceType":"Observation","id":"contained","status":"final","code":{"text":"x"},"contained":[{"resourceType":"Patient","id":"a"}],"subject":{"reference":"#a"}}`,
+		`{"resourceType":"Observation","id":"identifier","status":"final","code":{"text":"x"},"subject":{"type":"Patient","identifier":{"system":"http://example.org/mrn","value":"1"}}}`,
+		`{"resourceType":"Observation","id":"pending","status":"final","code":{"text":"x"},"subject":{"reference":"urn:uuid:5b1c0e7e-6f0e-4a51-9d0a-0d6b7f5a3c11"}}`,
+		`{"resourceType":"Observation","id":"nobody","status":"final","code":{"text":"x"},"subject":{"reference":"Device/d"}}`,
+		`{"resourceType":"Condition","id":"told","subject":{"reference":"Group/g"},"asserter":{"reference":"Patient/b"}}`,
+		`{"resourceType":"Group","id":"g","type":"person","actual":true,"member":[{"entity":{"reference":"Patient/b"}},{"entity":{"reference":"Patient/a"}}]}`,
+		`{"resourceType":"Device","id":"d"}`,
+	} {
+		r, err := fhir.Parse([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.put([]example{{r.ID(), r}})
+	}
+	w.compartment = "Patient/a"
+	for query, want := range map[string][]string{
+		"Patient?_sort=_id":     {"Patient/a"},
+		"Observation?_sort=_id": {"Observation/hers", "Observation/nobody", "Observation/own-address"},
+		"Observation?subject:identifier=http://example.org/mrn|1":                      nil,
+		"Observation?subject=https://elsewhere.example/fhir/Patient/a":                 nil,
+		"Observation?code:text=x&_sort=-_id":                                           {"Observation/own-address", "Observation/nobody", "Observation/hers"},
+		"Condition?":                                                                   nil,
+		"Group?":                                                                       nil,
+		"Device?_has:Observation:device:patient=b":                                     nil,
+		"Device?_has:Observation:device:patient=a":                                     {"Device/d"},
+		"Device?_id=d&_revinclude=Observation:device":                                  {"Device/d", "Observation/hers"},
+		"Observation?_id=other&_include=Observation:subject":                           nil,
+		"Observation?subject:Patient._id=b":                                            nil,
+		"Patient?_has:Observation:patient:code:text=x&_revinclude=Observation:subject": {"Patient/a", "Observation/hers", "Observation/own-address"},
+	} {
+		status, got, included := w.find(query)
+		if got = append(got, included...); status != 200 || !slices.Equal(got, want) {
+			t.Errorf("%s: got %d %v, want %v", query, status, got, want)
+		}
+	}
+}

@@ -25,12 +25,15 @@ type world struct {
 	t     testing.TB
 	s     *rest.Server
 	store *store.Store
+
+	compartment string // that find is held to; "" for none
 }
 
-type everybody struct{}
+// A door admits everybody; whoever sends X-Compartment is held to that.
+type door struct{}
 
-func (everybody) Admit(*http.Request) (*rest.Leave, error) {
-	return &rest.Leave{Scopes: []store.Scope{store.Own}}, nil
+func (door) Admit(r *http.Request) (*rest.Leave, error) {
+	return &rest.Leave{Scopes: []store.Scope{store.Own}, Owner: r.Header.Get("X-Compartment")}, nil
 }
 
 func newWorld(t testing.TB) *world {
@@ -52,7 +55,7 @@ func newWorld(t testing.TB) *world {
 		}
 	}
 	return &world{t: t, store: st, s: rest.New(rest.Config{
-		Store: st, Params: x, Types: types, Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: everybody{},
+		Store: st, Params: x, Types: types, Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: door{},
 		Base: base, Prefix: "/fhir", Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), MaxBody: 4 << 20,
 	})}
 }
@@ -98,6 +101,9 @@ func (w *world) find(query string) (status int, matches, included []string) {
 	w.t.Helper()
 	for query != "" {
 		r := httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/fhir/"+query, nil)
+		if w.compartment != "" {
+			r.Header.Set("X-Compartment", w.compartment)
+		}
 		rec := httptest.NewRecorder()
 		w.s.ServeHTTP(rec, r)
 		if rec.Code != http.StatusOK {
