@@ -15,7 +15,9 @@
 //	service.go  create, update, delete
 //	version.go  read, history, search: what the audit chain says of each Consent
 //	replica.go  what a service asks of this node's replica
+//	explain.go  why somebody may read or not, and what a Consent would change
 //	paper.go    the posted bytes and their commitment
+//	folder.go   papers as sealed files
 //
 // Contract: the ledger enforces what it was given, so a Consent is either enforced
 // whole or refused with the place of each element that is not; nothing is ignored. A

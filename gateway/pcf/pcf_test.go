@@ -297,6 +297,61 @@ func TestTheLedgerDecidesAsTheConsentSays(t *testing.T) {
 	}
 }
 
+// TestDenialsOfAnyConsentWin is C-11 over generated pairs: what one of two Consents denies is denied,
+// and what neither speaks of is not permitted.
+func TestDenialsOfAnyConsentWin(t *testing.T) {
+	slots, random := slotMap(t)
+	o := oracle{up: purposes(t), policyUse: []string{"TREAT", "HPAYMT", "HOPERAT"}}
+	permitted, overruled := 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		var bodies [][]byte
+		var c consent.Consents
+		for n := range 2 {
+			body := genConsent(rt)
+			wishes, notes, err := ToWishes(body, options())
+			if err != nil || slices.ContainsFunc(notes, func(i Issue) bool { return i.Code == CodeDissent }) {
+				return // an exception within a denial is weaker against other Consents, and says so
+			}
+			for _, s := range standings(t, random, slots, wishes) {
+				s.Grant.ID[0] = byte(n)
+				c.Grants = append(c.Grants, s)
+			}
+			bodies = append(bodies, body)
+		}
+		for range 20 {
+			q := asked{
+				practitioner: account("doctor").String(), member: account("clinic").String(), clinical: true, roles: []string{"doctor"}, now: start + 10,
+				purpose: rapid.SampledFrom([]string{"TREAT", "COC", "BTG", "HPAYMT", "HOPERAT"}).Draw(rt, "purpose"),
+				labels:  []string{"laboratory", rapid.SampledFrom([]string{"laboratory", "HIV", "PSY", "R", "SUD"}).Draw(rt, "label")},
+			}
+			want := true
+			for _, l := range q.labels {
+				verdicts := map[string]bool{}
+				for _, body := range bodies {
+					var r object
+					if err := json.Unmarshal(body, &r); err != nil {
+						rt.Fatal(err)
+					}
+					verdicts[o.decide(r["provision"].(object), l, q)] = true
+				}
+				want = want && verdicts["permit"] && !verdicts["deny"]
+				if verdicts["permit"] && verdicts["deny"] {
+					overruled++
+				}
+			}
+			got := allowed(t, slots, c, q, identity.Principal{Account: account("doctor"), Class: ledger.ClassPractitioner, Member: account("clinic"), Active: true, Roles: q.roles},
+				governance.Member{Account: account("clinic"), Class: governance.Clinic, Active: true})
+			if got != want {
+				rt.Fatalf("the ledger says %v, the Consents %v to %+v\n%s\n%s", got, want, q, bodies[0], bodies[1])
+			}
+			if want {
+				permitted++
+			}
+		}
+	})
+	t.Logf("%d permitted, %d overruled", permitted, overruled)
+}
+
 // TestNoStepOfAPlanOpensMore: after each step no more is open than before the first or after the last.
 func TestNoStepOfAPlanOpensMore(t *testing.T) {
 	slots, random := slotMap(t)

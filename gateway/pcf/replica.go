@@ -44,6 +44,8 @@ type Chain interface {
 	Chart(ctx context.Context, patient tx.Account) (Chart, error)
 	// Changes returns everything that happened to the patient's grants, oldest first.
 	Changes(ctx context.Context, patient tx.Account) ([]Change, error)
+	// Actor returns somebody as they stand now; one who may not act is not active. Error: ErrNotFound.
+	Actor(ctx context.Context, account tx.Account) (identity.Principal, governance.Member, error)
 }
 
 // Replica is the Chain of this node's own replica.
@@ -64,6 +66,18 @@ func (r Replica) Chart(_ context.Context, patient tx.Account) (Chart, error) {
 		}
 	}
 	return c, nil
+}
+
+// Actor implements Chain.
+func (r Replica) Actor(_ context.Context, account tx.Account) (identity.Principal, governance.Member, error) {
+	v := r.View()
+	defer v.Close()
+	p, ok := identity.Lookup(v, account)
+	if !ok {
+		return p, governance.Member{}, ErrNotFound
+	}
+	m, _ := governance.LookupMember(v, p.Member)
+	return p, m, nil
 }
 
 var errLog = errors.New("pcf: the log does not hold the grant that the audit chain names")

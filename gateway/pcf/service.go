@@ -155,7 +155,7 @@ func (s *Service) standing(ctx context.Context, patient tx.Account, id, ifMatch 
 		return nil, ErrNotFound
 	}
 	p.group = group
-	versions, err := s.versions(ctx, patient, group)
+	versions, _, err := s.versions(ctx, patient, group)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,10 @@ package pcf
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"salus/ledger/module/consent"
@@ -304,5 +307,91 @@ func TestADocumentThatWasExchangedIsFound(t *testing.T) {
 	clear(w.papers) // another member's: it reads without
 	if got, err := w.service().Read(t.Context(), account("alice"), r.ID); err != nil || !got.Active {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// TestThePatientLearnsWhyAndWhatWouldFollow is C-19 and C-20.
+func TestThePatientLearnsWhyAndWhatWouldFollow(t *testing.T) {
+	w := newWorld(t)
+	s := w.service()
+	yes := w.create("alice", permit())
+	no := w.create("alice", permit(func(_, p m) {
+		p["type"], p["securityLabel"] = "deny", []any{m{"system": systemActCode, "code": "HIV"}}
+	}))
+	ask := func(actor string, purpose consent.Purpose, id string, raw []byte) *Explanation {
+		t.Helper()
+		e, err := s.Explain(t.Context(), account("alice"), account(actor), purpose, id, raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	e := ask("doctor", consent.TREAT, "", nil)
+	if slices.Contains(e.Now.Labels, "HIV") || !slices.Contains(e.Now.Labels, "laboratory") || !slices.Equal(e.Now.Consents, []string{yes.ID}) || !slices.Equal(e.Now.Denied, []string{no.ID}) {
+		t.Errorf("got %+v", e.Now)
+	}
+	if e := ask("doctor", consent.BTG, "", nil); len(e.Now.Labels)+len(e.Now.Consents)+len(e.Now.Denied) != 0 {
+		t.Errorf("got %+v, want nothing", e.Now)
+	}
+	height, kept := w.height, len(w.papers)
+	e = ask("researcher", consent.DSRCH, "", permit(labelled1("N"), func(_, p m) { p["purpose"] = []any{m{"system": systemReason, "code": "HRESCH"}} }))
+	if len(e.Now.Labels) != 0 || len(e.Then.Labels) != 14 || len(e.Then.Consents) != 1 {
+		t.Errorf("got %+v, want the 14 kinds then", e)
+	}
+	e = ask("doctor", consent.TREAT, no.ID, permit(func(c, _ m) { c["status"] = "inactive" }))
+	if !slices.Contains(e.Then.Labels, "HIV") || len(e.Then.Denied) != 0 {
+		t.Errorf("got %+v, want HIV without the denial", e.Then)
+	}
+	if w.height != height || len(w.papers) != kept {
+		t.Error("a question left something behind")
+	}
+	if _, err := s.Explain(t.Context(), account("alice"), account("nobody"), consent.TREAT, "", nil); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want %v", err, ErrNotFound)
+	}
+}
+
+// TestAOneTimeConsentIsOneOnTheLedger is C-18, whose exhaustion the ledger tests.
+func TestAOneTimeConsentIsOneOnTheLedger(t *testing.T) {
+	w := newWorld(t)
+	w.create("alice", permit(func(_, p m) { p["modifierExtension"] = []any{m{"url": ExtensionUses, "valuePositiveInt": 1}} }))
+	for _, g := range consent.Load(w.state, account("alice")).Grants {
+		if g.Grant.Uses != 1 || g.Left != 1 {
+			t.Errorf("got %d uses, want 1", g.Grant.Uses)
+		}
+	}
+}
+
+func TestPapersSurviveAndAreSealed(t *testing.T) {
+	dir := t.TempDir()
+	f, err := OpenFolder(dir, [32]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Paper{Salt: [32]byte{2}, Body: permit()}
+	if err := f.Keep(t.Context(), account("alice"), p); err != nil {
+		t.Fatal(err)
+	}
+	f, _ = OpenFolder(dir, [32]byte{1})
+	got, err := f.Find(t.Context(), account("alice"), p.Commitment())
+	if err != nil || string(got.Body) != string(p.Body) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := f.Find(t.Context(), account("alice"), digest("x")); got != nil || err != nil {
+		t.Errorf("got %v, %v, want nothing", got, err)
+	}
+	if _, err := f.Find(t.Context(), account("bob"), p.Commitment()); err == nil {
+		t.Error("another patient's paper is read")
+	}
+	other, _ := OpenFolder(dir, [32]byte{9})
+	if _, err := other.Find(t.Context(), account("alice"), p.Commitment()); err == nil {
+		t.Error("read under another key")
+	}
+	files, _ := os.ReadDir(dir)
+	if len(files) != 1 {
+		t.Fatalf("got %d files, want 1", len(files))
+	}
+	b, err := os.ReadFile(filepath.Join(dir, files[0].Name()))
+	if err != nil || strings.Contains(string(b), "Consent") {
+		t.Errorf("a paper is readable at rest, %v", err)
 	}
 }

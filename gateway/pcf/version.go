@@ -62,20 +62,20 @@ func (v *version) id() string {
 }
 
 // versions replays one Consent. Error: ErrNotFound if there never was one.
-func (s *Service) versions(ctx context.Context, patient tx.Account, group Group) ([]*version, error) {
+func (s *Service) versions(ctx context.Context, patient tx.Account, group Group) ([]*version, *Chart, error) {
 	chart, err := s.Chain.Chart(ctx, patient)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	changes, err := s.Chain.Changes(ctx, patient)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out := replay(changes, group, taken(patient, &chart))
 	if len(out) == 0 {
-		return nil, ErrNotFound
+		return nil, nil, ErrNotFound
 	}
-	return out, nil
+	return out, &chart, nil
 }
 
 // taken says what a revocation of all took: what its signer could revoke (consent.Revoke). In what
@@ -123,11 +123,11 @@ func (s *Service) Read(ctx context.Context, patient tx.Account, id string) (*Res
 	if !ok {
 		return nil, ErrNotFound
 	}
-	versions, err := s.versions(ctx, patient, group)
+	versions, chart, err := s.versions(ctx, patient, group)
 	if err != nil {
 		return nil, err
 	}
-	return s.resource(ctx, patient, group, versions[len(versions)-1])
+	return s.resource(ctx, patient, chart, group, versions[len(versions)-1])
 }
 
 // History returns every version of a Consent, the newest first: each that a block made.
@@ -136,12 +136,12 @@ func (s *Service) History(ctx context.Context, patient tx.Account, id string) (o
 	if !ok {
 		return nil, ErrNotFound
 	}
-	versions, err := s.versions(ctx, patient, group)
+	versions, chart, err := s.versions(ctx, patient, group)
 	if err != nil {
 		return nil, err
 	}
 	for i := len(versions) - 1; i >= 0; i-- {
-		r, err := s.resource(ctx, patient, group, versions[i])
+		r, err := s.resource(ctx, patient, chart, group, versions[i])
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +187,7 @@ func (s *Service) Search(ctx context.Context, patient tx.Account, f Filter) (out
 	}
 	for _, g := range groups {
 		versions := replay(changes, g, taken(patient, &chart))
-		r, err := s.resource(ctx, patient, g, versions[len(versions)-1])
+		r, err := s.resource(ctx, patient, &chart, g, versions[len(versions)-1])
 		if err != nil {
 			return nil, err
 		}
@@ -199,11 +199,7 @@ func (s *Service) Search(ctx context.Context, patient tx.Account, f Filter) (out
 	return out, nil
 }
 
-func (s *Service) resource(ctx context.Context, patient tx.Account, group Group, v *version) (*Resource, error) {
-	chart, err := s.Chain.Chart(ctx, patient)
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) resource(ctx context.Context, patient tx.Account, chart *Chart, group Group, v *version) (*Resource, error) {
 	slots, err := s.Slots(ctx, patient)
 	if err != nil {
 		return nil, err
@@ -223,7 +219,7 @@ func (s *Service) resource(ctx context.Context, patient tx.Account, group Group,
 	if err != nil {
 		return nil, err
 	}
-	o := s.options(&chart, patient)
+	o := s.options(chart, patient)
 	r.Body, err = FromGrants(terms, slots, Frame{
 		Patient: patient, Steward: chart.Steward, ID: r.ID, Version: r.Version, Updated: r.Updated, Active: r.Active, Paper: paper,
 		Directory: o.Directory, Policies: o.Policies,

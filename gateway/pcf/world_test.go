@@ -163,6 +163,15 @@ func (w *world) Chart(_ context.Context, patient tx.Account) (Chart, error) {
 // Changes implements Chain; every change of these tests is alice's.
 func (w *world) Changes(context.Context, tx.Account) ([]Change, error) { return w.changes, nil }
 
+// Actor implements Chain.
+func (w *world) Actor(_ context.Context, account tx.Account) (identity.Principal, governance.Member, error) {
+	p, m, ok := identity.Standing(w.state, account)
+	if !ok {
+		return p, m, ErrNotFound
+	}
+	return p, m, nil
+}
+
 // A signer submits as somebody.
 type signer struct {
 	w  *world

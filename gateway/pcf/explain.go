@@ -1,0 +1,106 @@
+package pcf
+
+import (
+	"context"
+	"encoding/hex"
+	"slices"
+
+	"salus/fhir"
+	"salus/ledger/module/consent"
+	"salus/ledger/tx"
+)
+
+// An Answer is what somebody may read, and by which Consents.
+type Answer struct {
+	Labels   []fhir.Label // of a record every label must be among them
+	Consents []string     // ids of the Consents that permit it
+	Denied   []string     // ids of those that match and deny something
+}
+
+// An Explanation is the answer as things stand and, if a Consent was posted with the question, as they
+// would stand with it. It is for the patient, her proxies and her steward only.
+type Explanation struct {
+	Now, Then Answer
+	Notes     []Issue
+}
+
+// Explain answers what an actor may read for a purpose and why, by the ledger's own decision. With a
+// posted Consent (raw not nil; id "" for a new one) it also says what would follow from signing it; nothing
+// is kept or submitted. Errors: those of Prepare.
+func (s *Service) Explain(ctx context.Context, patient, actor tx.Account, purpose consent.Purpose, id string, raw []byte) (*Explanation, error) {
+	chart, err := s.Chain.Chart(ctx, patient)
+	if err != nil {
+		return nil, err
+	}
+	slots, err := s.Slots(ctx, patient)
+	if err != nil {
+		return nil, err
+	}
+	real, err := slots.Mask(fhir.AllLabels()) // a grant of dummy slots alone permits nothing
+	if err != nil {
+		return nil, ErrSlots
+	}
+	q := consent.Question{Patient: patient, Purpose: purpose, Requested: real, Now: chart.Time}
+	if q.Actor, q.Member, err = s.Chain.Actor(ctx, actor); err != nil {
+		return nil, err
+	}
+	ask := func(c consent.Consents) (a Answer) {
+		d := consent.Decide(q, c)
+		for _, l := range fhir.AllLabels() {
+			if slot, ok := slots.Slot(l); ok && d.Allowed&(1<<slot) != 0 {
+				a.Labels = append(a.Labels, l)
+			}
+		}
+		for i := range c.Grants {
+			g := &c.Grants[i].Grant
+			g16 := groupOf(g.ID)
+			name := hex.EncodeToString(g16[:])
+			if slices.Contains(d.Grants, g.ID) && !slices.Contains(a.Consents, name) {
+				a.Consents = append(a.Consents, name)
+			}
+			if denies(q, c, i) && !slices.Contains(a.Denied, name) {
+				a.Denied = append(a.Denied, name)
+			}
+		}
+		return a
+	}
+	out := &Explanation{Now: ask(chart.Consents)}
+	out.Then = out.Now
+	if raw == nil {
+		return out, nil
+	}
+	silent := *s
+	silent.Papers = nil // nothing is kept of a question
+	plan, doc, _, err := silent.Prepare(ctx, patient, id, "", raw, false)
+	if err != nil {
+		return nil, err
+	}
+	out.Then, out.Notes = ask(plan.apply(chart.Consents, patient)), doc.Notes
+	return out, nil
+}
+
+// denies says whether a grant matches the question and takes something real from its answer: beside one
+// that permits everything it leaves less. To whom nothing can be permitted nothing is denied either.
+func denies(q consent.Question, c consent.Consents, i int) bool {
+	probe := consent.Standing{By: q.Patient, Grant: consent.Grant{
+		Grantee: consent.Grantee{Kind: consent.OnePractitioner, Account: q.Actor.Account}, Mask: ^uint64(0), Purposes: consent.PurposesOf(q.Purpose),
+	}}
+	alone := consent.Decide(q, consent.Consents{Grants: []consent.Standing{probe}}).Allowed
+	beside := consent.Decide(q, consent.Consents{Proxies: c.Proxies, Grants: []consent.Standing{c.Grants[i], probe}}).Allowed
+	return alone&^beside != 0
+}
+
+// apply is what would stand after the plan.
+func (p *Plan) apply(c consent.Consents, by tx.Account) consent.Consents {
+	c.Grants = slices.Clone(c.Grants)
+	for _, step := range p.Steps {
+		switch m := step.Message.(type) {
+		case *consent.Give:
+			c.Grants = slices.DeleteFunc(c.Grants, func(s consent.Standing) bool { return s.Grant.ID == m.Grant.ID })
+			c.Grants = append(c.Grants, consent.Standing{Grant: m.Grant, By: by, Left: m.Grant.Uses})
+		case *consent.Revoke:
+			c.Grants = slices.DeleteFunc(c.Grants, func(s consent.Standing) bool { return s.Grant.ID == m.ID })
+		}
+	}
+	return c
+}
