@@ -16,8 +16,10 @@ import (
 	"salus/fhir"
 	"salus/fhir/definition"
 	"salus/fhir/index"
+	"salus/fhir/patch"
 	"salus/fhir/validate"
 	"salus/gateway"
+	"salus/gateway/bulk"
 	"salus/gateway/chart"
 	"salus/gateway/rest"
 	"salus/ledger/module/identity"
@@ -31,13 +33,14 @@ type fhirPart struct {
 	store  *store.Store
 	chart  *chart.Service
 	server *rest.Server
+	files  *bulk.Service
 	apps   gateway.Apps
 }
 
 // handlers are the paths that the gateway's listener serves for it.
 func (p *fhirPart) handlers() map[string]http.Handler {
 	return map[string]http.Handler{
-		"/fhir/": cross(p.apps.Server, p.server), "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
+		"/fhir/": cross(p.apps.Server, p.server), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
 	}
 }
 
@@ -89,23 +92,34 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 	if err != nil {
 		return err
 	}
-	check, err := validate.New(definition.R4(), validate.Options{})
+	set := definition.R4()
+	check, err := validate.New(set, validate.Options{})
 	if err != nil {
 		return fmt.Errorf("node: profiles: %w", err)
 	}
+	issuesOf := func(ctx context.Context, r fhir.Resource, profiles ...string) (issues []rest.Issue) {
+		for _, i := range check.Validate(ctx, r, profiles...) {
+			issues = append(issues, rest.Issue(i))
+		}
+		return issues
+	}
+	files, err := bulk.Open(bulk.Config{
+		Store: st, Guard: c, Dir: filepath.Join(n.cfg.Data("fhir"), "bulk"), Key: seal.Sum("bulk-store", keys.store[:]),
+		URL: n.cfg.FHIRBase() + "/$jobs", Prefix: "/fhir/$jobs", Now: time.Now, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(files.Close)
 	server := rest.New(rest.Config{
 		Store: st, Params: x, Types: types, Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: c,
-		Base: n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, Written: c.Written, MaxBody: maxResource,
-		Operations: c.Operations(),
-		Check: func(ctx context.Context, r fhir.Resource) (issues []rest.Issue) {
-			for _, i := range check.Validate(ctx, r) {
-				issues = append(issues, rest.Issue(i))
-			}
-			return issues
-		},
-		Statement: rest.Statement{Name: "Salus", Description: "Salus node " + n.cfg.Name},
+		Check: func(ctx context.Context, r fhir.Resource) []rest.Issue { return issuesOf(ctx, r) },
+		Patch: func(resource, parameters []byte) ([]byte, error) { return patch.Apply(resource, parameters, set) },
+		Base:  n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, Written: c.Written, MaxBody: maxResource,
+		Operations: slices.Concat(c.Operations(), files.Operations(), []rest.Operation{rest.Everything(), rest.LastN(), rest.Validate(types, issuesOf)}),
+		Statement:  rest.Statement{Name: "Salus", Description: "Salus node " + n.cfg.Name},
 	})
-	n.fhir = &fhirPart{store: st, chart: c, server: server, apps: gateway.Apps{Server: apps, Codes: codes}}
+	n.fhir = &fhirPart{store: st, chart: c, server: server, files: files, apps: gateway.Apps{Server: apps, Codes: codes}}
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"salus/config"
 	"salus/fhir/index"
@@ -29,7 +30,7 @@ func (n *Node) openSMART(keys *keys, st *store.Store, x *index.Index) (*smart.Se
 		return nil, nil, err
 	}
 	n.onClose(disk.Close)
-	codes := &smart.Codes{Keeper: disk}
+	codes := &smart.Codes{Keeper: disk, Now: time.Now}
 	conf := smart.Config{
 		Issuer: c.OAuthBase(), FHIR: c.FHIRBase(), Name: c.Name, Keeper: disk, SignIn: codes, Charts: charts{st}, Params: x, Log: n.log,
 	}
@@ -128,7 +129,10 @@ func (c *callers) caller(r *http.Request) (chart.Caller, error) {
 	if err != nil {
 		return chart.Caller{}, err
 	}
-	out := chart.Caller{May: t.May}
+	out := chart.Caller{Client: t.Client, May: func(i rest.Interaction, typ string) bool {
+		// Calling an operation opens nothing: it asks for what it reads and writes.
+		return i == rest.Operate || t.May(i, typ)
+	}}
 	if out.Within, err = t.Within(c.index, c.types...); err != nil {
 		return chart.Caller{}, err
 	}
@@ -149,7 +153,7 @@ func (c *callers) caller(r *http.Request) (chart.Caller, error) {
 }
 
 func (c *callers) operator(r *http.Request) (out chart.Caller, err error) {
-	out.Name = r.Header.Get(headerAs)
+	out.Client, out.Name = "operator", r.Header.Get(headerAs)
 	if out.Name != "" {
 		if _, err := c.staff.Signer(out.Name); err != nil {
 			return chart.Caller{}, rest.ErrForbidden

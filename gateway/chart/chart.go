@@ -25,6 +25,8 @@ type Caller struct {
 	// Name is that of the practitioner's or device's key, in whose name sessions are opened; ""
 	// sees the organisation's own store only.
 	Name string
+	// Client is the app, for what is given to the app that asked for it.
+	Client string
 	// Purpose of use; 0 if nobody named one: then no session is opened.
 	Purpose consent.Purpose
 	// Patient restricts her to the compartment of one, "Patient/<id>"; "" does not.

@@ -27,7 +27,7 @@ func (s *Service) Admit(r *http.Request) (*rest.Leave, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &rest.Leave{Scopes: []store.Scope{store.Own}, Owner: c.Patient, May: c.May, Within: c.Within}
+	l := &rest.Leave{Scopes: []store.Scope{store.Own}, Owner: c.Patient, May: c.May, Within: c.Within, Client: c.Client}
 	if c.Name == "" || c.Purpose == 0 || !reads(r) {
 		return l, nil
 	}

@@ -60,9 +60,7 @@ func (s *Server) ask(r *http.Request) (*ask, error) {
 	if a.query, err = pairs(r.URL.RawQuery); err != nil {
 		return nil, err
 	}
-	if err := a.preferences(h); err != nil {
-		return a, err
-	}
+	a.preferences(h)
 	if err := a.format(h.Get("Accept")); err != nil {
 		return a, err
 	}
@@ -156,7 +154,7 @@ func (a *ask) format(accept string) error {
 func r4(version string) bool { return version == "" || version == "4.0" || version == "4.0.1" }
 
 // preferences reads Prefer (RFC 7240, R4 3.1.0.1.8). What is unknown is ignored, as the RFC says.
-func (a *ask) preferences(h http.Header) error {
+func (a *ask) preferences(h http.Header) {
 	for _, line := range h.Values("Prefer") {
 		for part := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ',' || r == ';' }) {
 			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
@@ -166,8 +164,6 @@ func (a *ask) preferences(h http.Header) error {
 				switch value {
 				case returnRepresentation, returnMinimal, returnOutcome:
 					a.returns, a.explicit = value, true
-				default:
-					return errPrefer
 				}
 			case "handling":
 				switch value {
@@ -175,13 +171,10 @@ func (a *ask) preferences(h http.Header) error {
 					a.lenient = true
 				case "strict":
 					a.lenient = false
-				default:
-					return errPrefer
 				}
 			}
 		}
 	}
-	return nil
 }
 
 // jsonBody refuses a body of another type than FHIR's JSON.

@@ -45,7 +45,14 @@ type implementation struct {
 	URL         string `json:"url"`
 }
 
+type extension struct {
+	URL       string `json:"url"`
+	Canonical string `json:"valueCanonical,omitempty"`
+	URI       string `json:"valueUri,omitempty"`
+}
+
 type restPart struct {
+	Extension   []extension    `json:"extension,omitempty"`
 	Mode        string         `json:"mode"`
 	Resource    []resourcePart `json:"resource"`
 	Interaction []codePart     `json:"interaction"`
@@ -63,6 +70,7 @@ type codePart struct {
 }
 
 type resourcePart struct {
+	Extension         []extension `json:"extension,omitempty"`
 	Type              string      `json:"type"`
 	Interaction       []codePart  `json:"interaction"`
 	Versioning        string      `json:"versioning"`
@@ -96,6 +104,9 @@ func (s *Server) metadata(*ask) (*answer, error) {
 		c.Date = s.Now().UTC().Format("2006-01-02")
 	}
 	part := restPart{Mode: "server", Interaction: codes("transaction", "batch", "search-system", "history-system")}
+	if s.WebSocket != "" {
+		part.Extension = append(part.Extension, extension{URL: "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket", URI: s.WebSocket})
+	}
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.System {
 			part.Operation = append(part.Operation, operatePart{o.Name, o.Definition})
@@ -108,6 +119,11 @@ func (s *Server) metadata(*ask) (*answer, error) {
 			Interaction: codes("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 			Versioning:  "versioned-update", ReadHistory: true, UpdateCreate: true,
 			ConditionalCreate: true, ConditionalRead: "full-support", ConditionalUpdate: true, ConditionalDelete: "single",
+		}
+		if t == "Subscription" {
+			for _, topic := range s.Topics {
+				r.Extension = append(r.Extension, extension{URL: "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical", Canonical: topic})
+			}
 		}
 		for i := range s.Operations {
 			if o := &s.Operations[i]; slices.Contains(o.Types, t) || slices.Contains(o.Instances, t) {

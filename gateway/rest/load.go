@@ -68,8 +68,39 @@ func (s *Server) loaded(ctx context.Context, l *Leave, prefers http.Header, body
 	return w, s.take(w, body)
 }
 
-// ErrMedia refuses a body of a type that is not taken.
-var ErrMedia error = errMedia
+type leaveKey struct{}
+
+func withLeave(ctx context.Context, l *Leave) context.Context {
+	if l == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, leaveKey{}, l)
+}
+
+// LeaveOf returns who writes, in Config.Check and Config.Written; nil where it is this server itself.
+func LeaveOf(ctx context.Context) *Leave {
+	l, _ := ctx.Value(leaveKey{}).(*Leave)
+	return l
+}
+
+// Replace writes the next version of a resource for the server itself, if v is still the current
+// one: checked and told of like every other, by nobody's leave. Errors: those of Store.Write and of
+// bad resources.
+func (s *Server) Replace(ctx context.Context, v *store.Version, body []byte) (store.Version, error) {
+	w := &write{ask: &ask{ctx: ctx, method: http.MethodPut, path: []string{v.Type, v.ID}, entry: true}, typ: v.Type, id: v.ID, expect: v.VID}
+	if err := s.take(w, body); err != nil {
+		return store.Version{}, err
+	}
+	var next store.Version
+	err := s.Store.Write(ctx, func(t *store.Tx) (err error) {
+		next, err = t.Put(store.Put{Key: v.Key, Body: w.body, Entries: w.entries, Owner: v.Owner, Expect: v.VID})
+		return err
+	})
+	if err == nil {
+		s.written(w.ask, &answer{version: &next})
+	}
+	return next, err
+}
 
 // Condition reads the query string of a search in one type that only says what to find: no paging,
 // sorting or including. Errors: *Fault, *search.Issue.

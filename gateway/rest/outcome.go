@@ -92,7 +92,6 @@ var (
 	errUnauthorized = fault(http.StatusUnauthorized, "login", "rest-login", "the caller is not known; send a token")
 	errBusy         = fault(http.StatusServiceUnavailable, "transient", "rest-stopping", "the server is stopping; try again")
 	errInternal     = fault(http.StatusInternalServerError, "exception", "rest-internal", "the server failed; its log says why")
-	errPrefer       = fault(http.StatusBadRequest, "value", "rest-prefer", "Prefer takes return=minimal, representation or OperationOutcome, handling=strict or lenient")
 )
 
 // ErrForbidden and ErrUnauthorized are what a Guard refuses with.

@@ -85,6 +85,10 @@ type Config struct {
 	Log    *slog.Logger
 	// Statement is what the CapabilityStatement says of software and implementation. May be zero.
 	Statement Statement
+	// Topics are the canonicals of subscription topics, and WebSocket the address that notifications
+	// are sent from, for the CapabilityStatement. May be empty.
+	Topics    []string
+	WebSocket string
 	// Written is told of new versions when they are durable and before the answer is sent. The
 	// request's header says what its sender prefers; what is returned is added to the answer's. May
 	// be nil.

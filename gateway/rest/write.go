@@ -27,6 +27,10 @@ type write struct {
 
 // write prepares a change and makes it in a transaction of its own.
 func (s *Server) write(a *ask, do func(*store.Tx, *write) (*answer, error)) (*answer, error) {
+	// First of all, so that who may not write does not learn what would be wrong with it.
+	if err := a.may(writes[a.method], a.path[0]); err != nil {
+		return nil, err
+	}
 	w, err := s.prepare(a)
 	if err != nil {
 		return nil, err
@@ -44,6 +48,9 @@ func (s *Server) write(a *ask, do func(*store.Tx, *write) (*answer, error)) (*an
 	return out, nil
 }
 
+// writes are the interactions of methods.
+var writes = map[string]Interaction{http.MethodPost: Create, http.MethodPut: Update, http.MethodDelete: Delete}
+
 // written tells of what answers are about, once it is durable. The first answer takes the header.
 func (s *Server) written(a *ask, answers ...*answer) {
 	if s.Written == nil {
@@ -56,7 +63,7 @@ func (s *Server) written(a *ask, answers ...*answer) {
 		}
 	}
 	if len(vs) > 0 {
-		answers[0].header = s.Written(a.ctx, a.header, vs)
+		answers[0].header = s.Written(withLeave(a.ctx, a.leave), a.header, vs)
 	}
 }
 
@@ -102,7 +109,7 @@ func (s *Server) take(w *write, body []byte) error {
 		return errType
 	}
 	if s.Check != nil {
-		issues := s.Check(w.ctx, r)
+		issues := s.Check(withLeave(w.ctx, w.leave), r)
 		for _, i := range issues {
 			if i.Severity == "" || i.Severity == "error" || i.Severity == "fatal" {
 				return &Fault{Status: http.StatusUnprocessableEntity, Issues: issues}
@@ -160,6 +167,9 @@ func (s *Server) update(t *store.Tx, w *write) (*answer, error) {
 
 // put writes a version. One that says nothing new is still a version: its sender asked for it.
 func (s *Server) put(t *store.Tx, w *write, expect int64) (*answer, error) {
+	if w.typ == "Patient" && s.Owner != nil {
+		w.owner = "Patient/" + w.id // its id may not have been known before
+	}
 	// An own resource that the caller may not see is not hers to change; but its id is taken.
 	seen, err := s.find(inside{t}, w.ask, w.typ, w.id)
 	if errors.Is(err, store.ErrNotFound) && expect != 0 {
@@ -169,6 +179,9 @@ func (s *Server) put(t *store.Tx, w *write, expect int64) (*answer, error) {
 	}
 	if err == nil && seen.Scope != store.Own {
 		return nil, errForbidden // another organisation's
+	}
+	if err == nil && expect != 0 && seen.Owner != w.owner {
+		return nil, errMoved
 	}
 	if w.leave.Owner != "" && w.owner != w.leave.Owner {
 		return nil, errForbidden // out of the compartment
