@@ -8,6 +8,9 @@
 //	journal.go     this member's events, sealed on disk, each bound to the one before
 //	segment.go     the files of the journal
 //	recorder.go    events of this gateway, durable before they are acknowledged
+//	rest.go        a request to the gateway as the beginning of its event
+//	checkpoint.go  the journal's head, signed for others to keep
+//	match.go       what was sent and what was received, compared
 //	query.go       what is searched for
 //	reader.go      both sources as one log of a patient
 //	accounting.go  disclosures: which are accounted for, and how they fold
