@@ -21,15 +21,23 @@ func pack(t testing.TB) *bytes.Reader {
 	if err != nil || len(files) == 0 {
 		t.Fatal("testdata/package is missing", err)
 	}
+	raw := map[string][]byte{}
+	for _, f := range files {
+		if raw[filepath.Base(f)], err = os.ReadFile(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return packFiles(t, raw)
+}
+
+// packFiles makes an npm package.
+func packFiles(t testing.TB, files map[string][]byte) *bytes.Reader {
+	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
-	for _, f := range files {
-		raw, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.WriteHeader(&tar.Header{Name: "package/" + filepath.Base(f), Mode: 0o600, Size: int64(len(raw))}); err != nil {
+	for name, raw := range files {
+		if err := w.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o600, Size: int64(len(raw))}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Write(raw); err != nil {
@@ -153,6 +161,9 @@ func TestExtensionsStandWhereTheyMay(t *testing.T) {
 	const origin = `"url":"http://synthetic.example/StructureDefinition/origin"`
 	for _, s := range []ruleTest{
 		{"on a type", `{` + obs + `,"extension":[` + mark + `]}`, ""},
+		{"on a type within a Bundle", `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{` + obs + `,"extension":[` + mark + `]}}]}`, ""},
+		{"on a contained resource", `{"resourceType":"Patient","contained":[{"id":"a",` + obs + `,"extension":[` + mark + `],"subject":{"reference":"#"}}]}`, ""},
+		{"on another type within a Bundle", `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","extension":[` + mark + `]}}]}`, "validate-context Bundle.entry[0].resource.extension[0]"},
 		{"on an element of a data type", `{"resourceType":"Patient","name":[{"_family":{"extension":[` + mark + `]}}]}`, ""},
 		{"on an element of a resource", `{"resourceType":"Patient","contact":[{"name":{"text":"x"},"extension":[` + mark + `]}]}`, ""},
 		{"on another type", `{"resourceType":"Patient","extension":[` + mark + `]}`, "validate-context Patient.extension[0]"},

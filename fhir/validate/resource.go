@@ -41,6 +41,8 @@ func (w *walk) whole(n element.Node, profiles []string, contained bool) {
 	if !contained {
 		w.container = e
 	}
+	at := &w.trail[len(w.trail)-1]
+	at.path, at.typ = s.name, s.typ // "Patient", wherever it stands
 	if s.name == "Bundle" {
 		w.bundle = newBundle(n, within)
 	}
