@@ -36,6 +36,9 @@
 //     found by 1000 mg. That is not so within composites.
 //   - the parts of one value of a composite have one Group; a value that lacks a part has none.
 //
+// Chains, _has and includes follow entries of the form "Type/id": they end at canonicals and at the
+// addresses of other servers. Resources contained in others are not found.
+//
 // Not offered, and not listed: _filter, _text, _content, _list, _query, near (special), which have
 // no expression or no index. phonetic is searched by its letters, as name is. _id and _lastUpdated are listed and have no entries: the store knows
 // them. _type, _has, _sort, _include and the like are package search's.
