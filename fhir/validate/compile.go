@@ -262,7 +262,7 @@ func (c *compiler) invariants(e *definition.Element, types []definition.TypeRef)
 			c.exprs[i.Expression] = x
 		}
 		out = append(out, &invariant{
-			text: i.Key + ": " + i.Human, warning: i.Severity != Error, contains: containing[i.Key],
+			text: i.Key + ": " + i.Human, warning: i.Severity != Error, contains: containing[i.Key], referred: i.Key == "dom-3",
 			ordered: strings.ContainsAny(i.Expression, "<>"), expr: x,
 		})
 	}

@@ -85,6 +85,7 @@ type invariant struct {
 	text     string // "obs-6: sentence"
 	warning  bool
 	contains bool // it can fail only with contained resources
+	referred bool // dom-3
 	ordered  bool // it compares: an empty result holds
 	expr     *fhirpath.Expression
 }
