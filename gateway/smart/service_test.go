@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Inferno: well_known_endpoint, well_known_capabilities_stu2, openid_required_configuration_fields.
@@ -169,7 +170,9 @@ func TestRegistrationIsOffUnlessSwitchedOn(t *testing.T) {
 }
 
 func TestAppsRegisterThemselves(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Registration = scopesOf(t, "openid fhirUser launch/patient offline_access patient/*.rs") })
+	w := newWorld(t, func(c *Config) {
+		c.Registration = scopesOf(t, "openid fhirUser launch/patient offline_access patient/*.rs")
+	})
 	register := func(v map[string]any) *answer {
 		b, _ := json.Marshal(v)
 		r := httptest.NewRequest(http.MethodPost, w.Issuer+"/register", strings.NewReader(string(b)))
@@ -238,5 +241,64 @@ func TestLaunchesAreRegisteredOverHTTP(t *testing.T) {
 		if a := post(body); a.status != http.StatusBadRequest {
 			t.Errorf("%s: got %d", body, a.status)
 		}
+	}
+}
+
+// RFC 6749 section 6 asks a confidential app to authenticate, and a public one for nothing
+// but the token.
+func TestPublicAppNeedNotNameItselfToRefresh(t *testing.T) {
+	w := newWorld(t)
+	a := w.grant("public", "user/Patient.r offline_access", doctor, "purpose", "TREAT")
+	b := w.post("/token", form("grant_type", "refresh_token", "refresh_token", a.str("refresh_token")))
+	if b.status != http.StatusOK {
+		t.Errorf("got %d %s", b.status, b.body)
+	}
+	for _, token := range []string{newSecret(), "", strings.Repeat("a", 22) + "." + newSecret()} {
+		w.wantError(w.post("/token", form("grant_type", "refresh_token", "refresh_token", token)), 401, "invalid_client")
+	}
+	code := w.code("keyed", "user/Patient.r offline_access", doctor, "purpose", "TREAT")
+	v := with(redeemForm("keyed", code), "client_assertion_type", assertionType, "client_assertion", w.assertion("keyed"))
+	k := w.post("/token", v)
+	if k.status != http.StatusOK {
+		t.Fatalf("got %d %s", k.status, k.body)
+	}
+	w.wantError(w.post("/token", form("grant_type", "refresh_token", "refresh_token", k.str("refresh_token"))), 401, "invalid_client")
+	next := form("grant_type", "refresh_token", "refresh_token", k.str("refresh_token"), "client_assertion_type", assertionType, "client_assertion", w.assertion("keyed"))
+	if b := w.post("/token", next); b.status != http.StatusOK {
+		t.Errorf("got %d %s", b.status, b.body)
+	}
+}
+
+func TestSecretInTheBodyIsForAppsRegisteredSo(t *testing.T) {
+	w := newWorld(t)
+	_, secret, err := w.Register(Client{ID: "posting", Auth: AuthPost, Redirects: []string{callback}, Scopes: scopesOf(t, "user/Patient.r"), Grants: []string{grantCode}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := redeemForm("posting", w.code("posting", "user/Patient.r", doctor, "purpose", "TREAT"))
+	w.wantError(w.post("/token", with(v, "client_secret", newSecret())), 401, "invalid_client")
+	r := postOf(w.Issuer+"/token", v)
+	r.SetBasicAuth("posting", secret)
+	w.wantError(w.do(r), 401, "invalid_client")
+	if a := w.post("/token", with(v, "client_secret", secret)); a.status != http.StatusOK {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+	// Registering again changes what is said, not the secret.
+	if _, again, err := w.Register(Client{ID: "posting", Auth: AuthPost, Redirects: []string{callback}, Scopes: scopesOf(t, "user/*.rs"), Grants: []string{grantCode}}); err != nil || again != "" {
+		t.Errorf("got %q, %v, want no new secret", again, err)
+	}
+}
+
+func TestFlowsAreBounded(t *testing.T) {
+	var f flows
+	for i := range maxFlows + 5 {
+		f.put(&flow{id: newSecret(), browser: "b", over: noon.Add(time.Duration(i) * time.Millisecond)})
+	}
+	if len(f.byID) != maxFlows {
+		t.Errorf("got %d, want %d", len(f.byID), maxFlows)
+	}
+	f.sweep(noon.Add(time.Hour))
+	if len(f.byID) != 0 {
+		t.Errorf("got %d after all are over", len(f.byID))
 	}
 }
