@@ -37,7 +37,7 @@ func (x *patching) eval(path string) ([]element.Element, error) {
 	if err != nil {
 		return nil, &Error{Code: CodePath, err: err}
 	}
-	items, err := c.Eval(x.root, &fhirpath.Env{Resource: x.root})
+	items, err := c.Eval(x.root, &fhirpath.Env{Resource: x.root, Steps: x.steps})
 	if err != nil {
 		return nil, &Error{Code: CodePath, err: err}
 	}
@@ -363,9 +363,7 @@ func (x *patching) replace(o operation) error {
 	}
 	if s.index < 0 {
 		if v.name != s.name { // another type of a choice, in the same place
-			if !x.rename(s.member(), v.name) {
-				x.assign(s.object, "_"+s.name, nil)
-			}
+			x.rename(s.member(), v.name)
 			x.assign(s.object, "_"+s.name, nil)
 		}
 		x.assign(s.object, v.name, v.raw)

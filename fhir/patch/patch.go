@@ -27,6 +27,7 @@ const (
 	MaxPath       = 4096    // bytes of a path
 	maxDepth      = 32      // of a value that is made of parts
 	maxWork       = 1 << 29 // operations times bytes of the resource: each reads all of it
+	minSteps      = 20_000  // of the evaluation of a path
 )
 
 // Apply returns the resource with the operations of a Parameters resource done to it. The
@@ -47,7 +48,10 @@ func Apply(resource, parameters []byte, set *definition.Set) ([]byte, error) {
 	if len(ops)*len(resource) > maxWork {
 		return nil, fail(CodeMany, -1)
 	}
-	x := patching{defs: set, model: set.Model(), engine: fhirpath.New(set), src: resource}
+	x := patching{
+		model: set.Model(), engine: fhirpath.New(set), src: resource,
+		steps: max(minSteps, fhirpath.DefaultSteps/max(len(ops), 1)), // all paths together cost no more than one may, or little more
+	}
 	if err := x.parse(); err != nil {
 		return nil, err
 	}
@@ -65,11 +69,11 @@ func Apply(resource, parameters []byte, set *definition.Set) ([]byte, error) {
 
 // A patching is one Apply.
 type patching struct {
-	defs   *definition.Set
 	model  *element.Model
 	engine *fhirpath.Engine
 	src    []byte
 	root   element.Element
+	steps  int // bound of the work of one path
 }
 
 // parse reads what the resource is by now.

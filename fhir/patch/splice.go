@@ -202,13 +202,11 @@ func (x *patching) gap(list []place) []byte {
 	return x.src[from:to]
 }
 
-// rename gives a member another name and reports whether it was there.
-func (x *patching) rename(tokens []string, name string) bool {
-	p, ok := locate(x.src, tokens)
-	if ok {
+// rename gives a member, if it is there, another name.
+func (x *patching) rename(tokens []string, name string) {
+	if p, ok := locate(x.src, tokens); ok {
 		x.cut(p.name, []byte(`"`+name+`"`))
 	}
-	return ok
 }
 
 // insertAt puts an item into an array.

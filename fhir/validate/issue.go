@@ -10,7 +10,6 @@ const (
 
 // The codes of issues. They are stable: a code is never given another meaning.
 const (
-	CodeJSON           = "validate-json"            // not to be read; the issue has the code of the parser
 	CodeResourceType   = "validate-resource-type"   // resourceType is missing or not of R4
 	CodeUnknown        = "validate-unknown"         // a name that the type does not have
 	CodeKind           = "validate-kind"            // another JSON type than the element has
@@ -48,7 +47,6 @@ const (
 )
 
 var sentences = map[string]string{
-	CodeJSON:           "this is not JSON that can be read",
 	CodeResourceType:   "resourceType must name a resource of FHIR R4",
 	CodeUnknown:        "there is no such element here",
 	CodeKind:           "the value has another JSON type than the element takes",

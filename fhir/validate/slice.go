@@ -8,7 +8,7 @@ import (
 )
 
 // slices divides the items of a field and checks each slice. The items are w.items[from:to].
-func (w *walk) slices(_ element.Element, f *field, option, from, to int) {
+func (w *walk) slices(f *field, option, from, to int) {
 	s := f.slicing
 	if s.unsure {
 		return

@@ -113,7 +113,7 @@ func (v *Validator) Validate(ctx context.Context, r fhir.Resource, profiles ...s
 	tree, err := element.Parser{Size: fhir.MaxBundle, Known: v.model.Known}.Parse(r.Raw())
 	if err != nil {
 		var e *element.Error
-		i := Issue{Severity: Error, Type: "structure", Code: element.CodeSyntax, Text: sentences[CodeJSON]}
+		i := Issue{Severity: Error, Type: "structure", Code: element.CodeSyntax, Text: "this is not JSON that can be read"}
 		if errors.As(err, &e) {
 			i.Code, i.Expression = e.Code, e.Path
 		}

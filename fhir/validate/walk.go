@@ -188,7 +188,7 @@ func (w *walk) object(e element.Element, n element.Node, s *shape, beside bool) 
 	}
 	for i := range s.fields {
 		if l := w.slots[from+i]; l.there {
-			w.field(e, &s.fields[i], l, s)
+			w.field(&s.fields[i], l, s)
 		} else if s.fields[i].min > 0 || s.fields[i].slicing != nil {
 			w.missing(&s.fields[i])
 		}
@@ -214,13 +214,13 @@ func (w *walk) missing(f *field) {
 	}
 	if f.slicing != nil && w.v.o.Strictness != Structure {
 		w.trail = append(w.trail, step{name: f.name, path: f.path, index: -1})
-		w.slices(element.Element{}, f, 0, len(w.items), len(w.items))
+		w.slices(f, 0, len(w.items), len(w.items))
 		w.trail = w.trail[:len(w.trail)-1]
 	}
 }
 
 // field checks the values of one field.
-func (w *walk) field(parent element.Element, f *field, l slot, s *shape) {
+func (w *walk) field(f *field, l slot, s *shape) {
 	if w.stopped {
 		return
 	}
@@ -252,7 +252,7 @@ func (w *walk) field(parent element.Element, f *field, l slot, s *shape) {
 	}
 	w.trail[len(w.trail)-1].index = -1
 	if f.slicing != nil && w.v.o.Strictness != Structure {
-		w.slices(parent, f, l.option, from, len(w.items))
+		w.slices(f, l.option, from, len(w.items))
 	}
 	w.items = w.items[:from]
 	w.trail = w.trail[:len(w.trail)-1]
