@@ -253,3 +253,44 @@ var excusedIHE = map[string]string{
 	"ImplementationGuide-ihe.iti.pcf.json validate-binding":  "parameter codes of the tool that builds guides, which R4's value set does not have",
 	"ImplementationGuide-ihe.iti.balp.json validate-binding": "parameter codes of the tool that builds guides, which R4's value set does not have",
 }
+
+// TestMutantsOfPublishedExamplesAreRefused breaks one example of each type of resource.
+func TestMutantsOfPublishedExamplesAreRefused(t *testing.T) {
+	file := os.Getenv("HL7_R4")
+	if file == "" {
+		t.Skip("HL7_R4 does not name the package hl7.fhir.r4.examples@4.0.1")
+	}
+	v, err := New(definition.R4(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, total, failed := map[string]bool{}, 0, 0
+	readPackage(t, file, func(name string, b []byte) {
+		if len(b) > 20_000 || failed > 20 {
+			return
+		}
+		tree, err := element.Parse(b)
+		if err != nil {
+			return
+		}
+		typ := tree.Root().Get("resourceType").Text()
+		if typ == "" || seen[typ] || !Valid(v.ValidateTree(context.Background(), tree)) {
+			return
+		}
+		seen[typ] = true
+		count := 0
+		m := mutator{set: definition.R4(), root: decode(t, b)}
+		m.do = func(mu mutant) {
+			if count++; count > 1000 || failed > 20 {
+				return
+			}
+			if !refused(t, v, m.root, mu) {
+				failed++
+				t.Errorf("%s: %s: want %s at %s", name, mu.what, mu.code, mu.expression)
+			}
+		}
+		m.run()
+		total += count
+	})
+	t.Logf("%d mutants of %d types", total, len(seen))
+}
