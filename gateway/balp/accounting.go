@@ -39,6 +39,22 @@ type Suspension struct {
 	Oral      bool      `json:"oral"`
 }
 
+// LeftOut are treatment, payment and health care operations (164.501) in HL7's purposes, and what the
+// individual asks for herself. HL7 has below operations what 164.512 names beside them, or what may
+// be research: disclosures for legal matters, to the government, about fraud, decedents and donors, to a
+// military command and to train machines are accounted for.
+func LeftOut() (s consent.Purposes) {
+	beside := consent.PurposesOf(consent.HLEGAL, consent.GOV, consent.FRAUD, consent.HDECD, consent.DONAT, consent.MILCDM, consent.MLTRAINING)
+	tpo := consent.PurposesOf(consent.TREAT, consent.HPAYMT, consent.HOPERAT)
+	for p := consent.TREAT; p.Known(); p++ {
+		// Emergency treatment is treatment.
+		if (p.Personal() || p.Emergency() || consent.Covers(tpo, p)) && !beside.Has(p) {
+			s |= consent.PurposesOf(p)
+		}
+	}
+	return s
+}
+
 func (s *Suspension) holds(at time.Time) bool {
 	until := s.Until
 	if lapse := s.From.AddDate(0, 0, oralDays); s.Oral && (until.IsZero() || lapse.Before(until)) {
@@ -55,6 +71,9 @@ type Terms struct {
 	// Self is who accounts (Who.Reference, or Value without one): what it uses itself is no
 	// disclosure. "" accounts for the whole network.
 	Self string
+	// LeftOut are the purposes whose disclosures the rule leaves out, each named with what lies below
+	// it named too; LeftOut() if 0.
+	LeftOut consent.Purposes
 	// Everything keeps in what the rule leaves out: a report of every access (EHDS Art. 9).
 	Everything bool
 	// Each lists every disclosure; else those to one recipient for one purpose fold (164.528(b)(3)).
@@ -170,24 +189,28 @@ func (t *Terms) counts(e *Event) bool {
 		}
 		return false
 	}
-	return (e.Kind == Disclose || e.Kind == Export) && e.excluded() == Accountable && (t.Self == "" || e.recipient().key() != t.Self)
+	return (e.Kind == Disclose || e.Kind == Export) && t.excluded(e) == Accountable && (t.Self == "" || e.recipient().key() != t.Self)
 }
 
-// excluded is why the rule leaves an event out: what was said of it, or what follows from its purposes.
-func (e *Event) excluded() Basis {
+// excluded is why the rule leaves an event out: what was said of it, or that each of its purposes is
+// left out.
+func (t *Terms) excluded(e *Event) Basis {
 	if e.Basis != Accountable {
 		return e.Basis
 	}
-	tpo := consent.PurposesOf(consent.TREAT, consent.HPAYMT, consent.HOPERAT)
+	left := t.LeftOut
+	if left == 0 {
+		left = LeftOut()
+	}
 	basis := Accountable
 	for _, p := range e.Purposes.List() {
 		switch {
+		case !left.Has(p):
+			return Accountable
 		case p.Personal():
 			basis = cmp.Or(basis, ToIndividual)
-		case p.Emergency() || consent.Covers(tpo, p): // emergency treatment is treatment
-			basis = TPO
 		default:
-			return Accountable
+			basis = TPO
 		}
 	}
 	return basis
@@ -202,7 +225,7 @@ func (a *Accounting) take(t *Terms, e *Event, id string) {
 		item.Address = t.Address(to)
 	}
 	if t.Everything {
-		item.Basis = e.excluded()
+		item.Basis = t.excluded(e)
 	}
 	for _, p := range e.Purposes.List() {
 		item.Purposes = append(item.Purposes, p.String())

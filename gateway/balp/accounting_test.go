@@ -72,7 +72,7 @@ func TestWhatTheRuleLeavesOutIsAbsent(t *testing.T) {
 	if a := account(t, terms(), events...); len(a.Items) != 0 {
 		t.Errorf("got %d items, want none: %+v", len(a.Items), a.Items[0])
 	}
-	for _, p := range []consent.Purpose{consent.PUBHLTH, consent.THREAT, consent.HMARKT, consent.HRESCH, consent.DSRCH} {
+	for _, p := range []consent.Purpose{consent.PUBHLTH, consent.THREAT, consent.HMARKT, consent.HRESCH, consent.DSRCH, consent.HLEGAL, consent.DONAT, consent.MLTRAINING} {
 		if a := account(t, terms(), disclosure(court, day, p)); len(a.Items) != 1 {
 			t.Errorf("%s: got %d items, want 1", p, len(a.Items))
 		}
@@ -82,6 +82,11 @@ func TestWhatTheRuleLeavesOutIsAbsent(t *testing.T) {
 	}
 	if a := account(t, terms(), disclosure(court, day, consent.TREAT, consent.HMARKT)); len(a.Items) != 1 {
 		t.Error("a disclosure for treatment and marketing is left out")
+	}
+	narrow := terms()
+	narrow.LeftOut = consent.PurposesOf(consent.PATRQT)
+	if a := account(t, narrow, disclosure(court, day, consent.TREAT), disclosure(court, day, consent.PATRQT)); len(a.Items) != 1 || a.Items[0].Purposes[0] != "TREAT" {
+		t.Errorf("got %+v, want treatment accounted for where it is not left out", a.Items)
 	}
 	all := terms()
 	all.Everything, all.Each = true, true
@@ -295,8 +300,8 @@ func TestAnAccountingIsMadeOfBothSourcesAndRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Here the one for public health. On the ledger TREAT is left out, and HLEGAL is operations.
-	if len(a.Items) != 1 || a.Items[0].Events[0] != "local-1" {
+	// Here the one for public health; on the ledger TREAT is left out, legal matters are not.
+	if len(a.Items) != 2 || a.Items[0].Events[0] != "local-1" || a.Items[1].Events[0] != "ledger-106" {
 		t.Errorf("got %+v", a.Items)
 	}
 	tt.Everything, tt.Each = true, true

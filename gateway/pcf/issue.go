@@ -68,6 +68,7 @@ const (
 	CodeData        = "pcf-data"        // provision.data
 	CodeUses        = "pcf-uses"        // a number of uses that does not read
 	CodeDissent     = "pcf-dissent"     // warning: an exception within a denial leaves others at the default
+	CodeNewcomer    = "pcf-newcomer"    // warning: a member joined after a denial to everybody
 	CodeParts       = "pcf-parts"       // more grants than one Consent may be
 	CodeKept        = "pcf-kept"        // information: kept, and not enforced
 )

@@ -57,6 +57,7 @@ type planning struct {
 	random   io.Reader
 	recorded bool
 	document tx.Hash
+	same     bool           // the document is the one that stands
 	used     [maxParts]bool // parts that were used before
 	steps    []stagedStep
 }
@@ -132,7 +133,7 @@ func (p *planning) plan(standing []consent.Standing, wishes []Wish) (*Plan, erro
 	}
 	// The newest grant names the document: if none is put, one is put again.
 	put := slices.ContainsFunc(p.steps, func(s stagedStep) bool { return s.Kind == consent.KindGrant })
-	if i := slices.IndexFunc(old, func(o part) bool { return o.kept }); i >= 0 && !put && p.document != (tx.Hash{}) {
+	if i := slices.IndexFunc(old, func(o part) bool { return o.kept }); i >= 0 && !put && !p.same && p.document != (tx.Hash{}) {
 		if err := p.put(stageNarrow, old[i].grant.ID, old[i].grant.Version, old[i].wish); err != nil {
 			return nil, err
 		}

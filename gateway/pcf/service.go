@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"salus/client"
@@ -38,9 +39,20 @@ type Service struct {
 // An Author is who signs a change.
 type Author struct {
 	Submit Submitter
+	// Account is the signer's; if it is set, an active Consent must name her as a performer, unless she
+	// is the steward.
+	Account tx.Account
 	// Steward says that the patient's steward signs what she agreed to on a form. The ledger marks
 	// such grants, and a patient overrides them.
 	Steward bool
+}
+
+// agrees refuses a Consent that says somebody else agreed than who signs it.
+func (a Author) agrees(d *Document) error {
+	if d.Status != "active" || a.Steward || a.Account.IsZero() || slices.Contains(d.Agreed, a.Account) {
+		return nil
+	}
+	return &Refusal{[]Issue{{"error", "business-rule", CodePerformer, "whoever signs is a performer of the Consent", "Consent.performer"}}}
 }
 
 // A Resource is a Consent as the ledger has it.
@@ -101,33 +113,80 @@ func (s *Service) Prepare(ctx context.Context, patient tx.Account, id, ifMatch s
 	}
 	name := hex.EncodeToString(p.group[:])
 	if doc.Status == "active" {
-		same, err := s.keep(ctx, &p, standing, raw)
-		if same || err != nil {
-			return &Plan{}, doc, name, err
+		if err := s.keep(ctx, &p, standing, raw); err != nil {
+			return nil, nil, "", err
+		}
+		if err := newcomers(&chart, p.group, p.slots, doc); err != nil {
+			return nil, nil, "", err
 		}
 	}
 	plan, err := p.plan(standing, doc.Wishes)
 	return plan, doc, name, err
 }
 
-// keep keeps the posted bytes before anything names their commitment. same says that they are those
-// that the grants which stand were made from.
-func (s *Service) keep(ctx context.Context, p *planning, standing []consent.Standing, raw []byte) (same bool, err error) {
+// keep keeps the posted bytes before anything names their commitment; bytes that the grants which stand
+// were made from are kept already.
+func (s *Service) keep(ctx context.Context, p *planning, standing []consent.Standing, raw []byte) error {
 	if s.Papers == nil {
 		if p.recorded {
-			return false, errors.New("pcf: nothing is recorded from a form where no forms are kept")
+			return errors.New("pcf: nothing is recorded from a form where no forms are kept")
 		}
-		return false, nil
+		return nil
 	}
-	if old, err := s.paper(ctx, p.patient, standing); err != nil || old != nil && bytes.Equal(old.Body, raw) {
-		return err == nil, err
+	old, err := s.paper(ctx, p.patient, standing)
+	if err != nil {
+		return err
+	}
+	if p.same = old != nil && bytes.Equal(old.Body, raw); p.same {
+		p.document = old.Commitment()
+		return nil
 	}
 	paper, err := newPaper(p.random, raw)
 	if err != nil {
-		return false, fmt.Errorf("pcf: random numbers: %w", err)
+		return fmt.Errorf("pcf: random numbers: %w", err)
 	}
 	p.document = paper.Commitment()
-	return false, s.Papers.Keep(ctx, p.patient, paper)
+	return s.Papers.Keep(ctx, p.patient, paper)
+}
+
+// newcomers warns of other Consents that deny something to everybody and were made before a member
+// joined that is not clinical: the ledger has no grantee "everybody", so that they do not reach it.
+func newcomers(chart *Chart, group Group, slots *record.SlotMap, doc *Document) error {
+	wishes := map[Group][]Wish{}
+	for i := range chart.Consents.Grants {
+		g := &chart.Consents.Grants[i].Grant
+		w, err := WishOf(g, slots)
+		if err != nil {
+			return err
+		}
+		if id := groupOf(g.ID); id != group && w.Deny != 0 {
+			wishes[id] = append(wishes[id], w)
+		}
+	}
+	for _, denials := range wishes {
+		for _, w := range denials {
+			if w.Grantee.Kind == consent.AnyClinical && !reachesAll(denials, w, chart.Community) {
+				doc.Notes = append(doc.Notes, Issue{
+					"warning", "business-rule", CodeNewcomer, "a Consent that denies something to everybody does not reach a member that joined after it; put it again", "Consent",
+				})
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// reachesAll says whether a denial to the clinical members is one to some others too, and if so whether
+// to all of them.
+func reachesAll(denials []Wish, w Wish, community []tx.Account) bool {
+	reached := 0
+	for _, m := range community {
+		w.Grantee = consent.Grantee{Kind: consent.OfMember, Account: m}
+		if slices.ContainsFunc(denials, func(d Wish) bool { return d.frame() == w.frame() && d.Deny == w.Deny }) {
+			reached++
+		}
+	}
+	return reached == 0 || reached == len(community)
 }
 
 // paper finds the document of the newest of the grants, nil if it is not kept here.
@@ -183,6 +242,9 @@ func (s *Service) Create(ctx context.Context, patient tx.Account, raw []byte, by
 	if err != nil {
 		return nil, err
 	}
+	if err := by.agrees(doc); err != nil {
+		return nil, err
+	}
 	done := map[consent.GrantID]bool{}
 	for _, step := range plan.Steps {
 		if _, err := by.Submit.Submit(ctx, step.Kind, step.Message); err != nil {
@@ -210,6 +272,9 @@ func (s *Service) Update(ctx context.Context, patient tx.Account, id, ifMatch st
 	}
 	if doc.ID != "" && doc.ID != id {
 		return nil, &Refusal{[]Issue{{"error", "invalid", CodeType, "the id is not that of the address", "Consent.id"}}}
+	}
+	if err := by.agrees(doc); err != nil {
+		return nil, err
 	}
 	if err := submit(ctx, plan, by.Submit); err != nil {
 		return nil, err

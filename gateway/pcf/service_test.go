@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"salus/ledger/module/consent"
+	"salus/ledger/tx"
 )
 
 // permit is a Consent that permits treatment, changed.
@@ -174,7 +175,10 @@ func TestWhatStaffRecordsIsMarkedAndOverridesNothing(t *testing.T) { // C-23
 	if _, err := s.Update(t.Context(), account("alice"), hers.ID, "", permit(labelled1("V")), w.by("hospital")); !errors.Is(err, consent.ErrOverride) {
 		t.Errorf("got %v, want %v", err, consent.ErrOverride)
 	}
-	if _, err := s.Create(t.Context(), account("alice"), permit(), w.by("bob")); !errors.Is(err, consent.ErrSigner) {
+	if _, err := s.Create(t.Context(), account("alice"), permit(), w.by("bob")); err == nil || issues(err)[0].Code != CodePerformer {
+		t.Errorf("got %v, want %s", err, CodePerformer)
+	}
+	if _, err := s.Create(t.Context(), account("alice"), permit(), Author{Submit: signer{w, "bob"}}); !errors.Is(err, consent.ErrSigner) {
 		t.Errorf("got %v, want %v", err, consent.ErrSigner)
 	}
 	s.Papers = nil
@@ -393,5 +397,27 @@ func TestPapersSurviveAndAreSealed(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join(dir, files[0].Name()))
 	if err != nil || strings.Contains(string(b), "Consent") {
 		t.Errorf("a paper is readable at rest, %v", err)
+	}
+}
+
+// TestAMemberThatJoinsLaterIsReachedWhenTheDenialIsPutAgain: a denial to everybody names the members
+// of its day.
+func TestAMemberThatJoinsLaterIsReachedWhenTheDenialIsPutAgain(t *testing.T) {
+	w := newWorld(t)
+	s := w.service()
+	deny := permit(func(_, p m) { p["type"] = "deny" })
+	w.community = []tx.Account{account("insurer")} // the institute has not joined yet
+	d := w.create("alice", deny)
+	w.community = nil
+	yes := w.create("alice", permit())
+	if !slices.ContainsFunc(yes.Notes, func(i Issue) bool { return i.Code == CodeNewcomer }) || !w.may("researcher", "TREAT", "laboratory") {
+		t.Errorf("got %+v, want a warning that the denial does not reach the institute", yes.Notes)
+	}
+	again, err := s.Update(t.Context(), account("alice"), d.ID, d.Version, deny, w.by("alice"))
+	if err != nil || w.may("researcher", "TREAT", "laboratory") || len(again.Grants) != 3 {
+		t.Errorf("the denial put again does not reach the institute: %v", err)
+	}
+	if r := w.create("alice", permit()); len(r.Notes) != 0 {
+		t.Errorf("got %+v, want no warning any more", r.Notes)
 	}
 }

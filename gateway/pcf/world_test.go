@@ -35,6 +35,8 @@ type world struct {
 	random  *rand.ChaCha8
 	fail    int // submissions until one fails; 0 for never
 	papers  papers
+	// community is who is not clinical; those that the ledger has if nil.
+	community []tx.Account
 }
 
 type nothing struct{}
@@ -153,10 +155,11 @@ func (w *world) must(by string, kind tx.Kind, m tx.Message) {
 func (w *world) Chart(_ context.Context, patient tx.Account) (Chart, error) {
 	c := Chart{Consents: consent.Load(w.state, patient), Steward: account("hospital"), Height: uint64(w.height), Time: w.time}
 	for _, m := range governance.Active(w.state) {
-		if !m.Clinical {
+		if !m.Clinical && w.community == nil {
 			c.Community = append(c.Community, m.Account)
 		}
 	}
+	c.Community = append(c.Community, w.community...)
 	return c, nil
 }
 
@@ -207,7 +210,7 @@ func (w *world) service() *Service {
 }
 
 func (w *world) by(name string) Author {
-	return Author{Submit: signer{w, name}, Steward: name == "hospital"}
+	return Author{Submit: signer{w, name}, Account: account(name), Steward: name == "hospital"}
 }
 
 // may says whether somebody may read a record of these labels now.
