@@ -1,6 +1,7 @@
 package pcf
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -13,10 +14,23 @@ import (
 
 // TestWhatIsWrittenIsValidR4 checks generated Consents against base R4.
 func TestWhatIsWrittenIsValidR4(t *testing.T) {
-	v, err := validate.New(definition.R4(), validate.Options{})
+	pack, err := Package()
 	if err != nil {
 		t.Fatal(err)
 	}
+	set, err := definition.R4().Add(bytes.NewReader(pack))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contexts, err := validate.ReadContexts(bytes.NewReader(pack))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := validate.New(set, validate.Options{Contexts: contexts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := 0
 	slots, random := slotMap(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		body, err := FromGrants(standings(t, random, slots, Canonical(genWishes.Draw(rt, "wishes"))), slots, Frame{
@@ -30,15 +44,15 @@ func TestWhatIsWrittenIsValidR4(t *testing.T) {
 			rt.Fatal(err)
 		}
 		for _, i := range v.Validate(t.Context(), r) {
-			if i.Severity == validate.Error || i.Severity == validate.Fatal {
-				if i.Code == validate.CodeProfileUnknown {
-					continue
-				}
-				if i.Code == validate.CodeModifier || i.Code == validate.CodeExtension { // ExtensionUses: defined by this room
-					continue
-				}
+			if (i.Severity == validate.Error || i.Severity == validate.Fatal) && i.Code != validate.CodeProfileUnknown {
 				rt.Fatalf("%+v\n%s", i, body)
 			}
 		}
+		if bytes.Contains(body, []byte(ExtensionUses)) {
+			limited++
+		}
 	})
+	if limited == 0 {
+		t.Error("no Consent of limited use was made")
+	}
 }
