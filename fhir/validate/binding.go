@@ -8,12 +8,11 @@ import (
 )
 
 // syntaxes are what is known of the codes of value sets that no package can list: BCP 13
-// media types, ISO 4217 currencies, UCUM units and BCP 47 languages.
+// media types, ISO 4217 currencies and UCUM units.
 var syntaxes = map[string]func(string) bool{
-	"http://hl7.org/fhir/ValueSet/mimetypes":     mediaType,
-	"http://hl7.org/fhir/ValueSet/currencies":    func(s string) bool { return len(s) == 3 && letters(s, 'A', 'Z') },
-	"http://hl7.org/fhir/ValueSet/ucum-units":    func(s string) bool { return uri(s) },
-	"http://hl7.org/fhir/ValueSet/all-languages": language,
+	"http://hl7.org/fhir/ValueSet/mimetypes":  mediaType,
+	"http://hl7.org/fhir/ValueSet/currencies": func(s string) bool { return len(s) == 3 && letters(s, 'A', 'Z') },
+	"http://hl7.org/fhir/ValueSet/ucum-units": uri,
 }
 
 func letters(s string, from, to byte) bool {
@@ -45,16 +44,6 @@ func token(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// language takes subtags of up to eight letters and digits.
-func language(s string) bool {
-	for part := range strings.SplitSeq(s, "-") {
-		if part == "" || len(part) > 8 || !id(part) || strings.Contains(part, ".") {
-			return false
-		}
-	}
-	return true
 }
 
 // binding compiles the binding of an element; nil if there is nothing to check.
