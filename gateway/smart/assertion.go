@@ -10,8 +10,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"

@@ -285,7 +285,7 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow) {
 		denied.text = "the launch is somebody else's"
 	case f.purpose != "" && !f.user.mayActFor(f.purpose):
 		denied.text = "the person may not act for that purpose of use"
-	case f.user.patient() != "" && f.launch != nil && f.launch.Patient != "" && !s.mayChoose(r, f.user, f.launch.Patient):
+	case f.user.bound() && f.launch != nil && f.launch.Patient != "" && !s.mayChoose(r, f.user, f.launch.Patient):
 	default:
 		if f.user.Scopes != nil {
 			f.scopes = narrow(f.scopes, f.user.Scopes)
@@ -315,13 +315,13 @@ func (f *flow) settled() (patient string, ok bool) {
 	if f.launch != nil {
 		patient = f.launch.Patient
 	}
-	return patient, f.client.Approved && f.prompt != "consent" && f.user.patient() == "" && f.purpose != "" && !emergency(f.purpose) && (patient != "" || !f.wantsPatient(f.scopes))
+	return patient, f.client.Approved && f.prompt != "consent" && !f.user.bound() && f.purpose != "" && !emergency(f.purpose) && (patient != "" || !f.wantsPatient(f.scopes))
 }
 
-// wantsPatient reports whether a patient must be in context. A patient who signs in is
-// always in one: her own, or that of somebody she cares for.
+// wantsPatient reports whether a patient must be in context. Who is no staff is always in
+// one: her own, or that of somebody she cares for.
 func (f *flow) wantsPatient(scopes []Scope) bool {
-	return has(scopes, PatientLevel) || named(scopes, "launch/patient") || f.user.patient() != ""
+	return has(scopes, PatientLevel) || named(scopes, "launch/patient") || f.user.bound()
 }
 
 // refuse ends a flow and tells the app.
@@ -357,7 +357,7 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request, f *flow, params .
 		params = append(params, "state", f.state)
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, withParams(f.redirect, append(params, "iss", s.Issuer)...), http.StatusSeeOther)
+	http.Redirect(w, r, withParams(f.redirect, append(params, "iss", s.Issuer)...), http.StatusSeeOther) //nolint:gosec // registered, compared byte for byte
 }
 
 // withParams adds parameters to an address and leaves its own alone.

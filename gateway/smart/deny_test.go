@@ -501,3 +501,35 @@ func TestTokenEndpointReadsItsBodyStrictly(t *testing.T) {
 		t.Errorf("got %d, want 405", a.status)
 	}
 }
+
+// A token for fewer scopes must not reach more patients.
+func TestNarrowerRefreshStaysWithItsPatient(t *testing.T) {
+	w := newWorld(t)
+	a := w.grant("public", "launch/patient patient/Condition.rs user/Observation.rs offline_access", doctor, "patient", "p1", "purpose", "TREAT")
+	b := w.post("/token", form("grant_type", "refresh_token", "client_id", "public", "refresh_token", a.str("refresh_token"), "scope", "user/Observation.rs"))
+	tok, err := w.bears(b.str("access_token"))
+	if err != nil || tok.Kind != ForPatient || tok.Patient != "p1" {
+		t.Errorf("got %+v, %v", tok, err)
+	}
+}
+
+func TestCarerIsHeldToOnePatient(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Charts = charts{} })
+	carer := User{ID: "care-1", Name: "Cara Carer", FHIRUser: "RelatedPerson/r1"}
+	b := &browser{w: w}
+	page := b.signInAs(b.get("/authorize?"+w.ask("approved", "openid fhirUser user/*.rs", "purpose_of_use", "PWATRNY").Encode()), carer)
+	if page.status != http.StatusOK {
+		t.Fatalf("got %d, want to be asked", page.status)
+	}
+	if got := b.consent(page); got.status != http.StatusBadRequest {
+		t.Errorf("got %d without a patient", got.status)
+	}
+	a := w.post("/token", redeemForm("approved", w.back(b.consent(page, "patient", "p1")).Get("code")))
+	tok, err := w.bears(a.str("access_token"))
+	if err != nil || tok.Kind != ForPatient || tok.Patient != "p1" {
+		t.Errorf("got %+v, %v", tok, err)
+	}
+	if q := w.back(b.get("/authorize?" + w.ask("approved", "user/*.rs", "purpose_of_use", "TREAT").Encode())); q.Get("error") != "access_denied" {
+		t.Errorf("got %v, want that a carer does not treat", q)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -296,7 +297,9 @@ func (s *Server) issue(rows Rows, key *signingKey, id string, g *Grant, scopes [
 	out := map[string]any{"access_token": secret, "token_type": "Bearer", "expires_in": int(s.Access.Seconds()), "scope": scopeText(scopes)}
 	if g.User != nil {
 		t.User, t.FHIRUser, t.Kind = g.User.ID, g.User.FHIRUser, ForUser
-		if has(scopes, PatientLevel) || g.User.patient() != "" {
+		// By the grant, not by what of it was asked this time: a refresh for fewer scopes must not
+		// reach more patients.
+		if has(g.Scopes, PatientLevel) || g.User.bound() {
 			t.Kind = ForPatient
 		}
 		if named(scopes, "openid") {
@@ -307,9 +310,7 @@ func (s *Server) issue(rows Rows, key *signingKey, id string, g *Grant, scopes [
 			out["id_token"], t.Named = text, true
 		}
 	}
-	for name, v := range t.context() {
-		out[name] = v
-	}
+	maps.Copy(out, t.context())
 	row := &grantRow{Grant: *g}
 	if g.Until.IsZero() {
 		row.Until = g.Made.Add(s.Access)

@@ -1,38 +1,38 @@
 package smart
 
-// covers reports whether b is allowed where a is.
-func (a Scope) covers(b Scope) bool {
-	if a.Level != b.Level {
+// covers reports whether b is allowed where s is.
+func (s Scope) covers(b Scope) bool {
+	if s.Level != b.Level {
 		return false
 	}
-	if a.Level == "" {
-		return a.Name == b.Name
+	if s.Level == "" {
+		return s.Name == b.Name
 	}
-	return (a.Type == "*" || a.Type == b.Type) && a.Verbs&b.Verbs == b.Verbs && (a.Query == "" || a.Query == b.Query)
+	return (s.Type == "*" || s.Type == b.Type) && s.Verbs&b.Verbs == b.Verbs && (s.Query == "" || s.Query == b.Query)
 }
 
 // meet is what both scopes allow; ok is false if that is nothing.
-func (a Scope) meet(b Scope) (out Scope, ok bool) {
-	if a.Level == "" || a.Level != b.Level {
+func (s Scope) meet(b Scope) (out Scope, ok bool) {
+	if s.Level == "" || s.Level != b.Level {
 		return out, false
 	}
-	out = Scope{Level: a.Level, Type: a.Type, Verbs: a.Verbs & b.Verbs, Query: a.Query}
+	out = Scope{Level: s.Level, Type: s.Type, Verbs: s.Verbs & b.Verbs, Query: s.Query}
 	switch {
-	case a.Type == "*":
+	case s.Type == "*":
 		out.Type = b.Type
-	case b.Type != "*" && b.Type != a.Type:
+	case b.Type != "*" && b.Type != s.Type:
 		return out, false
 	}
 	switch {
-	case a.Query == "":
+	case s.Query == "":
 		out.Query = b.Query
-	case b.Query != "" && b.Query != a.Query:
+	case b.Query != "" && b.Query != s.Query:
 		out.Query += "&" + b.Query // parameters that must all hold
 		if out.pairs() == nil || len(out.String()) > maxScope {
 			return out, false
 		}
 	}
-	out.V1 = (a.V1 || b.V1) && out.Query == "" && v1Word(out.Verbs) != ""
+	out.V1 = (s.V1 || b.V1) && out.Query == "" && v1Word(out.Verbs) != ""
 	return out, out.Verbs != 0
 }
 

@@ -68,7 +68,7 @@ func (s *Server) show(w http.ResponseWriter, status int, name, to string, v view
 	}
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, name, v); err != nil {
-		s.Log.Error("a page could not be made", "err", err) //nolint:sloglint // no request here
+		s.Log.Error("a page could not be made", "err", err)
 		http.Error(w, "the page could not be made", http.StatusInternalServerError)
 		return
 	}
@@ -124,7 +124,7 @@ func (s *Server) approvalPage(w http.ResponseWriter, r *http.Request, status int
 	if f.launch != nil && f.launch.Patient != "" {
 		v.Fixed = "the one whose record was open when the app was started"
 	} else if v.Wants {
-		v.Charts, v.Search = s.charts(r, f.user, v.Text), s.Charts != nil && f.user.patient() == ""
+		v.Charts, v.Search = s.charts(r, f.user, v.Text), s.Charts != nil && !f.user.bound()
 	}
 	s.show(w, status, "approve", f.redirect, v)
 }

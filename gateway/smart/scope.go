@@ -3,6 +3,7 @@ package smart
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	"salus/fhir/search"
@@ -206,10 +207,8 @@ func parseScopes(text string) (scopes []Scope, ok bool) {
 }
 
 func add(list []Scope, s Scope) []Scope {
-	for _, have := range list {
-		if have == s {
-			return list
-		}
+	if slices.Contains(list, s) {
+		return list
 	}
 	return append(list, s)
 }

@@ -16,7 +16,7 @@ import (
 type User struct {
 	ID       string // stable, 1 to 255 bytes: the sub of ID tokens
 	Name     string // shown to her, and to apps with the scope profile
-	FHIRUser string // "Practitioner/123"; "Patient/123" for who reads her own record
+	FHIRUser string // "Practitioner/123"; "Patient/123" for who reads her own record, "RelatedPerson/123" for a carer
 	// Purposes are those she may act for; none are all but the emergency ones, which must be
 	// named.
 	Purposes []string `json:",omitempty"`
@@ -32,13 +32,19 @@ func (u *User) patient() string {
 	return ""
 }
 
-// mayActFor reports whether a purpose is open to her. A patient acts as one.
+// bound reports whether she is no staff: what she gives an app stays within one patient.
+func (u *User) bound() bool {
+	typ, _, _ := strings.Cut(u.FHIRUser, "/")
+	return typ == "Patient" || typ == "RelatedPerson" || typ == "Person"
+}
+
+// mayActFor reports whether a purpose is open to her. Who is no staff acts for a patient.
 func (u *User) mayActFor(code string) bool {
 	p, err := consent.ParsePurpose(code)
 	switch {
 	case err != nil:
 		return false
-	case u.patient() != "" && !p.Personal():
+	case u.bound() && !p.Personal():
 		return false
 	case len(u.Purposes) == 0:
 		return !p.Emergency()
@@ -132,7 +138,7 @@ func (s *Server) cookieName() string {
 }
 
 func (s *Server) setCookie(w http.ResponseWriter, value string) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever there is TLS
 		Name: s.cookieName(), Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, // not Strict: the provider sends her back
 		Secure: strings.HasPrefix(s.Issuer, "https:"),
 	})

@@ -13,6 +13,7 @@ import (
 	"html"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -122,9 +123,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, at: noon}
 	m := NewMemory()
-	for k, v := range signerRow() {
-		m.rows[k] = v
-	}
+	maps.Copy(m.rows, signerRow())
 	w.codes = &Codes{Keeper: m, Now: w.now}
 	c := Config{
 		Issuer: "https://node.example/oauth2", FHIR: "https://node.example/fhir", Name: "Sample Clinic", Keeper: m, SignIn: w.codes, Charts: charts{},
