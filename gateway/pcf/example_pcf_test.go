@@ -64,7 +64,6 @@ func iheOptions() Options {
 	o.Policies = Policies()
 	for _, uri := range []string{
 		"http://example.org/policies/basePrivacyConsentPolicy.txt", "http://example.org/policies/researchPrivacyConsentPolicy.txt",
-		PolicyBreakGlassOnly, "https://profiles.ihe.net/ITI/PCF/Policy-basic-normal",
 	} {
 		o.Policies[uri] = o.Policies[PolicySalus]
 	}
@@ -91,7 +90,7 @@ func TestEveryExampleOfPCFIsEnforcedOrRefusedWithTheReason(t *testing.T) {
 		"consent-intermediate-not-encounter":  {CodeData + " Consent.provision.provision[0].data"},
 		"consent-intermediate-not-timeframe":  {CodeDataPeriod + " Consent.provision.provision[0].dataPeriod"},
 		"consent-intermediate-timeframe":      {CodeDataPeriod + " Consent.provision.dataPeriod"},
-		"consent-intermediate-purpose":        {CodeActor + " Consent.provision.actor[0].reference", CodePurpose + " Consent.provision.purpose[0]"},
+		"consent-intermediate-purpose":        {CodeActor + " Consent.provision.actor[0].reference", CodePurpose + " Consent.provision.purpose[0]", CodePolicy + " Consent.policy[0].uri"},
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {

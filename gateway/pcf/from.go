@@ -62,7 +62,9 @@ func FromGrants(parts []consent.Standing, slots *record.SlotMap, f Frame) ([]byt
 	}
 	policy := PolicySalus
 	if len(said.Policy) == 1 {
-		if _, ok := f.Policies[said.Policy[0].URI]; ok {
+		// A denial of everything reads back as what it is on the ledger, with every actor named: then a
+		// policy that permits by itself would say more.
+		if p, ok := f.Policies[said.Policy[0].URI]; ok && !p.Open {
 			policy = said.Policy[0].URI
 		}
 	}

@@ -451,3 +451,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkSearch reads a patient's hundred Consents of three grants each.
+func BenchmarkSearch(b *testing.B) {
+	w := newWorld(b)
+	for range 100 {
+		w.create("alice", permit())
+	}
+	for b.Loop() {
+		if found, err := w.service().Search(b.Context(), account("alice"), Filter{}); err != nil || len(found) != 100 {
+			b.Fatal(len(found), err)
+		}
+	}
+}

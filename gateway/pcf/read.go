@@ -24,12 +24,17 @@ const skew = 5 * time.Minute
 type Policy struct {
 	Purposes consent.Purposes // of a permit that names none
 	Labels   Labels           // of a permit that names none
+	// Open says that the policy permits something by itself. It is taken only with a root that denies
+	// everything to everybody, so that nothing is left to the policy.
+	Open bool
 }
 
 // Policies are those that this room knows by itself.
 func Policies() map[string]Policy {
-	tpo := Policy{consent.PurposesOf(consent.TREAT, consent.HPAYMT, consent.HOPERAT), usual}
-	return map[string]Policy{PolicySalus: tpo, PolicyDeny: tpo}
+	tpo := Policy{Purposes: consent.PurposesOf(consent.TREAT, consent.HPAYMT, consent.HOPERAT), Labels: usual}
+	open := tpo
+	open.Open = true
+	return map[string]Policy{PolicySalus: tpo, PolicyDeny: tpo, PolicyBreakGlassOnly: open, PolicyBasicNormal: open, PolicyAllNormal: open}
 }
 
 // Options are what a Consent is read with.
@@ -251,6 +256,9 @@ func (r *reader) consent(n element.Node) {
 	}
 	if len(scope) > 0 && !slices.Contains(scope, Coding{systemScope, "patient-privacy"}) {
 		r.refuse(CodeScope, "business-rule", "only the scope patient-privacy is enforced", "Consent.scope")
+	}
+	if p := r.root; p != nil && r.policy.Open && (p.permit || p.period || p.actors != nil || p.purposes != 0 || p.labels != nil) {
+		r.refuse(CodePolicy, "business-rule", "this policy permits by itself what the provision does not speak of: the ledger does not", "Consent.policy[0].uri")
 	}
 	r.statusAndTime()
 	if n.Get("patient").Kind() != element.Absent {

@@ -35,6 +35,7 @@ func TestWhatCannotBeEnforcedIsRefusedWhereItStands(t *testing.T) {
 		{"policy without uri", func(c, _ m) { c["policy"] = []any{m{"authority": "urn:x"}} }, CodeRequired + " Consent.policy[0].uri"},
 		{"a stale policy", func(c, _ m) { c["policy"] = []any{m{"uri": PolicySalus + ":v0"}} }, CodePolicy + " Consent.policy[0].uri"},
 		{"two policies", func(c, _ m) { c["policy"] = []any{m{"uri": PolicySalus}, m{"uri": PolicyDeny}} }, CodePolicy + " Consent.policy"},
+		{"a policy that permits by itself", func(c, _ m) { c["policy"] = []any{m{"uri": PolicyBreakGlassOnly}} }, CodePolicy + " Consent.policy[0].uri"},
 		{"policyRule", func(c, _ m) { c["policyRule"] = m{"text": "x"} }, CodePolicy + " Consent.policyRule"},
 		{"no provision", func(c, _ m) { delete(c, "provision") }, CodeRequired + " Consent.provision"},
 		{"no type", func(_, p m) { delete(p, "type") }, CodeProvision + " Consent.provision.type"},

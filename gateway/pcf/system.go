@@ -15,6 +15,8 @@ const (
 	ProfileAdvanced      = profiles + "consentAdvanced"
 	PolicyDeny           = "https://profiles.ihe.net/ITI/PCF/Policy-deny"
 	PolicySalus          = "urn:salus:policy:consent" // deny by default, what spec/consent.md says
+	PolicyBasicNormal    = "https://profiles.ihe.net/ITI/PCF/Policy-basic-normal"
+	PolicyAllNormal      = "https://profiles.ihe.net/ITI/PCF/Policy-all-normal"
 	PolicyBreakGlassOnly = "https://profiles.ihe.net/ITI/PCF/Policy-break-glass-only"
 
 	// SystemLabel names the ledger's labels one by one, where HL7 has no code that means the same.
