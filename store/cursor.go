@@ -6,15 +6,19 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
 )
 
 // cursors seals where a page ended: it holds sort keys, which are values of resources, and row
-// numbers, which would tell how much there is that the reader does not see. The key lives as long
-// as the process; so do cursors.
+// numbers, which would tell how much there is that the reader does not see; so would their length,
+// which is why it is filled up. The key lives as long as the process; so do cursors.
 type cursors struct{ aead cipher.AEAD }
+
+// cursorStep is what a cursor's plaintext is filled up to a multiple of, in bytes.
+const cursorStep = 128
 
 func newCursors() (*cursors, error) {
 	var key [32]byte
@@ -38,13 +42,40 @@ func fingerprint(where sqlText, keys []sortKey) (f [16]byte) {
 	return f
 }
 
+// SealSeq makes a cursor of a place in the order of everything written, which would tell how much
+// that is.
+func (s *Store) SealSeq(seq int64) string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(seq))
+	return base64.RawURLEncoding.EncodeToString(s.cursors.aead.Seal(nil, nil, b[:], seqCursor)) //nolint:gosec // as below
+}
+
+// OpenSeq reads what SealSeq made. Error: ErrCursor.
+func (s *Store) OpenSeq(cursor string) (int64, error) {
+	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return 0, ErrCursor
+	}
+	b, err := s.cursors.aead.Open(nil, nil, sealed, seqCursor)
+	if err != nil || len(b) != 8 {
+		return 0, ErrCursor
+	}
+	return int64(binary.BigEndian.Uint64(b)), nil
+}
+
+// seqCursor keeps cursors of histories and of searches apart.
+var seqCursor = []byte("seq")
+
 func (c *cursors) seal(where sqlText, keys []sortKey, at position) (string, error) {
 	at.Query = fingerprint(where, keys)
 	b, err := cbor.Marshal(at)
 	if err != nil {
 		return "", fmt.Errorf("store: %w", err)
 	}
-	return base64.RawURLEncoding.EncodeToString(c.aead.Seal(nil, nil, b, nil)), nil //nolint:gosec // the AEAD draws its nonces itself
+	filled := make([]byte, (4+len(b)+cursorStep-1)/cursorStep*cursorStep)
+	binary.BigEndian.PutUint32(filled, uint32(len(b)))
+	copy(filled[4:], b)
+	return base64.RawURLEncoding.EncodeToString(c.aead.Seal(nil, nil, filled, nil)), nil //nolint:gosec // the AEAD draws its nonces itself
 }
 
 func (c *cursors) open(s string, where sqlText, keys []sortKey) (at position, err error) {
@@ -53,7 +84,10 @@ func (c *cursors) open(s string, where sqlText, keys []sortKey) (at position, er
 		return at, ErrCursor
 	}
 	b, err := c.aead.Open(nil, nil, sealed, nil)
-	if err != nil || cbor.Unmarshal(b, &at) != nil {
+	if err != nil || len(b) < 4 || len(b)-4 < int(binary.BigEndian.Uint32(b)) {
+		return at, ErrCursor
+	}
+	if b = b[4 : 4+int(binary.BigEndian.Uint32(b))]; cbor.Unmarshal(b, &at) != nil {
 		return at, ErrCursor
 	}
 	if at.Query != fingerprint(where, keys) || len(at.Texts) != len(keys) || len(at.Floats) != len(keys) {

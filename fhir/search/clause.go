@@ -66,7 +66,7 @@ func (c *Clause) modify(s string, params Params) *Issue {
 	}
 	i := slices.Index(modifierNames[:Typed], s)
 	m := Modifier(max(i, 0))
-	if i <= 0 || m != Missing && !slices.Contains(modifiers[c.Param.Kind], m) {
+	if i <= 0 || m != Missing && !slices.Contains(modifiers[c.Param.Kind], m) || c.Param.Code == "_id" && m != Missing && m != Not {
 		return issue(CodeModifier, c.Param.Code)
 	}
 	c.Modifier = m
@@ -154,7 +154,9 @@ func (p *parser) value(param *Param, m Modifier, s string) (v Value, err *Issue)
 	case String:
 		v.Text = unescape(s)
 		if m != Exact {
-			v.Text = Fold(v.Text)
+			if v.Text = Fold(v.Text); v.Text == "" {
+				return v, bad // nothing but spaces and marks would be found in everything
+			}
 		}
 		return v, nil
 	case URI:
@@ -197,7 +199,9 @@ func token(m Modifier, s string, bad *Issue) (v Value, err *Issue) {
 	}
 	switch {
 	case m == Text:
-		v.Text = Fold(unescape(s))
+		if v.Text = Fold(unescape(s)); v.Text == "" {
+			return v, bad
+		}
 	case m == In || m == NotIn:
 		v.Text = unescape(s)
 	case m == OfType:

@@ -34,9 +34,9 @@ func (s *Server) history(a *ask, typ, id string) (*answer, error) {
 			}
 			past.Count = min(n, search.MaxCount)
 		case "_cursor":
-			seq, err := strconv.ParseInt(p.Value, 10, 64)
-			if err != nil || seq < 1 {
-				return nil, errCursor
+			seq, err := s.Store.OpenSeq(p.Value)
+			if err != nil {
+				return nil, err
 			}
 			past.Before = seq
 			continue
@@ -53,6 +53,9 @@ func (s *Server) history(a *ask, typ, id string) (*answer, error) {
 		if _, err := s.find(outside{s.Store}, a, typ, id); err != nil && faultOf(err) != errGone {
 			return nil, err
 		}
+		if _, conditions := a.leave.Within[typ]; conditions {
+			return nil, errForbidden // nobody can tell whether the conditions held for former versions
+		}
 	} else if a.leave.Owner != "" || len(a.leave.Within) > 0 {
 		return nil, errForbidden // versions have no index that could be restricted
 	}
@@ -65,7 +68,7 @@ func (s *Server) history(a *ask, typ, id string) (*answer, error) {
 	b.link("self", s.address(a, rest))
 	if len(list) == past.Count {
 		list = list[:len(list)-1]
-		next := append(append([]search.Pair{}, rest...), search.Pair{Name: "_cursor", Value: strconv.FormatInt(list[len(list)-1].Seq, 10)})
+		next := append(append([]search.Pair{}, rest...), search.Pair{Name: "_cursor", Value: s.Store.SealSeq(list[len(list)-1].Seq)})
 		b.link("next", s.address(a, next))
 	}
 	for i := range list {

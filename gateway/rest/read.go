@@ -126,8 +126,12 @@ func (s *Server) vread(a *ask, typ, id, version string) (*answer, error) {
 	if err != nil || vid < 1 || strconv.FormatInt(vid, 10) != version {
 		return nil, errNotFound // versions here are numbers
 	}
-	// Who sees the resource sees its versions.
+	// Who sees the resource sees its versions, unless on a condition that nobody can tell of former
+	// ones: they have no index.
 	current, err := s.find(s.in(a), a, typ, id)
+	if _, conditions := a.leave.Within[typ]; err == nil && conditions && vid != current.VID {
+		return nil, errNotFound
+	}
 	scopes := []store.Scope{current.Scope}
 	if errors.Is(err, store.ErrGone) {
 		scopes, err = a.leave.Scopes, nil

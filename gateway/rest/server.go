@@ -58,6 +58,9 @@ type Leave struct {
 	Issues []Issue
 }
 
+// partial reports whether there may be own resources that it does not see.
+func (l *Leave) partial() bool { return l.Owner != "" || len(l.Within) > 0 }
+
 func (l *Leave) sight() store.Sight {
 	return store.Sight{Scopes: l.Scopes, Owner: l.Owner, Within: l.Within}
 }

@@ -170,12 +170,11 @@ func (s *Server) put(t *store.Tx, w *write, expect int64) (*answer, error) {
 	if w.typ == "Patient" && s.Owner != nil {
 		w.owner = "Patient/" + w.id // its id may not have been known before
 	}
-	// An own resource that the caller may not see is not hers to change; but its id is taken.
 	seen, err := s.find(inside{t}, w.ask, w.typ, w.id)
-	if errors.Is(err, store.ErrNotFound) && expect != 0 {
-		if _, err := t.Read(store.Key{Type: w.typ, ID: w.id}); err == nil {
-			return nil, errForbidden
-		}
+	if errors.Is(err, store.ErrNotFound) && w.given == w.id && w.leave.partial() {
+		// Whether an id is free, or taken by what she may not see, is not to be told: who sees a part
+		// does not choose ids.
+		return nil, errForbidden
 	}
 	if err == nil && seen.Scope != store.Own {
 		return nil, errForbidden // another organisation's
