@@ -110,6 +110,7 @@ func (c *compiler) rule(k *nest, bf *field) rule {
 			if !sameSet(c.targets(t), bo.targets) {
 				o.targets = c.targets(t)
 			}
+			o.aims = c.aims(t)
 			if p := c.narrower(t.Profiles); t.Code != "Extension" && !slices.Equal(p, bo.profiles) { // an extension is told by its url
 				o.profiles = p
 			}
@@ -141,6 +142,19 @@ func (c *compiler) rule(k *nest, bf *field) rule {
 		r.options = append(r.options, o)
 	}
 	return r
+}
+
+// aims returns the profiles that a reference may lead to, nil if one is a type as it is or
+// not loaded.
+func (c *compiler) aims(t definition.TypeRef) (out []*shape) {
+	for _, u := range t.Targets {
+		s := c.profile(u)
+		if s == nil || !s.profile || s.blank {
+			return nil
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // baseElement returns R4's own definition of an element, or nil.

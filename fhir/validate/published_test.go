@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -293,4 +294,68 @@ func TestMutantsOfPublishedExamplesAreRefused(t *testing.T) {
 		total += count
 	})
 	t.Logf("%d mutants of %d types", total, len(seen))
+}
+
+// TestIPSWantsItsSections takes the required sections out of a published summary, and
+// breaks what an entry leads to.
+func TestIPSWantsItsSections(t *testing.T) {
+	file := filepath.Join(data, "fhir-packages", "ips_v110.tgz")
+	v, err := New(withPackage(t, definition.R4(), file), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const profile = "http://hl7.org/fhir/uv/ips/StructureDefinition/Bundle-uv-ips"
+	found := false
+	readPackage(t, file, func(name string, b []byte) {
+		if !strings.HasPrefix(name, "Bundle-") || found {
+			return
+		}
+		o := decode(t, b)
+		entries, ok := o["entry"].([]any)
+		if !ok || !refusedNot(t, v, o, profile) {
+			return
+		}
+		composition := entries[0].(map[string]any)["resource"].(map[string]any)
+		sections, ok := composition["section"].([]any)
+		if !ok {
+			return
+		}
+		found = true
+		for i := range sections {
+			code := sections[i].(map[string]any)["code"].(map[string]any)["coding"].([]any)[0].(map[string]any)["code"]
+			composition["section"] = append(append([]any{}, sections[:i]...), sections[i+1:]...)
+			required := code == "11450-4" || code == "48765-2" || code == "10160-0" // problems, allergies, medications
+			if refusedNot(t, v, o, profile) == required {
+				t.Errorf("%s without section %v: got valid %v, want %v", name, code, required, !required)
+			}
+		}
+		composition["section"] = sections
+		// Without a reference to its patient, which IPS requires and R4 does not, an allergy is
+		// none of IPS, and the section has none left.
+		for _, e := range entries {
+			if r := e.(map[string]any)["resource"].(map[string]any); r["resourceType"] == "AllergyIntolerance" {
+				r["patient"] = map[string]any{"display": "x"}
+			}
+		}
+		if refusedNot(t, v, o, profile) {
+			t.Errorf("%s with allergies of nobody: got no error, want one", name)
+		}
+	})
+	if !found {
+		t.Error("the package has no Bundle that fits")
+	}
+}
+
+// refusedNot reports whether a resource is valid against a profile.
+func refusedNot(t testing.TB, v *Validator, o map[string]any, profile string) bool {
+	t.Helper()
+	raw, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := element.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Valid(v.ValidateTree(context.Background(), tree, profile))
 }

@@ -126,6 +126,15 @@ func (w *walk) target(n element.Node, allowed []string) {
 	}
 }
 
+// aim checks that what a reference leads to, if it is contained or in the Bundle, fits one
+// of the profiles that the reference may lead to.
+func (w *walk) aim(n element.Node, allowed []*shape) {
+	r := w.leads(n)
+	if r.Kind() == element.Object && !slices.ContainsFunc(allowed, func(p *shape) bool { return w.conforms(r, p) }) {
+		w.say(Error, CodeTarget, "what the reference leads to conforms to none of the profiles that it may lead to")
+	}
+}
+
 // leadsTo returns the type of resource that a reference leads to, "" if nothing tells.
 func (w *walk) leadsTo(n element.Node) string {
 	typ := ""

@@ -53,7 +53,7 @@ func (r *rule) empty() bool {
 		return false
 	}
 	for i := range r.options {
-		if o := &r.options[i]; o.refused || o.shape != nil || o.profiles != nil || o.targets != nil {
+		if o := &r.options[i]; o.refused || o.shape != nil || o.profiles != nil || o.targets != nil || o.aims != nil {
 			return false
 		}
 	}
@@ -70,6 +70,7 @@ type option struct {
 	shape    *shape   // of an object, or of what stands beside a primitive
 	profiles []*shape // one of them must hold
 	targets  []string // types that a reference may lead to; nil is any
+	aims     []*shape // profiles of which what a reference leads to must fit one, if it is at hand
 }
 
 // A binding ties a coded element to a value set.

@@ -362,6 +362,9 @@ func (w *walk) constraints(n element.Node, r *rule, o *option) {
 	if o.targets != nil {
 		w.target(n, o.targets)
 	}
+	if o.aims != nil {
+		w.aim(n, o.aims)
+	}
 	if r.invariants != nil {
 		w.holds(r.invariants, element.View(n, o.typ))
 	}
