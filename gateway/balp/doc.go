@@ -7,6 +7,7 @@
 //	ledger.go      the entries of a patient's audit chain as events
 //	journal.go     this member's events, sealed on disk, each bound to the one before
 //	segment.go     the files of the journal
+//	salvage.go     a journal that does not open, for its operator
 //	recorder.go    events of this gateway, durable before they are acknowledged
 //	rest.go        a request to the gateway as the beginning of its event
 //	checkpoint.go  the journal's head, signed for others to keep

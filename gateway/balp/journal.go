@@ -1,6 +1,7 @@
 package balp
 
 import (
+	"bytes"
 	"context"
 	"crypto/cipher"
 	"encoding/json"
@@ -113,6 +114,9 @@ func (j *Journal) loadSegment(name string, first, last bool) error {
 	at := headerSize
 	for at < len(b) {
 		n, err := whole(b[at:])
+		if last && zeros(b[at:]) { // space that a crash left without what was to be in it
+			n, err = 0, nil
+		}
 		if err != nil {
 			return err
 		}
@@ -143,6 +147,8 @@ func (j *Journal) loadSegment(name string, first, last bool) error {
 	}
 	return f.Sync()
 }
+
+func zeros(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
 
 // rewrite makes the header of a file anew that a crash left without a whole one.
 func (j *Journal) rewrite(f *os.File) error {

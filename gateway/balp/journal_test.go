@@ -225,6 +225,53 @@ func TestACrashCostsNothingThatWasAcknowledged(t *testing.T) {
 	}
 }
 
+// TestAnOperatorCutsATornEndAndKeepsIt: what does not open is never dropped in silence.
+func TestAnOperatorCutsATornEndAndKeepsIt(t *testing.T) {
+	dir := t.TempDir()
+	j := openJournal(t, dir)
+	appendAll(t, j, 0, 3)
+	_, three := file(t, dir)
+	appendAll(t, j, 3, 5)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := Salvage(dir, sealKey); n != 0 || err != nil {
+		t.Errorf("a sound journal: got %d, %v", n, err)
+	}
+	name, b := file(t, dir)
+	torn := slices.Clone(b)
+	clear(torn[len(three)+40 : len(three)+90]) // pages that never reached the disk
+	if err := os.WriteFile(name, torn, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenJournal(dir, sealKey); !errors.Is(err, ErrDamaged) {
+		t.Fatalf("got %v, want %v", err, ErrDamaged)
+	}
+	n, err := Salvage(dir, sealKey)
+	if err != nil || n != len(b)-len(three) {
+		t.Fatalf("got %d, %v, want %d", n, err, len(b)-len(three))
+	}
+	if cut, err := os.ReadFile(name + ".cut"); err != nil || !bytes.Equal(cut, torn[len(three):]) {
+		t.Errorf("what was cut is not kept: %v", err)
+	}
+	j = openJournal(t, dir)
+	appendAll(t, j, 3, 4)
+	if got := requests(t, j, ""); len(got) != 4 {
+		t.Errorf("got %d events, want 4", len(got))
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, append(slices.Clone(three), make([]byte, 500)...), 0o600); err != nil { // zeros alone
+		t.Fatal(err)
+	}
+	j = openJournal(t, dir)
+	defer j.Close()
+	if got := requests(t, j, ""); len(got) != 3 {
+		t.Errorf("got %d events, want 3", len(got))
+	}
+}
+
 func TestAWriteThatFailsAcknowledgesNothing(t *testing.T) {
 	dir := t.TempDir()
 	j := openJournal(t, dir)
