@@ -80,6 +80,9 @@ type Terms struct {
 	Each        bool
 	Studies     map[string]Study // by Event.Study
 	Suspensions []Suspension
+	// Officer is set in a report for the compliance office: it says how many are withheld. An
+	// individual is not told, for the number would tell her that somebody asks.
+	Officer bool
 	// Address is where a recipient is, "" if that is not known. May be nil.
 	Address func(Who) string
 }
@@ -107,8 +110,8 @@ type Accounting struct {
 	Requested time.Time `json:"requested"`
 	Clipped   bool      `json:"clipped"` // the period was cut to six years
 	Items     []Item    `json:"items"`
-	Studies   []Study   `json:"studies"`  // for which her record may have been disclosed
-	Withheld  int       `json:"withheld"` // suspended for now
+	Studies   []Study   `json:"studies"`            // for which her record may have been disclosed
+	Withheld  int       `json:"withheld,omitempty"` // suspended for now; counted for an Officer only
 
 	events map[string]Event
 }
@@ -151,7 +154,9 @@ func (t *Terms) account(all []entry) (*Accounting, error) {
 			continue
 		}
 		if slices.ContainsFunc(t.Suspensions, func(s Suspension) bool { return s.Recipient == e.recipient().key() && s.holds(t.Requested) }) {
-			a.Withheld++
+			if t.Officer {
+				a.Withheld++
+			}
 			continue
 		}
 		if study, ok := t.Studies[e.Study]; ok && e.Study != "" {

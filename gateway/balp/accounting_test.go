@@ -152,6 +152,10 @@ func TestASuspensionWithholdsForItsTime(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			terms := terms()
 			terms.Suspensions = []Suspension{tt.s}
+			if a := account(t, terms, e); a.Withheld != 0 || len(a.Items) != 1-tt.withheld {
+				t.Errorf("the individual is told of %d that are withheld, and gets %d items", a.Withheld, len(a.Items))
+			}
+			terms.Officer = true
 			a := account(t, terms, e)
 			if a.Withheld != tt.withheld || len(a.Items) != 1-tt.withheld {
 				t.Errorf("got %d withheld and %d items, want %d withheld", a.Withheld, len(a.Items), tt.withheld)
@@ -225,7 +229,7 @@ func TestAnAccountingAgreesWithItsLog(t *testing.T) {
 			}
 		}
 		tt := terms()
-		tt.From, tt.Suspensions = time.Time{}, []Suspension{{Recipient: agency.Reference, Until: at.AddDate(1, 0, 0)}}
+		tt.Officer, tt.From, tt.Suspensions = true, time.Time{}, []Suspension{{Recipient: agency.Reference, Until: at.AddDate(1, 0, 0)}}
 		a, err := tt.account(entriesOf(events...))
 		if err != nil {
 			rt.Fatal(err)

@@ -99,7 +99,7 @@ type Event struct {
 	Token        string           `json:"token,omitempty"`       // its id (jti), never the token
 	Purposes     consent.Purposes `json:"purposes,omitempty"`
 
-	Patient   Who      `json:"patient,omitzero"`
+	Patient   Who      `json:"patient,omitzero"`    // one: what concerns several is an event for each
 	Resources []string `json:"resources,omitempty"` // "Observation/x/_history/2"; of a single interaction one
 	Query     string   `json:"query,omitempty"`     // "GET [base]/Observation?code=..."
 	Request   string   `json:"request,omitempty"`   // X-Request-Id
