@@ -87,8 +87,8 @@ func TestAnImportTakesWhatItCanAndSaysWhatItDoesNot(t *testing.T) {
 func TestAnImportWritesWhatItsLeaveAllows(t *testing.T) {
 	w := newWorld(t)
 	w.guard.set("mother", rest.Leave{Owner: "Patient/a"})
-	body := `{"resourceType":"Observation","id":"a","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/a"}}
-{"resourceType":"Observation","id":"b","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/b"}}`
+	body := `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/a"}}
+{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/b"}}`
 	if accepted, rejected, lines := w.load("mother", strings.NewReader(body), 200); accepted != 1 || rejected != 1 || !strings.Contains(lines, "rest-forbidden") {
 		t.Errorf("got %d and %d %s", accepted, rejected, lines)
 	}

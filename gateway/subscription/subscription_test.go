@@ -96,7 +96,7 @@ func TestATopicIsTold(t *testing.T) {
 }
 
 func TestASubscriberIsToldWhatItMaySeeOnly(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(c *Config) { c.Failures = 1 << 20 })
 	code, _ := r4().Param("Observation", "code")
 	w.clients.set("mother", rest.Leave{Owner: "Patient/a"})
 	w.clients.set("lab", rest.Leave{Within: map[string][][]search.Clause{"Observation": {{{Param: code, Values: []search.Value{{Text: "x"}}}}}}})
