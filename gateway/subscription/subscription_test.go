@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -474,4 +477,66 @@ func TestStatusAndEventsAreTold(t *testing.T) {
 	if n := read(t, w.do("other", "GET /Subscription/s/$events", "").body); n.text() != "query-event" {
 		t.Errorf("got %s", n.text())
 	}
+}
+
+// Events of many who write at the same time, to an endpoint that fails now and then, are all told,
+// in order and numbered without a gap.
+func TestNoEventIsLost(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Failures = 1 << 20; c.Keep = 10 })
+	w.put("app", topical("s", "observation-create", "Observation?code=x", "id-only", toHook+`,"extension":[{"url":"`+backport+`max-count","valuePositiveInt":7}]`))
+	w.hit()
+	w.becomes("s", active)
+	const writers, each = 4, 25
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			for k := range each {
+				w.observe(fmt.Sprintf("o-%d-%d", i, k), "a", "x")
+				w.observe(fmt.Sprintf("n-%d-%d", i, k), "a", "y")
+			}
+		})
+	}
+	told := map[string]string{} // by number
+	last := int64(0)
+	for calls := 0; len(told) < writers*each; calls++ {
+		w.hook.answer([]int{200, 500, 200, 200, 429}[calls%5])
+		n := read(t, w.hit().body)
+		fields := strings.Fields(n.text())[1:]
+		if len(fields) > 7 {
+			t.Fatalf("%d events at once", len(fields))
+		}
+		for _, f := range fields {
+			number, focus, _ := strings.Cut(f, "=")
+			if was, ok := told[number]; ok && was != focus {
+				t.Fatalf("event %s is %s and %s", number, was, focus)
+			}
+			told[number] = focus
+			at, err := strconv.ParseInt(number, 10, 64)
+			if err != nil || at > last+1 {
+				t.Fatalf("event %s after %d", number, last)
+			}
+			last = max(last, at)
+		}
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	for _, focus := range told {
+		if seen[focus] || !strings.HasPrefix(focus, "Observation/o-") {
+			t.Errorf("%s is told as two events, or does not match", focus)
+		}
+		seen[focus] = true
+	}
+}
+
+// A subscriber that does not keep up is ended, not remembered for ever.
+func TestWaitingEventsHaveABound(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Pending = 3 })
+	w.put("app", plain("s", "Observation?code=x", `"type":"websocket"`)) // nobody listens
+	w.becomes("s", active)
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		w.observe(id, "a", "x")
+	}
+	w.becomes("s", failing)
+	w.put("app", plain("s", "Observation?code=x", `"type":"websocket"`))
+	w.becomes("s", active)
 }
