@@ -90,6 +90,9 @@ type FHIR struct {
 	// Wait is how safe a version is before the answer to its write comes, where the request does
 	// not say: "stored" or "active".
 	Wait string `toml:"wait"`
+	// Hooks are the addresses, with all below them, that subscriptions may have called; empty
+	// allows none.
+	Hooks []string `toml:"hooks"`
 	// Session is for how long a ledger session is asked for when a reader's request needs one.
 	Session Duration `toml:"session"`
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"salus/client"
 	"salus/config"
 	"salus/fhir"
@@ -22,6 +24,7 @@ import (
 	"salus/gateway/bulk"
 	"salus/gateway/chart"
 	"salus/gateway/rest"
+	"salus/gateway/subscription"
 	"salus/ledger/module/identity"
 	"salus/ledger/tx"
 	"salus/seal"
@@ -34,13 +37,14 @@ type fhirPart struct {
 	chart  *chart.Service
 	server *rest.Server
 	files  *bulk.Service
+	told   *subscription.Service
 	apps   gateway.Apps
 }
 
 // handlers are the paths that the gateway's listener serves for it.
 func (p *fhirPart) handlers() map[string]http.Handler {
 	return map[string]http.Handler{
-		"/fhir/": cross(p.apps.Server, p.server), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
+		"/fhir/": cross(p.apps.Server, p.server), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/fhir/$websocket": p.told, "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
 	}
 }
 
@@ -111,15 +115,31 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		return err
 	}
 	n.onClose(files.Close)
+	told, err := subscription.Open(subscription.Config{
+		Store: st, Guard: c, Leave: callers.lasting, Types: types, Dir: filepath.Join(n.cfg.Data("fhir"), "subscription"), Key: seal.Sum("subscription-store", keys.store[:]),
+		Base: n.cfg.FHIRBase(), TopicBase: n.cfg.FHIRBase() + "/SubscriptionTopic", WebSocket: "ws" + strings.TrimPrefix(n.cfg.FHIRBase(), "http") + "/$websocket",
+		Allow: n.cfg.FHIR.Hooks, Now: time.Now, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(told.Close)
 	server := rest.New(rest.Config{
 		Store: st, Params: x, Types: types, Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: c,
-		Check: func(ctx context.Context, r fhir.Resource) []rest.Issue { return issuesOf(ctx, r) },
+		Check: func(ctx context.Context, r fhir.Resource) []rest.Issue {
+			return append(issuesOf(ctx, r), told.Check(ctx, r)...)
+		},
 		Patch: func(resource, parameters []byte) ([]byte, error) { return patch.Apply(resource, parameters, set) },
-		Base:  n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, Written: c.Written, MaxBody: maxResource,
-		Operations: slices.Concat(c.Operations(), files.Operations(), []rest.Operation{rest.Everything(), rest.LastN(), rest.Validate(types, issuesOf)}),
+		Base:  n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, MaxBody: maxResource, Topics: told.Topics(),
+		Written: func(ctx context.Context, prefers http.Header, versions []store.Version) http.Header {
+			told.Written(ctx, versions)
+			return c.Written(ctx, prefers, versions)
+		},
+		Operations: slices.Concat(c.Operations(), files.Operations(), told.Operations(), []rest.Operation{rest.Everything(), rest.LastN(), rest.Validate(types, issuesOf)}),
 		Statement:  rest.Statement{Name: "Salus", Description: "Salus node " + n.cfg.Name},
 	})
-	n.fhir = &fhirPart{store: st, chart: c, server: server, files: files, apps: gateway.Apps{Server: apps, Codes: codes}}
+	told.Server = server
+	n.fhir = &fhirPart{store: st, chart: c, told: told, server: server, files: files, apps: gateway.Apps{Server: apps, Codes: codes}}
 	return nil
 }
 
@@ -134,6 +154,14 @@ func servedTypes(set *definition.Set) (types []string) {
 		}
 	}
 	return types
+}
+
+// run carries what is written to the ledger, and tells subscribers of it.
+func (p *fhirPart) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.chart.Run(ctx) })
+	g.Go(func() error { return p.told.Run(ctx) })
+	return g.Wait()
 }
 
 // rebuildFHIR makes the clinical store of a stopped node again from its records.

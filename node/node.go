@@ -198,7 +198,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.peers.Serve(n.peerLn) })
 	g.Go(func() error { return n.gateway.Serve(n.apiLn) })
 	g.Go(func() error { return n.custody.Run(ctx) })
-	g.Go(func() error { return n.fhir.chart.Run(ctx) })
+	g.Go(func() error { return n.fhir.run(ctx) })
 	g.Go(func() error { return n.snapshots(ctx) })
 	g.Go(func() error { return n.scrub(ctx) })
 	g.Go(func() error { return n.trimWAL(ctx) })

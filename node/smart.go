@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,8 +153,36 @@ func (c *callers) caller(r *http.Request) (chart.Caller, error) {
 	return out, nil
 }
 
+var errEnded = errors.New("node: the app is no backend service that is registered here")
+
+// lasting is what a client sees between its requests: the operator everything of this organisation,
+// a backend service what it is registered for. Apps that people use see nothing while nobody does.
+func (c *callers) lasting(_ context.Context, client string) (*rest.Leave, error) {
+	l := &rest.Leave{Scopes: []store.Scope{store.Own}, Client: client}
+	if client == operatorClient {
+		return l, nil
+	}
+	list, err := c.smart.Clients()
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(list, func(x smart.Client) bool {
+		return x.ID == client && slices.Contains(x.Grants, "client_credentials")
+	})
+	if i < 0 {
+		return nil, errEnded
+	}
+	t := &smart.Token{Client: client, Kind: smart.ForSystem, Scopes: list[i].Scopes}
+	l.May = t.May
+	l.Within, err = t.Within(c.index, c.types...)
+	return l, err
+}
+
+// operatorClient is how the node's own token is named where apps have their ids.
+const operatorClient = "operator"
+
 func (c *callers) operator(r *http.Request) (out chart.Caller, err error) {
-	out.Client, out.Name = "operator", r.Header.Get(headerAs)
+	out.Client, out.Name = operatorClient, r.Header.Get(headerAs)
 	if out.Name != "" {
 		if _, err := c.staff.Signer(out.Name); err != nil {
 			return chart.Caller{}, rest.ErrForbidden
