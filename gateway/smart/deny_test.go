@@ -533,3 +533,56 @@ func TestCarerIsHeldToOnePatient(t *testing.T) {
 		t.Errorf("got %v, want that a carer does not treat", q)
 	}
 }
+
+func TestIdentityNeedsOpenID(t *testing.T) {
+	w := newWorld(t)
+	a := w.grant("public", "fhirUser profile user/Patient.r", doctor, "purpose", "TREAT")
+	if a.str("scope") != "user/Patient.r" || a.json["id_token"] != nil {
+		t.Errorf("got %s", a.body)
+	}
+}
+
+func TestOfManyClicksOneGivesACode(t *testing.T) {
+	w := newWorld(t)
+	b := &browser{w: w}
+	page := b.signInAs(b.get("/authorize?"+w.ask("public", "user/Patient.r").Encode()), doctor)
+	v := with(fields(page), "decision", "allow", "scope", "user/Patient.r", "purpose", "TREAT")
+	cookie := w.cookieName() + "=" + b.cookie
+	got := make(chan string)
+	for range 16 {
+		go func() {
+			r := postOf(w.Issuer+"/approve", v)
+			r.Header.Set("Cookie", cookie)
+			rec := httptest.NewRecorder()
+			w.ServeHTTP(rec, r)
+			got <- rec.Header().Get("Location")
+		}()
+	}
+	codes := 0
+	for range 16 {
+		if strings.Contains(<-got, "code=") {
+			codes++
+		}
+	}
+	if codes != 1 {
+		t.Errorf("got %d codes, want 1", codes)
+	}
+}
+
+func TestOfTwoFlowsWithOneLaunchOneEnds(t *testing.T) {
+	w := newWorld(t)
+	id, err := w.Launch(Launch{User: doctor.ID, Patient: "p1", Purpose: "TREAT"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &browser{w: w}
+	ask := "/authorize?" + w.ask("public", "launch patient/*.rs", "launch", id).Encode()
+	first := b.signInAs(b.get(ask), doctor)
+	second := b.get(ask)
+	if q := w.back(b.consent(first)); q.Get("code") == "" {
+		t.Errorf("got %v", q)
+	}
+	if q := w.back(b.consent(second)); q.Get("error") != "invalid_request" {
+		t.Errorf("got %v, want the launch to be used", q)
+	}
+}

@@ -302,3 +302,12 @@ func TestFlowsAreBounded(t *testing.T) {
 		t.Errorf("got %d after all are over", len(f.byID))
 	}
 }
+
+func TestNoAppRegistersItselfForASystem(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Registration = scopesOf(t, "patient/*.rs system/*.rs") })
+	r := httptest.NewRequest(http.MethodPost, w.Issuer+"/register", strings.NewReader(`{"token_endpoint_auth_method":"none","redirect_uris":["https://a.example/cb"]}`))
+	r.Header.Set("Content-Type", "application/json")
+	if a := w.do(r); a.status != http.StatusCreated || a.str("scope") != "patient/*.rs" {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+}
