@@ -9,6 +9,7 @@
 //	file.go      files, sealed under the key of their job
 //	job.go       a job, and its record on disk
 //	serve.go     status, cancel, files
+//	limits.go    what a client saw, as a digest
 //	load.go      $import
 //
 // Contract: an export has what its caller's Leave shows of the organisation's own resources as of

@@ -180,6 +180,20 @@ func TestAJobIsItsClientsAlone(t *testing.T) {
 	w.refused(403, "bulk-forbidden", w.do("app-narrow", "GET "+status+"/0", nil))
 	w.guard.set("app-narrow", rest.Leave{Owner: "Patient/a"}) // its authorisation is another by now
 	w.refused(404, "bulk-no-job", w.do("app-narrow", "GET "+status+"/0", nil))
+	code, _ := r4().Param("Observation", "code")
+	for _, text := range []string{"x", "y"} { // the same app, another user
+		w.guard.set("app-narrow", rest.Leave{Within: map[string][][]search.Clause{"Observation": {{{Param: code, Values: []search.Value{{Text: text}}}}}}})
+		w.refused(404, "bulk-no-job", w.do("app-narrow", "GET "+status+"/0", nil))
+		theirs := w.kick("app-narrow", "GET /fhir/$export?_type=Observation")
+		w.settled(theirs)
+		if r := w.do("app-narrow", "GET "+theirs, nil); r.StatusCode != 200 {
+			t.Errorf("its own: got %d", r.StatusCode)
+		}
+		for _, other := range []string{"app", "app-narrow"} {
+			w.guard.set("app-narrow", rest.Leave{Within: map[string][][]search.Clause{"Observation": {}}})
+			w.refused(404, "bulk-no-job", w.do(other, "GET "+theirs, nil))
+		}
+	}
 	for _, what := range []string{"/1", "/00", "/x", "/0/0", "/-1", "/4294967296"} {
 		w.refused(404, "bulk-no-job", w.do("app", "GET "+status+what, nil))
 	}

@@ -27,7 +27,7 @@ type job struct {
 	ID      string
 	Key     []byte // of its files; it exists here alone
 	Client  string
-	Owner   string // the one compartment its client saw, "" for all
+	Limits  string // of what its client saw
 	Request string
 	Started time.Time // the transactionTime
 	Expires time.Time

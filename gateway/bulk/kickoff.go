@@ -43,7 +43,7 @@ func (s *Service) kickOff(ctx context.Context, c *rest.Call) (*rest.Reply, error
 	if err != nil {
 		return nil, err
 	}
-	j.Owner, j.Request = c.Leave.Owner, address(c)
+	j.Limits, j.Request = limits(c.Leave), address(c)
 	seq, err := s.now(ctx)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func (s *Service) importNDJSON(ctx context.Context, c *rest.Call) (*rest.Reply, 
 	if err != nil {
 		return nil, err
 	}
-	j.Owner, j.Request = c.Leave.Owner, c.Base+"/$import"
+	j.Limits, j.Request = limits(c.Leave), c.Base+"/$import"
 	ctx, j.cancel = context.WithCancel(ctx)
 	defer j.cancel()
 	if err := s.add(j); err != nil {

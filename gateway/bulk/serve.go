@@ -61,7 +61,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) error {
 	j := s.jobs[id]
 	s.mu.Unlock()
 	// What is another's is not there.
-	if j == nil || leave.Client == "" || j.Client != leave.Client || leave.Owner != j.Owner {
+	if j == nil || leave.Client == "" || j.Client != leave.Client || j.Limits != limits(leave) {
 		return errNoJob
 	}
 	get := r.Method == http.MethodGet || r.Method == http.MethodHead
