@@ -61,6 +61,7 @@ func (g *guard) Admit(r *http.Request) (*rest.Leave, error) {
 }
 
 type world struct {
+	types []string
 	t     *testing.T
 	store *store.Store
 	guard *guard
@@ -85,7 +86,7 @@ func (w *world) pass(d time.Duration) {
 
 func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, guard: &guard{leave: map[string]rest.Leave{"app": {}, "other": {}}}, time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	w := &world{types: []string{"Group", "Observation", "Patient", "Practitioner"}, t: t, guard: &guard{leave: map[string]rest.Leave{"app": {}, "other": {}}}, time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	var err error
 	w.store, err = store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{Now: w.now})
 	if err != nil {
@@ -112,8 +113,8 @@ func (w *world) open() {
 	b := w.bulk
 	w.t.Cleanup(func() { _ = b.Close() })
 	w.rest = rest.New(rest.Config{
-		Store: w.store, Params: r4(), Types: []string{"Group", "Observation", "Patient", "Practitioner"}, Index: r4().Entries, Owner: r4().Owner, Subset: r4().Subset, Guard: w.guard,
-		Base: "http://example.org/fhir", Prefix: "/fhir", Now: w.now, Log: w.conf.Log, MaxBody: 1 << 16, Operations: w.bulk.Operations(),
+		Store: w.store, Params: r4(), Types: w.types, Index: r4().Entries, Owner: r4().Owner, Subset: r4().Subset, Guard: w.guard,
+		Base: "http://example.org/fhir", Prefix: "/fhir", Now: w.now, Log: w.conf.Log, MaxBody: 1 << 16, Operations: append(w.bulk.Operations(), rest.Everything()),
 	})
 }
 
