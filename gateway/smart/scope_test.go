@@ -203,3 +203,15 @@ func TestWithin(t *testing.T) {
 		t.Error("a chain is taken for a condition")
 	}
 }
+
+func TestWhatIsKeptAnswersTheSameQuestionOnly(t *testing.T) {
+	tok := &Token{Kind: ForUser, User: "u", Scopes: scopesOf(t, "user/Observation.rs?category=a"), kept: new(kept)}
+	for range 2 {
+		for _, served := range [][]string{{"Patient"}, {"Patient", "Condition"}, nil} {
+			within, err := tok.Within(params{}, served...)
+			if err != nil || len(within) != 1+len(served) {
+				t.Errorf("%v: got %v, %v", served, within, err)
+			}
+		}
+	}
+}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"salus/fhir/search"
@@ -40,7 +42,39 @@ type Token struct {
 	Grant   string `json:",omitempty"`
 	Named   bool   `json:",omitempty"` // an ID token went with it
 	Session string `json:",omitempty"` // of online access: it ends with the session
+
+	kept *kept // what Within gave last; nil of a token that no server holds
 }
+
+// kept is the last answer of Within: every request of a token asks the same.
+type kept struct{ last atomic.Pointer[seen] }
+
+type seen struct {
+	params search.Params
+	served []string
+	within map[string][][]search.Clause
+}
+
+// get returns what was kept for the same question.
+func (k *kept) get(params search.Params, served []string) map[string][][]search.Clause {
+	if k == nil {
+		return nil
+	}
+	s := k.last.Load()
+	if s == nil || !sameable(params) || s.params != params || !slices.Equal(s.served, served) {
+		return nil
+	}
+	return s.within
+}
+
+func (k *kept) put(params search.Params, served []string, within map[string][][]search.Clause) {
+	if k != nil && sameable(params) {
+		k.last.Store(&seen{params, slices.Clone(served), within})
+	}
+}
+
+// sameable reports whether == on it does not panic.
+func sameable(p search.Params) bool { return p != nil && reflect.ValueOf(p).Comparable() }
 
 // need is the verb for an interaction; 0 for one that no scope allows (SMART 2.2,
 // "Scopes for requesting FHIR Resources").
@@ -99,8 +133,20 @@ const maxLists = 256
 // is not in the map; a type among those served that it may neither read nor search
 // has an empty list, which nothing satisfies, so that no chain, _has or count tells
 // of it. Where reading and searching are granted under different conditions, both
-// must hold for either.
+// must hold for either. The answer must not be changed: it is given again.
 func (t *Token) Within(params search.Params, served ...string) (map[string][][]search.Clause, error) {
+	if within := t.kept.get(params, served); within != nil {
+		return within, nil
+	}
+	within, err := t.within(params, served)
+	if err != nil {
+		return nil, err
+	}
+	t.kept.put(params, served, within)
+	return within, nil
+}
+
+func (t *Token) within(params search.Params, served []string) (map[string][][]search.Clause, error) {
 	types := slices.Clone(served)
 	for _, s := range t.Scopes {
 		if s.Level != "" && s.Type != "*" {
@@ -258,6 +304,7 @@ func (s *Server) token(secret string) (*Token, error) {
 		} else if err != nil {
 			return nil, err
 		}
+		t.kept = new(kept)
 		s.cache.hold(key, t, fresh)
 	}
 	if !s.Now().Before(t.Expires) {
