@@ -1,0 +1,416 @@
+package feed
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"iter"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"salus/hl7"
+	"salus/hl7/mllp"
+)
+
+// A Message is one message that was received and is on disk.
+type Message struct {
+	Number   uint64 // of this feed's journal; later messages have greater numbers
+	Raw      []byte
+	Parsed   *hl7.Message
+	Hash     [32]byte // SHA-256 of Raw
+	Received time.Time
+}
+
+// A Rejection is what Apply returns for a message that it will never take: it gets
+// AE and becomes a dead letter. *hl7.Error counts as one. Any other error means
+// "not now": nothing is answered and the message stays pending.
+type Rejection struct {
+	Code      string // a stable reason, no value of the message
+	Condition int    // table 0357; 0: 207
+}
+
+func (r *Rejection) Error() string { return "feed: rejected: " + r.Code }
+
+// A Patient names a patient as a CX does.
+type Patient struct{ Value, Namespace, UniversalID, Type string }
+
+// A Link says that two identifiers are of one patient (A40), or no longer (A37).
+type Link struct {
+	Survivor, Replaced Patient
+	Message            uint64 // Number of the message that says so
+}
+
+// A Merger merges patients and takes merges back. Both are called again with the
+// same Link after a crash and must then do nothing.
+type Merger interface {
+	Merge(ctx context.Context, l Link) error
+	Unmerge(ctx context.Context, l Link) error
+}
+
+// Config of an inbound feed.
+type Config struct {
+	Dir     string // of the journal
+	Key     [32]byte
+	Apply   func(ctx context.Context, m Message) error // returns nil once the effect is durable; called again after a crash
+	Merge   Merger                                     // nil: A40 and A37 are refused with AR
+	Accepts hl7.Accepts
+	Now     func() time.Time
+	Log     *slog.Logger
+	// Answers takes application acknowledgements of the enhanced mode when the sender also
+	// asked for a commit acknowledgement: they go another way than the connection. nil:
+	// they are not sent.
+	Answers func(ctx context.Context, answer []byte) error
+}
+
+// conflict is the reason of a message whose control id was another's.
+const conflict = "feed-conflict"
+
+type state struct {
+	hash   [32]byte
+	answer uint64 // record of the last outcome; 0: pending
+	code   string
+	reason string
+	time   time.Time
+	gone   bool // discarded
+}
+
+// An Inbound is one feed. It is safe for concurrent use: messages are done one at a time.
+type Inbound struct {
+	c Config
+
+	mu      sync.Mutex // guards what follows; held while a message is done, which keeps the order
+	j       *journal
+	byID    map[string]uint64
+	message map[uint64]*state
+	order   []uint64
+	pending []uint64
+}
+
+// Open opens a feed's journal, made if there is none. Errors: ErrKey, ErrDamaged,
+// or the file system's.
+func Open(c Config) (*Inbound, error) {
+	if c.Apply == nil || c.Now == nil || c.Log == nil || c.Dir == "" {
+		return nil, errors.New("feed: inbound needs a folder, apply, clock and log")
+	}
+	f := &Inbound{c: c, byID: map[string]uint64{}, message: map[uint64]*state{}}
+	var err error
+	f.j, err = openJournal(c.Dir, "inbound.journal", c.Key, f.load)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range f.order {
+		if f.message[n].answer == 0 {
+			f.pending = append(f.pending, n)
+		}
+	}
+	return f, nil
+}
+
+func (f *Inbound) load(n uint64, r record) {
+	switch r.Kind {
+	case kindReceived:
+		f.note(n, r)
+	case kindAnswered:
+		if s := f.message[r.Of]; s != nil {
+			s.answer, s.code, s.reason = n, r.Code, r.Reason
+		}
+	case kindDropped:
+		if s := f.message[r.Of]; s != nil {
+			s.gone = true
+		}
+	}
+}
+
+func (f *Inbound) note(n uint64, r record) {
+	s := &state{time: r.Time}
+	copy(s.hash[:], r.Hash)
+	f.message[n], f.order = s, append(f.order, n)
+	if _, known := f.byID[r.ID]; !known {
+		f.byID[r.ID] = n
+	}
+}
+
+// Close closes the journal.
+func (f *Inbound) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.j.close()
+}
+
+// Serve answers on a listener until ctx ends. With a TLS configuration every
+// connection is TLS, and only clients with a certificate that it verifies are served.
+func (f *Inbound) Serve(ctx context.Context, ln net.Listener, limits mllp.Limits, secure *tls.Config) error {
+	s, err := mllp.NewServer(f.Handle, limits)
+	if err != nil {
+		return err
+	}
+	if secure != nil {
+		if secure.ClientCAs == nil {
+			return errors.New("feed: TLS needs the authorities of client certificates")
+		}
+		secure = secure.Clone()
+		secure.ClientAuth, secure.MinVersion = tls.RequireAndVerifyClientCert, max(secure.MinVersion, tls.VersionTLS12)
+		ln = tls.NewListener(ln, secure)
+	}
+	if err := f.Retry(ctx); err != nil {
+		f.c.Log.WarnContext(ctx, "feed has messages that could not be applied yet")
+	}
+	err = s.Serve(ctx, ln)
+	_ = s.Shutdown(ctx)
+	return err
+}
+
+// identity is the key of deduplication: sender and control id. What has none is
+// its own identity.
+func identity(m *hl7.Message, raw []byte, hash [32]byte) string {
+	if m == nil || !m.Segment("MSH").Field(10).Valued() {
+		return "hash " + base64.StdEncoding.EncodeToString(hash[:])
+	}
+	id := mllp.Identify(m, raw)
+	return strconv.Itoa(len(id.Feed.Application)) + ":" + id.Feed.Application + strconv.Itoa(len(id.Feed.Facility)) + ":" + id.Feed.Facility + id.ControlID
+}
+
+// Handle is the mllp.Handler of the feed: it returns an answer once everything
+// that the answer says is on disk, and an error where nothing may be answered.
+func (f *Inbound) Handle(ctx context.Context, raw []byte) ([]byte, error) {
+	hash := sha256.Sum256(raw)
+	m, parseErr := hl7.Parse(raw)
+	id := identity(m, raw, hash)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	why := ""
+	if n, known := f.byID[id]; known && f.message[n].hash != hash {
+		id, why = "conflict "+base64.StdEncoding.EncodeToString(hash[:])+id, conflict
+	}
+	if n, known := f.byID[id]; known {
+		s := f.message[n]
+		if s.answer != 0 {
+			r, err := f.j.read(s.answer)
+			return r.Raw, err
+		}
+		if err := f.retry(ctx); err != nil { // all before it, then it
+			return nil, err
+		}
+		r, err := f.j.read(s.answer)
+		return r.Raw, err
+	}
+	now := f.c.Now().UTC()
+	r := record{Kind: kindReceived, Raw: raw, ID: id, Hash: hash[:], Reason: why, Time: now}
+	n, err := f.j.append(r)
+	if err != nil {
+		return nil, err
+	}
+	f.note(n, r)
+	f.pending = append(f.pending, n)
+	if parseErr == nil {
+		commit, _ := modes(m)
+		if err := f.retry(ctx); err != nil {
+			if commit != "" { // it is stored: that is what a commit acknowledgement says
+				return f.commit(m, hl7.CA, n, nil), nil
+			}
+			return nil, err
+		}
+	} else if err := f.retry(ctx); err != nil {
+		return nil, err
+	}
+	out, err := f.j.read(f.message[n].answer)
+	return out.Raw, err
+}
+
+// Retry does what is pending, in order, and stops at the first that Apply does not
+// take now.
+func (f *Inbound) Retry(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.retry(ctx)
+}
+
+func (f *Inbound) retry(ctx context.Context) error {
+	for len(f.pending) > 0 {
+		if err := f.do(ctx, f.pending[0], false); err != nil {
+			return err
+		}
+		f.pending = f.pending[1:]
+	}
+	return nil
+}
+
+// do applies one message and puts its outcome into the journal.
+func (f *Inbound) do(ctx context.Context, n uint64, replay bool) error {
+	r, err := f.j.read(n)
+	if err != nil {
+		return err
+	}
+	m, err := hl7.Parse(r.Raw)
+	if err != nil {
+		return f.answer(ctx, n, nil, r.Raw, hl7.AR, []error{err})
+	}
+	if r.Reason == conflict && !replay { // other bytes under a known control id
+		e := &hl7.Error{Code: conflict, Segment: "MSH", Index: 1, Field: 10, Condition: hl7.DuplicateKey}
+		return f.answer(ctx, n, m, r.Raw, hl7.AE, []error{e})
+	}
+	errs := f.c.Accepts.Check(m)
+	_, event, _ := m.Type()
+	merging := event == "A40" || event == "A37"
+	if merging && f.c.Merge == nil && len(errs) == 0 {
+		errs = []error{&hl7.Error{Code: hl7.CodeEvent, Segment: "MSH", Index: 1, Field: 9, Condition: hl7.UnsupportedEvent}}
+	}
+	if len(errs) > 0 {
+		return f.answer(ctx, n, m, r.Raw, hl7.AR, errs)
+	}
+	err = f.c.Apply(ctx, Message{Number: n, Raw: r.Raw, Parsed: m, Hash: [32]byte(r.Hash), Received: r.Time})
+	if err == nil && merging {
+		err = f.merge(ctx, m, n, event == "A37")
+	}
+	if err == nil {
+		return f.answer(ctx, n, m, r.Raw, hl7.AA, nil)
+	}
+	if reason(err) == "" {
+		f.c.Log.WarnContext(ctx, "feed: message not applied now", "message", n)
+		return err
+	}
+	return f.answer(ctx, n, m, r.Raw, hl7.AE, []error{err})
+}
+
+// reason is the code of an error that is the message's own fault, else "".
+func reason(err error) string {
+	var r *Rejection
+	var e *hl7.Error
+	switch {
+	case errors.As(err, &r):
+		return r.Code
+	case errors.As(err, &e):
+		return e.Code
+	}
+	return ""
+}
+
+func (f *Inbound) merge(ctx context.Context, m *hl7.Message, n uint64, undo bool) error {
+	read := func(v hl7.Value) Patient {
+		v = v.Repetition(1)
+		hd := v.Component(4)
+		return Patient{v.Component(1).Plain(), hd.Subcomponent(1).Plain(), hd.Subcomponent(2).Plain(), v.Component(5).Plain()}
+	}
+	pids := m.Segments("PID")
+	if len(pids) == 0 {
+		return &hl7.Error{Code: hl7.CodeRequired, Segment: "PID", Condition: hl7.SegmentSequence}
+	}
+	l := Link{Survivor: read(pids[0].Field(3)), Message: n}
+	if undo {
+		if len(pids) != 2 {
+			return &hl7.Error{Code: hl7.CodeRequired, Segment: "PID", Condition: hl7.SegmentSequence}
+		}
+		l.Replaced = read(pids[1].Field(3))
+	} else {
+		mrg := m.Segments("MRG")
+		if len(mrg) != 1 || len(pids) != 1 {
+			return &hl7.Error{Code: hl7.CodeSequence, Segment: "MRG", Condition: hl7.SegmentSequence}
+		}
+		l.Replaced = read(mrg[0].Field(1))
+	}
+	if l.Survivor.Value == "" || l.Replaced.Value == "" || l.Survivor == l.Replaced {
+		return &hl7.Error{Code: hl7.CodeRequired, Segment: "MRG", Field: 1, Condition: hl7.RequiredMissing}
+	}
+	if undo {
+		return f.c.Merge.Unmerge(ctx, l)
+	}
+	return f.c.Merge.Merge(ctx, l)
+}
+
+// A Letter is a message that was not applied and will not be unless it is replayed.
+type Letter struct {
+	Number   uint64
+	Hash     [32]byte
+	Code     string // AE or AR
+	Reason   string // code of the error
+	Received time.Time
+}
+
+// Letters lists the dead letters, oldest first.
+func (f *Inbound) Letters() []Letter {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []Letter
+	for _, n := range f.order {
+		if s := f.message[n]; s.answer != 0 && s.code != string(hl7.AA) && !s.gone {
+			out = append(out, Letter{n, s.hash, s.code, s.reason, s.time})
+		}
+	}
+	return out
+}
+
+func (f *Inbound) letter(n uint64) error {
+	s := f.message[n]
+	if s == nil || s.answer == 0 || s.code == string(hl7.AA) || s.gone {
+		return ErrUnknown
+	}
+	return nil
+}
+
+// Replay does a dead letter again, after what was wrong with the map or the
+// configuration was put right. It is no longer in the feed's order. nil: it was
+// applied; a Rejection says that it is a dead letter still.
+func (f *Inbound) Replay(ctx context.Context, n uint64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.letter(n); err != nil {
+		return err
+	}
+	if err := f.do(ctx, n, true); err != nil {
+		return err
+	}
+	if s := f.message[n]; s.code != string(hl7.AA) {
+		return &Rejection{Code: s.reason}
+	}
+	return nil
+}
+
+// Discard takes a dead letter from the list. Its bytes stay in the journal.
+func (f *Inbound) Discard(n uint64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.letter(n); err != nil {
+		return err
+	}
+	if _, err := f.j.append(record{Kind: kindDropped, Of: n, Time: f.c.Now().UTC()}); err != nil {
+		return err
+	}
+	f.message[n].gone = true
+	return nil
+}
+
+// Read returns the bytes of a message as received.
+func (f *Inbound) Read(n uint64) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.message[n] == nil {
+		return nil, ErrUnknown
+	}
+	r, err := f.j.read(n)
+	return r.Raw, err
+}
+
+// Hashes lists number and SHA-256 of the messages after a number, for anchoring.
+func (f *Inbound) Hashes(after uint64) iter.Seq2[uint64, [32]byte] {
+	return func(yield func(uint64, [32]byte) bool) {
+		f.mu.Lock()
+		var ns []uint64
+		var hs [][32]byte
+		for _, n := range f.order {
+			if n > after {
+				ns, hs = append(ns, n), append(hs, f.message[n].hash)
+			}
+		}
+		f.mu.Unlock()
+		for i := range ns {
+			if !yield(ns[i], hs[i]) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,276 @@
+package feed
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"salus/hl7"
+	"salus/hl7/mllp"
+)
+
+// Destination configures an outbound feed.
+type Destination struct {
+	Dir     string
+	Key     [32]byte
+	Dial    func(ctx context.Context) (net.Conn, error) // TCP or TLS
+	Timeout time.Duration                               // for an answer
+	Wait    time.Duration                               // before the first try again; doubled each time
+	MaxWait time.Duration
+	Tries   int // of a message that gets AE or CE, then it is a dead letter
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// An Outbound sends messages in the order of Enqueue, one at a time. A receiver
+// that is away is waited for without end; one that answers AE is asked again up to
+// Tries; AR makes a dead letter at once. It is safe for concurrent use.
+type Outbound struct {
+	d Destination
+
+	mu      sync.Mutex // guards what follows
+	j       *journal
+	queue   []uint64
+	message map[uint64]*state
+	order   []uint64
+	wake    chan struct{}
+}
+
+// OpenOutbound opens the queue; what was not acknowledged is sent again by Run.
+func OpenOutbound(d Destination) (*Outbound, error) {
+	if d.Dir == "" || d.Dial == nil || d.Timeout <= 0 || d.Wait <= 0 || d.MaxWait < d.Wait || d.Tries < 1 || d.Now == nil || d.Log == nil {
+		return nil, errors.New("feed: outbound needs a folder, dial, positive times and tries, clock and log")
+	}
+	o := &Outbound{d: d, message: map[uint64]*state{}, wake: make(chan struct{}, 1)}
+	var err error
+	if o.j, err = openJournal(d.Dir, "outbound.journal", d.Key, o.load); err != nil {
+		return nil, err
+	}
+	for _, n := range o.order {
+		if o.message[n].answer == 0 {
+			o.queue = append(o.queue, n)
+		}
+	}
+	return o, nil
+}
+
+func (o *Outbound) load(n uint64, r record) {
+	switch s := o.message[r.Of]; {
+	case r.Kind == kindReceived:
+		o.message[n], o.order = &state{hash: [32]byte(r.Hash), time: r.Time}, append(o.order, n)
+	case r.Kind == kindAnswered && s != nil:
+		s.answer, s.code, s.reason = n, r.Code, r.Reason
+	case r.Kind == kindDropped && s != nil:
+		s.gone = true
+	}
+}
+
+// Close closes the journal; Run must have ended.
+func (o *Outbound) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.j.close()
+}
+
+// Enqueue puts a message into the queue; it is on disk when it returns. What is no
+// message or has no control id is refused: its answer could not be told from others.
+func (o *Outbound) Enqueue(_ context.Context, raw []byte) (uint64, error) {
+	m, err := hl7.Parse(raw)
+	if err != nil {
+		return 0, err
+	}
+	if !m.Segment("MSH").Field(10).Valued() {
+		return 0, &hl7.Error{Code: hl7.CodeRequired, Segment: "MSH", Index: 1, Field: 10, Condition: hl7.RequiredMissing}
+	}
+	for _, c := range raw {
+		if c == 0x0b || c == 0x1c {
+			return 0, mllp.ErrContent
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	hash := sha256.Sum256(raw)
+	n, err := o.j.append(record{Kind: kindReceived, Raw: raw, Hash: hash[:], Time: o.d.Now().UTC()})
+	if err != nil {
+		return 0, err
+	}
+	o.message[n], o.order, o.queue = &state{hash: hash, time: o.d.Now()}, append(o.order, n), append(o.queue, n)
+	o.signal()
+	return n, nil
+}
+
+func (o *Outbound) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Waiting returns how many messages are not acknowledged yet.
+func (o *Outbound) Waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.queue)
+}
+
+func (o *Outbound) head() (uint64, []byte, bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.queue) == 0 {
+		return 0, nil, false, nil
+	}
+	r, err := o.j.read(o.queue[0])
+	return o.queue[0], r.Raw, true, err
+}
+
+// Run sends until ctx ends; then it returns the context's error. Any other error is
+// of the journal. It is called once at a time.
+func (o *Outbound) Run(ctx context.Context) error {
+	var client *mllp.Client
+	defer func() {
+		if client != nil {
+			_ = client.Close()
+		}
+	}()
+	wait, tries := o.d.Wait, 0
+	for {
+		n, raw, some, err := o.head()
+		if err != nil {
+			return err
+		}
+		if !some {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-o.wake:
+			}
+			continue
+		}
+		var code string
+		client, code, err = o.send(ctx, client, raw)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			o.d.Log.WarnContext(ctx, "feed: receiver not reached", "message", n)
+		case code == "AA" || code == "CA":
+			if err := o.settle(n, "AA", ""); err != nil {
+				return err
+			}
+			wait, tries = o.d.Wait, 0
+			continue
+		case code == "AR" || code == "CR" || tries+1 >= o.d.Tries:
+			if err := o.settle(n, code, "feed-refused"); err != nil {
+				return err
+			}
+			o.d.Log.WarnContext(ctx, "feed: message became a dead letter", "message", n, "code", code)
+			wait, tries = o.d.Wait, 0
+			continue
+		default:
+			tries++
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+		wait = min(2*wait, o.d.MaxWait)
+	}
+}
+
+// send sends over the connection there is, or a new one. After an error it is closed.
+func (o *Outbound) send(ctx context.Context, c *mllp.Client, raw []byte) (*mllp.Client, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.d.Timeout)
+	defer cancel()
+	m, err := hl7.Parse(raw)
+	if err != nil {
+		return c, "AR", nil // not reachable: Enqueue parsed it
+	}
+	if c == nil {
+		conn, err := o.d.Dial(ctx)
+		if err != nil {
+			return nil, "", fmt.Errorf("feed: %w", err)
+		}
+		c = mllp.NewClient(conn, hl7.MaxMessage)
+	}
+	answer, err := c.Send(ctx, m)
+	if err != nil {
+		_ = c.Close()
+		return nil, "", fmt.Errorf("feed: %w", err)
+	}
+	switch code := answer.Segment("MSA").Field(1).Plain(); code {
+	case "AA", "AE", "AR", "CA", "CE", "CR":
+		return c, code, nil
+	}
+	_ = c.Close()
+	return nil, "", mllp.ErrAnswer
+}
+
+func (o *Outbound) settle(n uint64, code, why string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at, err := o.j.append(record{Kind: kindAnswered, Of: n, Code: code, Reason: why, Time: o.d.Now().UTC()})
+	if err != nil {
+		return err
+	}
+	s := o.message[n]
+	s.answer, s.code, s.reason = at, code, why
+	o.queue = o.queue[1:]
+	return nil
+}
+
+// Letters lists what the receiver refused, oldest first.
+func (o *Outbound) Letters() []Letter {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []Letter
+	for _, n := range o.order {
+		if s := o.message[n]; s.answer != 0 && s.code != "AA" && !s.gone {
+			out = append(out, Letter{n, s.hash, s.code, s.reason, s.time})
+		}
+	}
+	return out
+}
+
+// Replay puts a dead letter at the end of the queue as a new message; Discard takes
+// it from the list.
+func (o *Outbound) Replay(ctx context.Context, n uint64) (uint64, error) {
+	o.mu.Lock()
+	s := o.message[n]
+	if s == nil || s.answer == 0 || s.code == "AA" || s.gone {
+		o.mu.Unlock()
+		return 0, ErrUnknown
+	}
+	r, err := o.j.read(n)
+	o.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	again, err := o.Enqueue(ctx, r.Raw)
+	if err != nil {
+		return 0, err
+	}
+	return again, o.Discard(n)
+}
+
+// Discard takes a dead letter from the list. Its bytes stay in the journal.
+func (o *Outbound) Discard(n uint64) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := o.message[n]
+	if s == nil || s.answer == 0 || s.code == "AA" || s.gone {
+		return ErrUnknown
+	}
+	if _, err := o.j.append(record{Kind: kindDropped, Of: n, Time: o.d.Now().UTC()}); err != nil {
+		return err
+	}
+	s.gone = true
+	return nil
+}
