@@ -165,7 +165,7 @@ func (a Accepts) Check(m *Message) []error {
 func supported(code string) (bool, string) {
 	switch code {
 	case "ADT":
-		return true, " A01 A02 A03 A04 A05 A06 A07 A08 A11 A12 A13 A14 A28 A31 A38 A40 "
+		return true, " A01 A02 A03 A04 A05 A06 A07 A08 A11 A12 A13 A14 A28 A31 A37 A38 A40 "
 	case "ORU":
 		return true, " R01 "
 	case "ORM":
@@ -173,7 +173,7 @@ func supported(code string) (bool, string) {
 	case "OML":
 		return true, " O21 "
 	case "MDM":
-		return true, " T01 T02 T04 T06 T08 T10 "
+		return true, " T01 T02 T04 T06 T08 T10 T11 "
 	case "VXU":
 		return true, " V04 "
 	case "SIU":
