@@ -129,7 +129,9 @@ func TestSamplesAgreeWithExpectedFHIR(t *testing.T) {
 		if err != nil {
 			return nil
 		}
-		var bundle struct{ Entry []struct{ Resource map[string]any } }
+		var bundle struct {
+			Entry []struct{ Resource map[string]any }
+		}
 		dec := json.NewDecoder(bytes.NewReader(want))
 		dec.UseNumber()
 		if dec.Decode(&bundle) != nil {
