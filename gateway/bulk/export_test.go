@@ -240,7 +240,11 @@ func TestProgressIsToldAndEagerClientsWait(t *testing.T) {
 		t.Errorf("after waiting: got %d", r.StatusCode)
 	}
 	w.refused(404, "bulk-no-job", w.do("app", "GET "+status+"/0", nil)) // not before the end
-	w.refused(429, "bulk-quota", w.do("app", "GET /fhir/$export", nil, "Prefer: respond-async"))
+	r = w.do("app", "GET /fhir/$export", nil, "Prefer: respond-async")
+	w.refused(429, "bulk-quota", r)
+	if r.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
 	if r := w.do("app", "DELETE "+status, nil); r.StatusCode != 202 {
 		t.Errorf("cancel: got %d", r.StatusCode)
 	}

@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -52,6 +53,9 @@ func (s *Service) kickOff(ctx context.Context, c *rest.Call) (*rest.Reply, error
 	j.cancel = cancel
 	if err := s.add(j); err != nil {
 		cancel()
+		if errors.Is(err, errQuota) {
+			return &rest.Reply{Status: errQuota.Status, Header: http.Header{"Retry-After": {"60"}}, Body: rest.Outcome(errQuota.Issues)}, nil
+		}
 		return nil, err
 	}
 	s.wg.Go(func() {

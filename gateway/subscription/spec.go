@@ -228,6 +228,9 @@ func (s *Service) address(x *spec, r *resource) *rest.Issue {
 	if !s.allows(x.endpoint) {
 		return issue("forbidden", "subscription-endpoint", "the operator of this server does not allow that endpoint", "Subscription.channel.endpoint")
 	}
+	if x.topic == "" && x.content == full && strings.Contains(x.endpoint, "?") {
+		return issue("value", "subscription-endpoint", "an endpoint that resources are put below has no query", "Subscription.channel.endpoint")
+	}
 	x.header = http.Header{}
 	for _, h := range r.Channel.Header {
 		name, value, ok := strings.Cut(h, ":")

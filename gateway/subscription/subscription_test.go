@@ -297,6 +297,9 @@ func TestSubscriptionsThatCannotBeKeptAreRefused(t *testing.T) {
 			t.Errorf("%s: got %d %s", at, r.StatusCode, r.body)
 		}
 	}
+	if r := w.do("app", "PUT /Subscription/s", plain("s", "Observation", hook("https://hook.example.org/in?a=b")+`,"payload":"application/fhir+json"`)); r.StatusCode != 422 {
+		t.Errorf("a query where resources are put: got %d", r.StatusCode)
+	}
 	for _, h := range []string{"Host: x", "no colon", `A: b\r\nC: d`, "Content-Length: 1", "A b: c", "transfer-encoding: chunked"} {
 		if r := w.do("app", "PUT /Subscription/s", plain("s", "Observation", toHook+`,"header":["`+h+`"]`)); r.StatusCode != 422 || !bytes.Contains(r.body, []byte(`"subscription-header"`)) {
 			t.Errorf("%s: got %d %s", h, r.StatusCode, r.body)
