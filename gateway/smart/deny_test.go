@@ -540,6 +540,12 @@ func TestIdentityNeedsOpenID(t *testing.T) {
 	if a.str("scope") != "user/Patient.r" || a.json["id_token"] != nil {
 		t.Errorf("got %s", a.body)
 	}
+	// Nor without a consent page.
+	b := &browser{w: w}
+	q := w.back(b.signInAs(b.get("/authorize?"+w.ask("approved", "fhirUser user/Patient.r", "purpose_of_use", "TREAT").Encode()), doctor))
+	if a := w.post("/token", redeemForm("approved", q.Get("code"))); a.str("scope") != "user/Patient.r" {
+		t.Errorf("got %s", a.body)
+	}
 }
 
 func TestOfManyClicksOneGivesACode(t *testing.T) {
@@ -566,6 +572,21 @@ func TestOfManyClicksOneGivesACode(t *testing.T) {
 	}
 	if codes != 1 {
 		t.Errorf("got %d codes, want 1", codes)
+	}
+	// Two that both found the flow before either ended it.
+	page = b.get("/authorize?" + w.ask("public", "user/Patient.r").Encode())
+	f, ok := w.flows.find(fields(page).Get("flow"), digest("browser", b.cookie), w.now())
+	if !ok {
+		t.Fatal("no flow")
+	}
+	var answers []int
+	for range 2 {
+		rec := httptest.NewRecorder()
+		w.finish(rec, httptest.NewRequest(http.MethodPost, w.Issuer+"/approve", nil), &f, f.scopes, "", "TREAT")
+		answers = append(answers, rec.Code)
+	}
+	if answers[0] != http.StatusSeeOther || answers[1] != http.StatusBadRequest {
+		t.Errorf("got %v, want the second to be refused", answers)
 	}
 }
 
