@@ -137,7 +137,8 @@ func form(segment string, field int) bool {
 	return false
 }
 
-// unmapped lists every value that no map read, or that could not be expressed.
+// unmapped lists every value that no map read, or that could not be expressed, and
+// every "" that takes nothing away.
 func (c *mapping) unmapped() []Path {
 	var out []Path
 	seen := map[string]int{}
@@ -147,6 +148,11 @@ func (c *mapping) unmapped() []Path {
 		for f := 1; f <= s.Fields(); f++ {
 			if form(s.Name(), f) {
 				continue
+			}
+			for r := 1; r <= s.Field(f).Repetitions(); r++ {
+				if s.Field(f).Repetition(r).Null() && !c.read[place{i, f, r, 0, 0}] {
+					out = append(out, Path{Segment: s.Name(), Occurrence: seen[s.Name()], Field: f, Repetition: r})
+				}
 			}
 			for _, x := range c.vals(s, f) {
 				for n := 1; n <= x.v.Components(); n++ {

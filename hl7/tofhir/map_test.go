@@ -396,6 +396,10 @@ func TestOverlayKeepsWhatTheMessageDoesNotSay(t *testing.T) {
 	if r, _ := do(t, head+"ADT^A31|M1|P|2.5.1"+pid+"||||||||\"\""); len(r.Entries[0].Nulls) != 1 || r.Entries[0].Nulls[0] != "maritalStatus" {
 		t.Errorf("got %v", r.Entries[0].Nulls)
 	}
+	// PV1-8 "" must not take away the attender, whom PV1-7 would name.
+	if r, _ := do(t, head+"ADT^A08|M1|P|2.5.1"+pid+"\nPV1|1|I||||||\"\"|||||||||||V-1"); paths(r) != "PV1[1]-8[1]" || len(r.Entries[1].Nulls) != 0 {
+		t.Errorf("got %s, nulls %v", paths(r), r.Entries[1].Nulls)
+	}
 }
 
 func FuzzMap(f *testing.F) {

@@ -11,14 +11,28 @@ import (
 // conditions may look at besides s itself: the ORC of an OBR.
 func (c *mapping) segment(s hl7.SegmentRef, x *resource, near ...hl7.SegmentRef) {
 	c.rows(s, x.kind, x.body, near...)
-	for _, r := range rowsOf(s.Name(), x.kind) {
-		for i := 1; i <= s.Field(r.field).Repetitions(); i++ {
-			if s.Field(r.field).Repetition(i).Null() && s.Field(r.field).Repetitions() == 1 {
-				head, _, _ := strings.Cut(strings.ReplaceAll(r.to, "*", ""), ".")
-				x.null(strings.TrimPrefix(head, "_"))
-			}
+	all := rowsOf(s.Name(), x.kind)
+	for _, r := range all {
+		// "" takes away an element only if no other field speaks of it; else it is listed.
+		if f := s.Field(r.field); f.Null() && !shared(all, r) {
+			x.null(element(r.to))
+			c.read[place{s.Index(), r.field, 1, 0, 0}] = true
 		}
 	}
+}
+
+func element(to string) string {
+	head, _, _ := strings.Cut(strings.ReplaceAll(to, "*", ""), ".")
+	return strings.TrimPrefix(head, "_")
+}
+
+func shared(rows []row, r row) bool {
+	for _, o := range rows {
+		if o.field != r.field && element(o.to) == element(r.to) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *mapping) rows(s hl7.SegmentRef, kind string, into object, near ...hl7.SegmentRef) {
