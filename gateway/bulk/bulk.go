@@ -30,6 +30,10 @@ type Config struct {
 	// counts; an error ends the job. May be nil.
 	Alive func(context.Context, *rest.Leave) error
 
+	// Exported is told, before a job can be fetched, whose resources are in it: compartments, as the
+	// store names them, "" for what is in none. An error fails the job. May be nil.
+	Exported func(ctx context.Context, client, request string, owners []string) error
+
 	Keep      time.Duration // how long a finished job is kept: 24 hours if zero
 	PerClient int           // jobs that one client may have: 8 if zero
 	Running   int           // jobs at the same time: 2 if zero

@@ -37,6 +37,7 @@ func (e *exporter) deletions(ctx context.Context) error {
 				}
 				known[v.ID] = true
 				if v.Method == store.Delete && v.Updated.After(e.since) && e.sees(v) {
+					e.owners[v.Owner] = true
 					batch = append(batch, v.Type+"/"+v.ID)
 				}
 				if len(batch) == deletedBatch {

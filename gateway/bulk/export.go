@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"salus/fhir/search"
@@ -22,11 +23,13 @@ type exporter struct {
 	out  *sealer
 	file file
 	line bytes.Buffer
+
+	owners map[string]bool // of what was written
 }
 
 // export does a job: type after type, then what was deleted.
 func (s *Service) export(ctx context.Context, j *job, r *request, seq int64) error {
-	e := &exporter{Service: s, request: r, job: j, seq: seq}
+	e := &exporter{Service: s, request: r, job: j, seq: seq, owners: map[string]bool{}}
 	defer func() {
 		if e.out != nil {
 			e.out.abandon()
@@ -47,7 +50,10 @@ func (s *Service) export(ctx context.Context, j *job, r *request, seq int64) err
 			return err
 		}
 	}
-	return e.end()
+	if err := e.end(); err != nil || e.Exported == nil {
+		return err
+	}
+	return e.Exported(ctx, j.Client, j.Request, slices.Sorted(maps.Keys(e.owners)))
 }
 
 func (e *exporter) say(progress string) {
@@ -126,6 +132,7 @@ func (e *exporter) alive(ctx context.Context) error {
 
 // put writes a resource as a line.
 func (e *exporter) put(v *store.Version) error {
+	e.owners[v.Owner] = true
 	body := rest.Present(v)
 	elements := append(slices.Clone(e.elements[""]), e.elements[v.Type]...)
 	if len(elements) > 0 {

@@ -346,6 +346,29 @@ func TestAJobSurvivesARestartOrIsReportedFailed(t *testing.T) {
 	w.refused(404, "bulk-no-job", w.do("app", "GET "+finished, nil))
 }
 
+func TestWhoseResourcesAreExportedIsTold(t *testing.T) {
+	var told []string
+	var fail error
+	w := filled(t, func(c *Config) {
+		c.Exported = func(_ context.Context, client, request string, owners []string) error {
+			told = append(told, client+" "+request+" "+strings.Join(owners, ","))
+			return fail
+		}
+	})
+	w.export("app", "GET /fhir/Patient/$export?_type=Patient")
+	w.export("app", "GET /fhir/$export?_type=Practitioner")
+	w.export("app", "GET /fhir/$export?_since=2999-01-01T00:00:00Z") // also of an empty one
+	const base = "app http://example.org/fhir/"
+	if got, want := strings.Join(told, "; "), base+"Patient/$export?_type=Patient Patient/a,Patient/b,Patient/c; "+base+"$export?_type=Practitioner ; "+base+"$export?_since=2999-01-01T00%3A00%3A00Z "; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	fail = errors.New("no room")
+	status := w.kick("app", "GET /fhir/$export")
+	w.settled(status)
+	w.refused(500, "bulk-failed", w.do("app", "GET "+status, nil))
+	w.refused(404, "bulk-no-job", w.do("app", "GET "+status+"/0", nil)) // what could not be accounted for is not given
+}
+
 func TestAnExportEndsWithItsAuthorisation(t *testing.T) {
 	w := filled(t, func(c *Config) { c.Alive = func(context.Context, *rest.Leave) error { return errors.New("revoked") } })
 	status := w.kick("app", "GET /fhir/$export")

@@ -71,7 +71,7 @@ func (s *Service) watch(ctx context.Context, w *watcher, vs []store.Version) err
 			return err
 		}
 		if yes {
-			w.events = append(w.events, event{Type: v.Type, ID: v.ID, Method: v.Method, Time: v.Updated})
+			w.events = append(w.events, event{Type: v.Type, ID: v.ID, Owner: v.Owner, Method: v.Method, Time: v.Updated})
 		}
 	}
 	w.mu.Lock()

@@ -26,6 +26,9 @@ func (s *Service) tellPlain(ctx context.Context, u *sub, l *rest.Leave, events [
 		switch {
 		case !ok: // she may not see it any more
 		case u.spec.content == full:
+			if err := s.account(ctx, u, map[string]bool{v.Owner: true}); err != nil {
+				return err
+			}
 			err = s.post(ctx, u, http.MethodPut, strings.TrimSuffix(u.spec.endpoint, "/")+"/"+v.Type+"/"+v.ID, rest.Present(&v))
 		default:
 			err = s.post(ctx, u, http.MethodPost, u.spec.endpoint, nil)
@@ -70,7 +73,7 @@ func (s *Service) post(ctx context.Context, u *sub, method, address string, body
 // visible is what an event is about, if its subscriber still sees it.
 func (s *Service) visible(ctx context.Context, l *rest.Leave, e *event) (store.Version, bool, error) {
 	if e.Method == store.Delete {
-		return store.Version{}, true, nil
+		return store.Version{Owner: e.Owner}, true, nil
 	}
 	own := *l
 	own.Scopes = []store.Scope{store.Own}

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"salus/gateway/rest"
@@ -103,6 +105,7 @@ func (s *Service) status(u *sub, kind string, events []parameter) ([]byte, error
 func (s *Service) notification(ctx context.Context, u *sub, l *rest.Leave, kind, content string, events []event) ([]byte, error) {
 	b := bundle{ResourceType: "Bundle", Type: "history", Timestamp: s.Now().UTC().Format(instant), Entry: make([]entry, 1)}
 	var list []parameter
+	owners := map[string]bool{}
 	for i := range events {
 		e := &events[i]
 		part := []parameter{{Name: "event-number", String: strconv.FormatInt(e.Number, 10)}, {Name: "timestamp", Instant: e.Time.UTC().Format(instant)}}
@@ -112,11 +115,15 @@ func (s *Service) notification(ctx context.Context, u *sub, l *rest.Leave, kind,
 				return nil, err
 			}
 			if ok {
+				owners[v.Owner] = true
 				part = append(part, parameter{Name: "focus", Reference: &reference{s.Base + "/" + e.Type + "/" + e.ID}})
 				b.Entry = append(b.Entry, s.entry(e, &v, content))
 			}
 		}
 		list = append(list, parameter{Name: "notification-event", Part: part})
+	}
+	if err := s.account(ctx, u, owners); err != nil {
+		return nil, err
 	}
 	status, err := s.status(u, kind, list)
 	if err != nil {
@@ -140,4 +147,12 @@ func (s *Service) entry(e *event, v *store.Version, content string) entry {
 		out.Resource = rest.Present(v)
 	}
 	return out
+}
+
+// account tells whose resources a notification names or has.
+func (s *Service) account(ctx context.Context, u *sub, owners map[string]bool) error {
+	if s.Told == nil || len(owners) == 0 {
+		return nil
+	}
+	return s.Told(ctx, u.client(), u.id, slices.Sorted(maps.Keys(owners)))
 }

@@ -41,6 +41,7 @@ type event struct {
 	Number int64
 	Type   string
 	ID     string
+	Owner  string
 	Method store.Method
 	Time   time.Time
 }

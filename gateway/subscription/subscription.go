@@ -37,6 +37,10 @@ type Config struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
+	// Told is told, before a notification or an answer of $events is sent, whose resources it names
+	// or has: compartments, as the store names them. An error keeps it from being sent. May be nil.
+	Told func(ctx context.Context, client, subscription string, owners []string) error
+
 	Retry        time.Duration // after the first failure, doubled after each further: 1 s if zero
 	MaxRetry     time.Duration // at most: 5 min if zero
 	Failures     int           // in a row that end a subscription: 10 if zero

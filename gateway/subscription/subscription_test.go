@@ -138,6 +138,43 @@ func TestASubscriberIsToldWhatItMaySeeOnly(t *testing.T) {
 	})
 }
 
+func TestWhoIsToldOfWhomIsAccountedFor(t *testing.T) {
+	var mu sync.Mutex
+	var told []string
+	broken := true
+	w := newWorld(t, func(c *Config) {
+		c.Failures = 1 << 20
+		c.Told = func(_ context.Context, client, id string, owners []string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if broken {
+				broken = false
+				return errors.New("no room")
+			}
+			told = append(told, client+" "+id+" "+strings.Join(owners, ","))
+			return nil
+		}
+	})
+	w.put("app", topical("s", "observation-create", "", "id-only", toHook))
+	w.hit()
+	w.becomes("s", active)
+	w.observe("o1", "a", "x") // not sent until it is accounted for
+	w.hit()
+	w.quiet("s")
+	w.do("app", "DELETE /Subscription/s", "")
+	w.put("app", topical("d", "observation-delete", "", "id-only", toHook))
+	w.hit()
+	w.becomes("d", active)
+	w.do("app", "DELETE /Observation/o1", "")
+	w.hit()
+	w.do("app", "GET /Subscription/d/$events", "")
+	mu.Lock()
+	defer mu.Unlock()
+	if got := strings.Join(told, "; "); got != "app s Patient/a; app d Patient/a; app d Patient/a" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestASessionThatEndedIsToldNothing(t *testing.T) {
 	w := newWorld(t)
 	w.put("other", topical("s", "observation-create", "", "empty", toHook))
