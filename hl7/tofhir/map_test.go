@@ -61,7 +61,13 @@ func get(v any, path string) string {
 	for _, p := range strings.Split(path, ".") {
 		switch x := v.(type) {
 		case map[string]any:
-			v = x[p]
+			if p != "0" { // a list of one that flat took away
+				v = x[p]
+			}
+		case string:
+			if p != "0" {
+				return ""
+			}
 		case []any:
 			i := int(p[0] - '0')
 			if i >= len(x) {

@@ -3,7 +3,9 @@ package tofhir
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -86,6 +88,111 @@ func TestSamplesAreMappedOrRefusedWithACode(t *testing.T) {
 	}
 	for i, n := range issues {
 		t.Errorf("%d times: %s", n, i)
+	}
+}
+
+// fromXML reads a resource of a FHIR XML file as far as get needs it.
+func fromXML(d *xml.Decoder) (any, error) {
+	out := map[string]any{}
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			return out, err
+		}
+		switch x := tok.(type) {
+		case xml.EndElement:
+			return out, nil
+		case xml.StartElement:
+			v, err := fromXML(d)
+			if err != nil {
+				return nil, err
+			}
+			for _, a := range x.Attr {
+				if a.Name.Local == "value" {
+					v = a.Value
+				}
+			}
+			list, _ := out[x.Name.Local].([]any)
+			out[x.Name.Local] = append(list, v)
+		}
+	}
+}
+
+// flat takes the lists away that have one element, as get reads them all the same.
+func flat(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		for k, e := range x {
+			x[k] = flat(e)
+		}
+	case []any:
+		for i := range x {
+			x[i] = flat(x[i])
+		}
+		if len(x) == 1 {
+			return x[0]
+		}
+	}
+	return v
+}
+
+// HL7's own sample: MDM_T02 and the FHIR expected of it, made with more maps than ours.
+func TestHL7sSampleAgrees(t *testing.T) {
+	dir := filepath.Join(samples, "hl7-v2-to-fhir")
+	b, err := os.ReadFile(filepath.Join(dir, "messages", "Message.hl7_MDM_T02.txt"))
+	if err != nil {
+		t.Skip("the HL7 v2 samples are not here")
+	}
+	want, err := os.ReadFile(filepath.Join(dir, "fhir-bundles", "FHIR_bundle.hl7_MDM_T02.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := fromXML(xml.NewDecoder(bytes.NewReader(want)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	m, err := hl7.Parse(messages(b)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Map(m, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := resources(t, r)
+	theirs := map[string]any{}
+	root := flat(tree).(map[string]any)["Bundle"].(map[string]any)
+	for _, e := range root["entry"].([]any) {
+		for kind, body := range e.(map[string]any)["resource"].(map[string]any) {
+			if theirs[kind] == nil {
+				theirs[kind] = body
+			}
+		}
+	}
+	same, other := 0, []string{}
+	for kind, elements := range map[string][]string{
+		"Patient":           {"identifier.0.value", "name.0.family", "name.0.given.0", "name.0.given.1", "name.0.suffix", "birthDate", "gender", "address.0.line", "address.0.city", "address.0.state", "address.0.postalCode", "address.0.country", "telecom.0.use", "telecom.0.system"},
+		"Encounter":         {"class.code", "identifier.0.value", "period.start", "status"},
+		"DocumentReference": {"status", "docStatus", "type.coding.0.code", "masterIdentifier.value", "description", "date"},
+		"ServiceRequest":    {"status", "intent", "code.coding.0.code"},
+	} {
+		for _, el := range elements {
+			x, y := "", get(theirs[kind], el)
+			if list := ours.of(kind); len(list) > 0 {
+				x = get(flat(list[0]), el)
+			}
+			switch {
+			case y == "":
+			case x == y:
+				same++
+			default:
+				other = append(other, kind+"."+el+": "+x+", theirs "+y)
+			}
+		}
+	}
+	t.Logf("%d elements agree, not %v", same, other)
+	if same < 21 || len(other) > 4 {
+		t.Errorf("got %d agreements, %d differences, want 21 and no more than 4", same, len(other))
 	}
 }
 
