@@ -14,6 +14,12 @@ var codesText string
 
 type target struct{ code, system string }
 
+func (t target) coding() object {
+	o := object{"code": t.code}
+	put(o, "system", t.system)
+	return o
+}
+
 var codeMaps = sync.OnceValue(func() map[string]target {
 	out := map[string]target{}
 	for line := range strings.Lines(codesText) {

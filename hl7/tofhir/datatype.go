@@ -275,7 +275,7 @@ func (c *mapping) concept(kind, arg string, v val) (any, bool, bool) {
 		code := v.t(1)
 		k := object{"system": tho + "v2-" + n, "code": code}
 		if t, ok := lookup(name, code); ok {
-			k = object{"system": t.system, "code": t.code}
+			k = t.coding()
 		}
 		return object{"coding": []any{k}}, code != "", true
 	case "CODING":
@@ -284,7 +284,7 @@ func (c *mapping) concept(kind, arg string, v val) (any, bool, bool) {
 			return nil, false, true
 		}
 		if t, ok := lookup(arg, code); ok {
-			return object{"system": t.system, "code": t.code}, true, true
+			return t.coding(), true, true
 		}
 		k := object{"code": code}
 		put(k, "system", c.codeSystem(v.t(3)))
@@ -298,7 +298,7 @@ func (c *mapping) cwe(v val, table string) object {
 	o := object{}
 	var list []any
 	if t, ok := lookup(table, v.t(1)); ok && table != "" {
-		list = append(list, object{"system": t.system, "code": t.code})
+		list = append(list, t.coding())
 	}
 	for _, at := range [][4]int{{1, 2, 3, 7}, {4, 5, 6, 8}, {10, 11, 12, 13}} {
 		k := object{}

@@ -80,7 +80,7 @@ type Path = hl7.Path
 var (
 	ErrOptions = errors.New("tofhir: options need a base and a key of at least 16 bytes")
 	// ErrPatients: one message, two patients. It is refused: never one patient's data under another.
-	ErrPatients = errors.New("tofhir: more than one patient in a message")
+	ErrPatients error = &hl7.Error{Code: "tofhir-patients", Segment: "PID", Condition: hl7.Cardinality}
 )
 
 type object = map[string]any
@@ -105,7 +105,7 @@ type mapping struct {
 	code, event        string
 }
 
-// Map maps a message. An error is ErrOptions, ErrPatients, or an *hl7.Error: not a
+// Map maps a message. An error is ErrOptions, or an *hl7.Error: two patients, not a
 // message that is mapped, a required field missing, text outside the character set.
 func Map(m *hl7.Message, o Options) (*Result, error) {
 	if len(o.Key) < 16 || o.Base == "" {

@@ -421,3 +421,21 @@ func FuzzMap(f *testing.F) {
 		}
 	})
 }
+
+func TestRowsNameMapsThatExist(t *testing.T) {
+	have := map[string]bool{}
+	for k := range codeMaps() {
+		name, _, _ := strings.Cut(k, "|")
+		have[name] = true
+	}
+	for _, set := range rowSets() {
+		for _, r := range set.rows {
+			p := strings.Split(r.kind, ":")
+			for i, k := range p[:len(p)-1] {
+				if (k == "CWE" || k == "CODE" || k == "CODING" || k == "IDCC") && !have[p[i+1]] {
+					t.Errorf("%s-%d: no map %s", set.segment, r.field, p[i+1])
+				}
+			}
+		}
+	}
+}

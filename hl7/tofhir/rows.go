@@ -29,7 +29,7 @@ const segmentText = `
 12 address[1].district address*.district ST !PID-11
 13 telecom[1] telecom* XTN:home
 14 telecom[2] telecom* XTN:work
-15 communication.language communication*.language CWE:PrimaryLanguage
+15 communication.language communication*.language CWE
 16 maritalStatus maritalStatus CWE:MaritalStatus
 17 extension[2].valueCodeableConcept extension* EXT:patient-religion:valueCodeableConcept:CWE:Religion
 19 identifier[4].value identifier* SSN
@@ -55,7 +55,7 @@ const segmentText = `
 12 identifier[1] identifier* CX
 15 gender gender CODE:AdministrativeSex
 16 birthDate birthDate DT
-20 communication.language communication*.language CWE:PrimaryLanguage
+20 communication.language communication*.language CWE
 30 name[2] name* XPN
 31 telecom[3] telecom* XTN
 32 address[2] address* XAD
@@ -77,11 +77,11 @@ const segmentText = `
 13 hospitalization.reAdmission hospitalization.reAdmission CWE:ReadmissionIndicator
 14 hospitalization.admitSource hospitalization.admitSource CWE
 15 hospitalization.specialArrangement hospitalization.specialArrangement* CWE:AmbulatoryStatus
-16 hospitalization.specialCourtesy hospitalization.specialCourtesy* CWE:VIPIndicator
+16 hospitalization.specialCourtesy hospitalization.specialCourtesy* CWE
 17 participant[4].individual(Practitioner) participant* PART:ADM:admitter
 19 identifier[1] identifier* CX:VN
-36 hospitalization.dischargeDisposition hospitalization.dischargeDisposition CWE:DischargeDisposition
-38 hospitalization.dietPreference hospitalization.dietPreference* CWE:DietType
+36 hospitalization.dischargeDisposition hospitalization.dischargeDisposition CWE
+38 hospitalization.dietPreference hospitalization.dietPreference* CWE
 42 location[4].location(Location) location* PL:reserved
 44 period.start period.start DTM
 45 period.end period.end DTM
@@ -177,7 +177,7 @@ const segmentText = `
 2 identifier[2] identifier* EIP:2:FILL
 4 type type CWE:SpecimenType
 7 collection.method collection.method CWE:SpecimenCollectionMethod
-8 collection.bodySite collection.bodySite CWE:SpecimenSourceSite
+8 collection.bodySite collection.bodySite CWE
 14 note(Annotation.text) note*.text ST
 17 collection.collectedDateTime collection.collectedDateTime DRSTART !SPM-17.2
 17 collection.collectedPeriod collection.collectedPeriod DR SPM-17.2
@@ -192,7 +192,7 @@ const segmentText = `
 4 payor[1](Organization) payor* ORG
 12 period.start period.start DT
 13 period.end period.end DT
-15 type type CWE:PlanId
+15 type type CWE
 17 relationship relationship CWE:Relationship
 36 own subscriberId ST
 > SCH Appointment SCH[Appointment]
