@@ -338,6 +338,7 @@ func TestMapRefuses(t *testing.T) {
 		head + "ADT^A01|M1|P|2.5.1":                          &hl7.Error{Code: hl7.CodeRequired},
 		head + "ADT^A99|M1|P|2.5.1" + pid:                    &hl7.Error{Code: hl7.CodeEvent},
 		head + "BAR^P01|M1|P|2.5.1" + pid:                    &hl7.Error{Code: hl7.CodeType},
+		head + "ADT^A37|M1|P|2.5.1" + pid + pid:              &hl7.Error{Code: hl7.CodeValue},
 		head + "ADT^A01||P|2.5.1" + pid:                      &hl7.Error{Code: hl7.CodeRequired},
 		head + "ADT^A40|M1|P|2.5.1" + pid + "\nMRG|^^^F":     &hl7.Error{Code: hl7.CodeRequired},
 		head + "ADT^A40|M1|P|2.5.1" + pid + "\nMRG|a\nMRG|b": ErrPatients,

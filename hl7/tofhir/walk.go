@@ -49,6 +49,9 @@ func (c *mapping) walk() error {
 		if err != nil {
 			return err
 		}
+		if other == c.patient {
+			return &hl7.Error{Code: hl7.CodeValue, Segment: "PID", Index: pids[1].Index() + 1, Field: 3, Condition: hl7.DuplicateKey}
+		}
 		c.merge = &Merge{Survivor: c.patient.entry.Identifier, Replaced: other.entry.Identifier, Undo: true}
 	}
 	w := &walker{mapping: c}
@@ -260,7 +263,10 @@ func (w *walker) ft1(s hl7.SegmentRef) {
 	if v := w.first(s, 2); v.has(1) {
 		id = Identifier{w.authority(shifted(v, 1)), v.t(1)}
 	}
-	x, _ := w.put("ChargeItem", w.m.ControlID()+"|"+w.ordinal("FT1"), id)
+	x, fresh := w.put("ChargeItem", w.m.ControlID()+"|"+w.ordinal("FT1"), id)
+	if !fresh {
+		return // the same transaction twice in a message: the second is listed
+	}
 	w.about(x, "subject")
 	w.segment(s, x)
 	x.body["status"] = "unknown"
