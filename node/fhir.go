@@ -21,8 +21,10 @@ import (
 	"salus/fhir/patch"
 	"salus/fhir/validate"
 	"salus/gateway"
+	"salus/gateway/balp"
 	"salus/gateway/bulk"
 	"salus/gateway/chart"
+	"salus/gateway/oversight"
 	"salus/gateway/rest"
 	"salus/gateway/subscription"
 	"salus/ledger/module/identity"
@@ -33,18 +35,18 @@ import (
 
 // A fhirPart is the FHIR server with what it stands on.
 type fhirPart struct {
-	store  *store.Store
-	chart  *chart.Service
-	server *rest.Server
-	files  *bulk.Service
-	told   *subscription.Service
-	apps   gateway.Apps
+	store *store.Store
+	chart *chart.Service
+	front *oversight.Service
+	files *bulk.Service
+	told  *subscription.Service
+	apps  gateway.Apps
 }
 
 // handlers are the paths that the gateway's listener serves for it.
 func (p *fhirPart) handlers() map[string]http.Handler {
 	return map[string]http.Handler{
-		"/fhir/": cross(p.apps.Server, p.server), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/fhir/$websocket": p.told, "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
+		"/fhir/": cross(p.apps.Server, p.front), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/fhir/$websocket": p.told, "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
 	}
 }
 
@@ -75,7 +77,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 	if err != nil {
 		return err
 	}
-	types := servedTypes(definition.R4())
+	types := slices.DeleteFunc(servedTypes(definition.R4()), func(t string) bool { return slices.Contains(oversight.Types(), t) })
 	callers := &callers{token: keys.token, staff: staff{n.cfg}, smart: apps, types: types, index: x}
 	c, err := chart.Open(ctx, chart.Config{
 		Self: n.cfg.Member, Store: st, Record: n.record, Index: x, View: n.app.View, Changed: n.hub.Changed, Client: n.client,
@@ -107,7 +109,12 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		}
 		return issues
 	}
+	var front *oversight.Service // in front of what is made here
 	files, err := bulk.Open(bulk.Config{
+		Exported: func(ctx context.Context, client, request string, owners []string) error {
+			return front.Left(ctx, balp.Export, client, request, owners)
+		},
+		Alive: callers.alive,
 		Store: st, Guard: c, Dir: filepath.Join(n.cfg.Data("fhir"), "bulk"), Key: seal.Sum("bulk-store", keys.store[:]),
 		URL: n.cfg.FHIRBase() + "/$jobs", Prefix: "/fhir/$jobs", Now: time.Now, Log: n.log,
 	})
@@ -116,6 +123,9 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 	}
 	n.onClose(files.Close)
 	told, err := subscription.Open(subscription.Config{
+		Told: func(ctx context.Context, client, subscription string, owners []string) error {
+			return front.Left(ctx, balp.Disclose, client, "Subscription/"+subscription, owners)
+		},
 		Store: st, Guard: c, Leave: callers.lasting, Types: types, Dir: filepath.Join(n.cfg.Data("fhir"), "subscription"), Key: seal.Sum("subscription-store", keys.store[:]),
 		Base: n.cfg.FHIRBase(), TopicBase: n.cfg.FHIRBase() + "/SubscriptionTopic", WebSocket: "ws" + strings.TrimPrefix(n.cfg.FHIRBase(), "http") + "/$websocket",
 		Allow: n.cfg.FHIR.Hooks, Now: time.Now, Log: n.log,
@@ -130,7 +140,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 			return append(issuesOf(ctx, r), told.Check(ctx, r)...)
 		},
 		Patch: func(resource, parameters []byte) ([]byte, error) { return patch.Apply(resource, parameters, set) },
-		Base:  n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, MaxBody: maxResource, Topics: told.Topics(),
+		Base:  n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, MaxBody: maxResource, Topics: told.Topics(), WebSocket: told.WebSocket, Beside: oversight.Beside(),
 		Written: func(ctx context.Context, prefers http.Header, versions []store.Version) http.Header {
 			told.Written(ctx, versions)
 			return c.Written(ctx, prefers, versions)
@@ -139,7 +149,11 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		Statement:  rest.Statement{Name: "Salus", Description: "Salus node " + n.cfg.Name},
 	})
 	told.Server = server
-	n.fhir = &fhirPart{store: st, chart: c, told: told, server: server, files: files, apps: gateway.Apps{Server: apps, Codes: codes}}
+	front, err = n.openOversight(keys, member, callers, server)
+	if err != nil {
+		return err
+	}
+	n.fhir = &fhirPart{store: st, chart: c, told: told, front: front, files: files, apps: gateway.Apps{Server: apps, Codes: codes}}
 	return nil
 }
 

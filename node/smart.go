@@ -153,7 +153,7 @@ func (c *callers) caller(r *http.Request) (chart.Caller, error) {
 	return out, nil
 }
 
-var errEnded = errors.New("node: the app is no backend service that is registered here")
+var errEnded = errors.New("node: the app is not registered here, or is no backend service")
 
 // lasting is what a client sees between its requests: the operator everything of this organisation,
 // a backend service what it is registered for. Apps that people use see nothing while nobody does.
@@ -176,6 +176,21 @@ func (c *callers) lasting(_ context.Context, client string) (*rest.Leave, error)
 	l.May = t.May
 	l.Within, err = t.Within(c.index, c.types...)
 	return l, err
+}
+
+// alive reports whether an app is still registered here.
+func (c *callers) alive(_ context.Context, l *rest.Leave) error {
+	if l.Client == operatorClient {
+		return nil
+	}
+	list, err := c.smart.Clients()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(x smart.Client) bool { return x.ID == l.Client }) {
+		return errEnded
+	}
+	return nil
 }
 
 // operatorClient is how the node's own token is named where apps have their ids.

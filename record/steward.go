@@ -41,6 +41,23 @@ var (
 	ErrLabel = tx.Refuse(0x2203, "record: one to thirty-two known labels are asked for at a time")
 )
 
+// SlotMap is the slot map of a patient whom this organisation stewards.
+// Errors: ErrUnknownPatient, ErrNotSteward.
+func (s *Service) SlotMap(patient tx.Account) (*SlotMap, error) {
+	p, err := s.patient(patient)
+	if err != nil {
+		return nil, err
+	}
+	if p.Steward != s.Self {
+		return nil, ErrNotSteward
+	}
+	var m SlotMap
+	if err := tx.DecodeAny(p.Slots, &m, len(p.Slots)); err != nil {
+		return nil, errDamaged
+	}
+	return &m, m.Validate()
+}
+
 // Slots answers another author: the slots of exactly the labels it is about to write. It must
 // be a member whom one of the patient's grants lets treat her.
 func (s *Service) Slots(_ context.Context, from tx.Account, req *exchange.SlotsRequest) (*exchange.SlotsReply, error) {

@@ -33,7 +33,7 @@ func (s *Service) Admit(r *http.Request) (*rest.Leave, error) {
 	}
 	ref := c.Patient
 	if ref == "" {
-		if ref, err = subject(r); err != nil {
+		if ref, err = Subject(r); err != nil {
 			return nil, err
 		}
 	}
@@ -73,9 +73,9 @@ func reads(r *http.Request) bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost && (strings.HasSuffix(r.URL.Path, "/_search") || strings.Contains(r.URL.Path, "/$"))
 }
 
-// subject finds the one patient whom a request is about, "Patient/<id>"; "" if it is about none, or
+// Subject finds the one patient whom a request is about, "Patient/<id>"; "" if it is about none, or
 // about several.
-func subject(r *http.Request) (string, error) {
+func Subject(r *http.Request) (string, error) {
 	if h := r.Header.Get(HeaderPatient); h != "" {
 		ref := patientRef(h)
 		if ref == "" {

@@ -285,6 +285,7 @@ func TestOnePatientManyOrganisations(t *testing.T) {
 		t.Errorf("before she allows it: got %v, total %d", got, total)
 	}
 	id := grant(record.Wish{Grantee: consent.Grantee{Kind: consent.AnyClinical}, Purposes: consent.PurposesOf(consent.TREAT), Without: []fhir.Label{"PSY"}})
+	n.head("clinic")
 	got, total := all(asDoctor, forTreatment)
 	if total != 2 || len(got["Observation"]) != 2 || len(got["Provenance"]) == 0 {
 		t.Fatalf("got %d observations of %d and %d provenances, want the two that are not sensitive", len(got["Observation"]), total, len(got["Provenance"]))

@@ -143,6 +143,14 @@ func (s *Server) metadata(*ask) (*answer, error) {
 		}
 		part.Resource = append(part.Resource, r)
 	}
+	for _, b := range s.Beside {
+		r := resourcePart{Type: b.Type, Interaction: codes(b.Interactions...), Versioning: "versioned", ConditionalRead: "not-supported", ConditionalDelete: "not-supported"}
+		for _, p := range b.Params {
+			r.SearchParam = append(r.SearchParam, paramPart{Name: p[0], Type: p[1]})
+		}
+		part.Resource = append(part.Resource, r)
+	}
+	slices.SortFunc(part.Resource, func(a, b resourcePart) int { return strings.Compare(a.Type, b.Type) })
 	if lister != nil {
 		s.revIncludes(&part, lister)
 	}

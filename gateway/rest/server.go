@@ -98,11 +98,25 @@ type Config struct {
 	Written func(ctx context.Context, prefers http.Header, versions []store.Version) http.Header
 	// Operations are those that other rooms offer.
 	Operations []Operation
+	// Beside are resource types that somebody serves in front of this server: they are in the
+	// CapabilityStatement. May be empty.
+	Beside []Beside
 	// Limits; zero takes the default.
 	MaxBody    int64 // bytes of a body: 16 MiB
 	MaxEntries int   // of a batch or transaction: 5,000
 	PageSize   int   // where a search does not say: 50
 }
+
+// A Beside is a resource type that is served elsewhere at the same base.
+type Beside struct {
+	Type         string
+	Interactions []string
+	Params       [][2]string // code and type of search parameters
+}
+
+// A Witness is a ResponseWriter that wants to know whose resource is answered: the compartment, as
+// Config.Owner names it. It is told before the answer is sent.
+type Witness interface{ About(owner string) }
 
 // A Server answers FHIR requests. It is safe for concurrent use.
 type Server struct{ Config }
@@ -156,6 +170,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answe
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	if v := out.version; v != nil {
+		if x, ok := w.(Witness); ok {
+			x.About(v.Owner)
+		}
 		h.Set("ETag", etag(v.VID))
 		h.Set("Last-Modified", httpDate(v.Updated))
 		if out.status == http.StatusCreated || out.location != "" {

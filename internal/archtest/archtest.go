@@ -38,6 +38,7 @@ var layers = [][]string{
 	{"custody", "record"},
 	{"gateway/rest"},
 	{"gateway/chart", "gateway/smart", "gateway/bulk", "gateway/subscription", "gateway/terminology", "gateway/summary", "gateway/pcf", "gateway/balp"},
+	{"gateway/oversight"},
 	{"gateway", "portal"},
 	{"node"},
 	{"internal/devnet"}, // a network of nodes in one process
