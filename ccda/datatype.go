@@ -47,9 +47,11 @@ func coding(sys, code string) object {
 
 // absent is the extension for data that is not there (ConceptMap CF-NullFlavorDataAbsentReason).
 func absent(n *node) object {
-	code := map[string]string{"NI": "unknown", "OTH": "unsupported", "NINF": "negative-infinity", "PINF": "positive-infinity",
+	code := map[string]string{
+		"NI": "unknown", "OTH": "unsupported", "NINF": "negative-infinity", "PINF": "positive-infinity",
 		"MSK": "masked", "NA": "not-applicable", "UNK": "unknown", "ASKU": "asked-unknown", "NAV": "temp-unknown",
-		"NASK": "not-asked", "TRC": "unsupported", "NP": "unknown"}[n.a("nullFlavor")]
+		"NASK": "not-asked", "TRC": "unsupported", "NP": "unknown",
+	}[n.a("nullFlavor")]
 	if code == "" {
 		code = "unknown"
 	}
@@ -311,8 +313,10 @@ func telecoms(nodes []*node) []any {
 			}
 		}
 		if u := strings.Fields(n.a("use")); len(u) > 0 {
-			set(o, "use", map[string]string{"AS": "work", "BAD": "old", "DIR": "work", "H": "home", "HP": "home", "HV": "home",
-				"MC": "mobile", "PG": "mobile", "PUB": "work", "TMP": "temp", "WP": "work"}[u[0]])
+			set(o, "use", map[string]string{
+				"AS": "work", "BAD": "old", "DIR": "work", "H": "home", "HP": "home", "HV": "home",
+				"MC": "mobile", "PG": "mobile", "PUB": "work", "TMP": "temp", "WP": "work",
+			}[u[0]])
 		}
 		out = append(out, o)
 	}

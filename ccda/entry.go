@@ -137,18 +137,20 @@ func (m *mapper) problem(n, concern, s *node) object {
 	if negated(n) {
 		r["verificationStatus"] = coding(conditionVer, "refuted")
 	}
-	st := clinical(n, concern, map[string]string{"246455001": "recurrence", "263855007": "relapse", "277022003": "remission",
-		"413322009": "resolved", "55561003": "active", "73425007": "inactive"})
-	if r["abatementDateTime"] != nil && st != "resolved" && st != "remission" { // con-4
+	st := clinical(n, concern, map[string]string{
+		"246455001": "recurrence", "263855007": "relapse", "277022003": "remission",
+		"413322009": "resolved", "55561003": "active", "73425007": "inactive",
+	})
+	unknown := high.a("nullFlavor") == "UNK"
+	if unknown && r["abatementDateTime"] == nil {
+		r["_abatementDateTime"] = absent(high)
+	}
+	if (unknown || r["abatementDateTime"] != nil) && st != "resolved" && st != "remission" { // con-4
 		st = "inactive"
 	}
-	if st == "" {
-		st = "active" // con-3 wants one for a problem list item; C-CDA's default concern is active
-		if negated(n) {
-			st = "inactive"
-		}
+	if st != "" { // none is made up
+		r["clinicalStatus"] = coding(conditionClinical, st)
 	}
-	r["clinicalStatus"] = coding(conditionClinical, st)
 	return m.add(r, n, false)
 }
 
@@ -283,13 +285,15 @@ func (m *mapper) medication(n *node) object {
 // immunization: guide, CF-immunizations.
 func (m *mapper) immunization(n *node) object {
 	r := m.begin("Immunization", "patient", n)
-	r["status"] = status(n, map[string]string{"aborted": "not-done", "cancelled": "not-done", "completed": "completed", "held": "not-done",
-		"new": "not-done", "nullified": "entered-in-error", "obsolete": "not-done", "suspended": "not-done"}, "")
+	r["status"] = status(n, map[string]string{
+		"aborted": "not-done", "cancelled": "not-done", "completed": "completed", "held": "not-done",
+		"new": "not-done", "nullified": "entered-in-error", "obsolete": "not-done", "suspended": "not-done",
+	}, "")
 	if r["status"] == "" {
 		delete(r, "status")
 		r["_status"] = absent(n.one("statusCode"))
 	}
-	if negated(n) {
+	if negated(n) && r["status"] != "entered-in-error" {
 		r["status"] = "not-done"
 		delete(r, "_status")
 	}

@@ -189,15 +189,21 @@ func (m *mapper) document(root *node, id object, src []byte) {
 		title = "Clinical document"
 	}
 	hash := sha1.Sum(src)
-	ref := object{"resourceType": "DocumentReference", "identifier": list(id), "status": "current", "type": kind, "subject": m.patient,
-		"content": list(object{"attachment": object{"contentType": "text/xml", "data": base64.StdEncoding.EncodeToString(src),
-			"hash": base64.StdEncoding.EncodeToString(hash[:]), "size": len(src), "title": title}})}
+	ref := object{
+		"resourceType": "DocumentReference", "identifier": list(id), "status": "current", "type": kind, "subject": m.patient,
+		"content": list(object{"attachment": object{
+			"contentType": "text/xml", "data": base64.StdEncoding.EncodeToString(src),
+			"hash": base64.StdEncoding.EncodeToString(hash[:]), "size": len(src), "title": title,
+		}}),
+	}
 	if len(date) > 10 {
 		ref["date"] = date
 	}
 	m.add(ref, root, false)
-	c := object{"resourceType": "Composition", "identifier": id, "status": "final", "type": kind, "subject": m.patient, "title": title,
-		"author": list(absent(nil))}
+	c := object{
+		"resourceType": "Composition", "identifier": id, "status": "final", "type": kind, "subject": m.patient, "title": title,
+		"author": list(absent(nil)),
+	}
 	if date != "" {
 		c["date"] = date
 	} else {

@@ -108,8 +108,11 @@ func TestEntriesMapAsTheGuideSays(t *testing.T) {
 		{url("MedicationRequest", "m-1"), []any{"intent"}, "plan"},
 		{url("MedicationRequest", "m-1"), []any{"dosageInstruction", 0, "timing", "repeat", "periodUnit"}, "h"},
 		{url("MedicationRequest", "m-1"), []any{"dosageInstruction", 0, "timing", "repeat", "boundsPeriod", "start"}, "2020-01-01"},
-		{url("Composition", "doc-1"), []any{"section", 0, "text", "div"},
-			`<div xmlns="http://www.w3.org/1999/xhtml"><p>Lung &lt;script&gt; infection</p></div>`},
+		{
+			url("Composition", "doc-1"),
+			[]any{"section", 0, "text", "div"},
+			`<div xmlns="http://www.w3.org/1999/xhtml"><p>Lung &lt;script&gt; infection</p></div>`,
+		},
 	} {
 		if d := cmp.Diff(c.want, at(pick(t, b, c.url), c.path...)); d != "" {
 			t.Errorf("%s %v (-want +got):\n%s", c.url, c.path, d)
@@ -126,6 +129,21 @@ func TestEntriesMapAsTheGuideSays(t *testing.T) {
 	again, err := Map(fixture(t), Options{})
 	if err != nil || !bytes.Equal(again.Bundle, r.Bundle) {
 		t.Errorf("the same document gave another Bundle (%v)", err)
+	}
+}
+
+func TestAProblemThatEndedAtAnUnknownTimeIsNotActive(t *testing.T) {
+	in := bytes.Replace(fixture(t), []byte(`<low value="20120806"/>`), []byte(`<low value="20120806"/><high nullFlavor="UNK"/>`), 1)
+	r, err := Map(in, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := pick(t, read(t, r.Bundle), "Condition?identifier=urn:oid:2.16.840.1.113883.19.5|c-1")
+	if got := at(c, "clinicalStatus", "coding", 0, "code"); got != "inactive" {
+		t.Errorf("got %v, want inactive", got)
+	}
+	if got := at(c, "_abatementDateTime", "extension", 0, "valueCode"); got != "unknown" {
+		t.Errorf("got %v, want unknown", got)
 	}
 }
 

@@ -4,8 +4,10 @@ import "strings"
 
 // xhtml is what becomes of the elements of a narrative block; others lose their
 // tags and keep their words. No attribute is carried over.
-var xhtml = map[string]string{"paragraph": "p", "list": "ul", "item": "li", "table": "table", "thead": "thead", "tbody": "tbody",
-	"tfoot": "tfoot", "tr": "tr", "th": "th", "td": "td", "content": "span", "caption": "b", "sub": "sub", "sup": "sup", "br": "br"}
+var xhtml = map[string]string{
+	"paragraph": "p", "list": "ul", "item": "li", "table": "table", "thead": "thead", "tbody": "tbody",
+	"tfoot": "tfoot", "tr": "tr", "th": "th", "td": "td", "content": "span", "caption": "b", "sub": "sub", "sup": "sup", "br": "br",
+}
 
 var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
 

@@ -2,8 +2,10 @@ package ccda
 
 import "strconv"
 
-var resultStatus = map[string]string{"aborted": "cancelled", "active": "registered", "cancelled": "cancelled", "completed": "final",
-	"held": "registered", "suspended": "registered"}
+var resultStatus = map[string]string{
+	"aborted": "cancelled", "active": "registered", "cancelled": "cancelled", "completed": "final",
+	"held": "registered", "suspended": "registered",
+}
 
 const observationCategory = "http://terminology.hl7.org/CodeSystem/observation-category"
 

@@ -1,6 +1,9 @@
 package patch
 
-import "strconv"
+import (
+	"maps"
+	"strconv"
+)
 
 // The codes of errors. They are stable: a code is never given another meaning.
 const (
@@ -38,9 +41,7 @@ var sentences = map[string]string{
 // Codes returns every code with its sentence.
 func Codes() map[string]string {
 	out := make(map[string]string, len(sentences))
-	for c, s := range sentences {
-		out[c] = s
-	}
+	maps.Copy(out, sentences)
 	return out
 }
 

@@ -57,8 +57,7 @@ func Apply(resource, parameters []byte, set *definition.Set) ([]byte, error) {
 	}
 	for i, o := range ops {
 		if err := x.do(o); err != nil {
-			var e *Error
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[*Error](err); ok {
 				e.Operation = i
 			}
 			return nil, err

@@ -1,5 +1,7 @@
 package validate
 
+import "maps"
+
 // Severities of issues (R4, issue-severity).
 const (
 	Fatal       = "fatal"
@@ -103,9 +105,7 @@ var issueTypes = map[string]string{
 // Codes returns every code with its sentence; the text of an issue may say more.
 func Codes() map[string]string {
 	out := make(map[string]string, len(sentences))
-	for c, s := range sentences {
-		out[c] = s
-	}
+	maps.Copy(out, sentences)
 	out[CodeInvariant] = "an invariant of the definition does not hold"
 	out[CodeUnchecked] = "this could not be decided with what is loaded"
 	return out

@@ -17,7 +17,6 @@ var (
 	narrativeOwn        = names("a.href a.name a.charset a.type a.hreflang a.rel a.rev a.shape a.coords img.src img.border img.alt img.longdesc img.height img.usemap img.ismap" +
 		" blockquote.cite q.cite map.name area.shape area.coords area.href area.nohref area.alt table.summary table.border table.frame table.rules table.cellspacing" +
 		" table.cellpadding pre.space td.nowrap")
-	narrativeVoid = names("br hr img col area")
 )
 
 func names(s string) map[string]bool {

@@ -112,9 +112,8 @@ func (v *Validator) Skipped() []string { return slices.Clone(v.skipped) }
 func (v *Validator) Validate(ctx context.Context, r fhir.Resource, profiles ...string) []Issue {
 	tree, err := element.Parser{Size: fhir.MaxBundle, Known: v.model.Known}.Parse(r.Raw())
 	if err != nil {
-		var e *element.Error
 		i := Issue{Severity: Error, Type: "structure", Code: element.CodeSyntax, Text: "this is not JSON that can be read"}
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*element.Error](err); ok {
 			i.Code, i.Expression = e.Code, e.Path
 		}
 		return []Issue{i}

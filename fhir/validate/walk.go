@@ -231,7 +231,7 @@ func (w *walk) field(f *field, l slot, s *shape) {
 	}
 	o := &f.options[l.option]
 	w.trail[len(w.trail)-1].typ = o.typ
-	isArray := w.collect(f, o, l, s.profile)
+	isArray := w.collect(f, l, s.profile)
 	count := len(w.items) - from
 	if count < f.min {
 		w.say(Error, CodeMin, "the element must be there at least "+strconv.Itoa(f.min)+" times")
@@ -260,7 +260,7 @@ func (w *walk) field(f *field, l slot, s *shape) {
 
 // collect puts the values of a field onto w.items and checks their form. It reports
 // whether they stand in an array.
-func (w *walk) collect(f *field, o *option, l slot, profile bool) (isArray bool) {
+func (w *walk) collect(f *field, l slot, profile bool) (isArray bool) {
 	main, extra := l.main.Kind(), l.extra.Kind()
 	isArray = main == element.Array || extra == element.Array
 	if !profile {

@@ -292,8 +292,10 @@ func (e *Event) entities() (out []entity) {
 		out = append(out, entity{
 			What: &reference{Identifier: &identifier{systemLog, strconv.FormatUint(l.Index, 10)}}, Type: &entityOther,
 			Detail: []detail{
-				{"height", strconv.FormatUint(l.Height, 10)}, {"transaction", l.Tx.String()},
-				{"sequence", strconv.FormatUint(l.Seq, 10)}, {"chain-head-before", l.Head.String()},
+				{"height", strconv.FormatUint(l.Height, 10)},
+				{"transaction", l.Tx.String()},
+				{"sequence", strconv.FormatUint(l.Seq, 10)},
+				{"chain-head-before", l.Head.String()},
 			},
 		})
 	}

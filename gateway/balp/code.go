@@ -25,7 +25,7 @@ const (
 
 	profiles = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
 	// ProfileToken is BALP's profile of ITI-71, Get Access Token.
-	ProfileToken = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.IUA.71"
+	ProfileToken = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.IUA.71" //nolint:gosec // the address of a profile
 
 	// Identifiers of this system.
 	systemLog      = "urn:salus:log"     // index of an entry of the ledger's log

@@ -363,7 +363,7 @@ func TestFilesFollowEachOther(t *testing.T) {
 // TestTheJournalAgreesWithAList compares it with a list, over appends, scans and openings.
 func TestTheJournalAgreesWithAList(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "journal")
+		dir, err := os.MkdirTemp(t.TempDir(), "journal") //nolint:usetesting // one for each check
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -128,8 +128,11 @@ func dateOf(s string) (prefix string, from, to time.Time, err error) {
 		year, month, days int
 		span              time.Duration
 	}{
-		{"2006", 1, 0, 0, 0}, {"2006-01", 0, 1, 0, 0}, {"2006-01-02", 0, 0, 1, 0},
-		{"2006-01-02T15:04Z07:00", 0, 0, 0, time.Minute}, {"2006-01-02T15:04:05Z07:00", 0, 0, 0, time.Second},
+		{"2006", 1, 0, 0, 0},
+		{"2006-01", 0, 1, 0, 0},
+		{"2006-01-02", 0, 0, 1, 0},
+		{"2006-01-02T15:04Z07:00", 0, 0, 0, time.Minute},
+		{"2006-01-02T15:04:05Z07:00", 0, 0, 0, time.Second},
 	} {
 		if from, err = time.Parse(f.layout, s); err == nil {
 			to = from.AddDate(f.year, f.month, f.days).Add(f.span)

@@ -54,8 +54,8 @@ type entry struct {
 	seq   uint64 // in its source
 }
 
-func (a *entry) compare(b *entry) int {
-	return cmp.Or(a.event.Time.Compare(b.event.Time), cmp.Compare(a.from, b.from), cmp.Compare(a.seq, b.seq))
+func (e *entry) compare(o *entry) int {
+	return cmp.Or(e.event.Time.Compare(o.event.Time), cmp.Compare(e.from, o.from), cmp.Compare(e.seq, o.seq))
 }
 
 // Search answers a search of one patient's log, or of the whole journal for the zero Subject, which

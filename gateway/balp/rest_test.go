@@ -18,13 +18,22 @@ func TestARequestBecomesTheEventOfItsInteraction(t *testing.T) {
 		kind         Kind
 		resource     string
 	}{
-		{"GET", "/fhir/Patient/1", Read, "Patient/1"}, {"HEAD", "/fhir/Patient/1", Read, "Patient/1"},
-		{"GET", "/fhir/Patient/1/_history/2", VRead, "Patient/1/_history/2"}, {"GET", "/fhir/Patient/1/_history", History, "Patient/1"},
-		{"GET", "/fhir/Observation?code=x", Search, ""}, {"GET", "/fhir/Patient/1/Observation", Search, ""},
-		{"POST", "/fhir/Observation/_search", Search, ""}, {"GET", "/fhir?_id=1", SearchAll, ""}, {"POST", "/fhir/_search", SearchAll, ""},
-		{"POST", "/fhir/Observation", Create, ""}, {"PUT", "/fhir/Observation/1", Update, "Observation/1"},
-		{"PATCH", "/fhir/Observation/1", Patch, "Observation/1"}, {"DELETE", "/fhir/Observation/1", Delete, "Observation/1"},
-		{"POST", "/fhir", Whole, ""}, {"GET", "/fhir/Patient/1/$everything", Operation, ""}, {"GET", "/fhir/_history", History, ""},
+		{"GET", "/fhir/Patient/1", Read, "Patient/1"},
+		{"HEAD", "/fhir/Patient/1", Read, "Patient/1"},
+		{"GET", "/fhir/Patient/1/_history/2", VRead, "Patient/1/_history/2"},
+		{"GET", "/fhir/Patient/1/_history", History, "Patient/1"},
+		{"GET", "/fhir/Observation?code=x", Search, ""},
+		{"GET", "/fhir/Patient/1/Observation", Search, ""},
+		{"POST", "/fhir/Observation/_search", Search, ""},
+		{"GET", "/fhir?_id=1", SearchAll, ""},
+		{"POST", "/fhir/_search", SearchAll, ""},
+		{"POST", "/fhir/Observation", Create, ""},
+		{"PUT", "/fhir/Observation/1", Update, "Observation/1"},
+		{"PATCH", "/fhir/Observation/1", Patch, "Observation/1"},
+		{"DELETE", "/fhir/Observation/1", Delete, "Observation/1"},
+		{"POST", "/fhir", Whole, ""},
+		{"GET", "/fhir/Patient/1/$everything", Operation, ""},
+		{"GET", "/fhir/_history", History, ""},
 	} {
 		r := httptest.NewRequest(tt.method, tt.path, nil)
 		r.Header.Set("Authorization", "Bearer secret")

@@ -175,12 +175,10 @@ func (s *Service) add(j *job) error {
 	return nil
 }
 
-func (s *Service) remove(id string) *job {
+func (s *Service) remove(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j := s.jobs[id]
 	delete(s.jobs, id)
-	return j
 }
 
 // finish ends a job. One that was removed meanwhile is destroyed here, by the one who wrote it.

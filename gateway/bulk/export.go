@@ -152,7 +152,7 @@ func (e *exporter) begin(list, typ string) error {
 	if err := e.end(); err != nil {
 		return err
 	}
-	n := uint32(len(e.job.Files)) //nolint:gosec // the next line bounds it
+	n := uint32(len(e.job.Files))
 	if n >= maxFiles-1 {
 		return errTooLarge
 	}

@@ -152,7 +152,7 @@ func TestAJobSeesTheStoreAsOfItsStart(t *testing.T) {
 	w.do("app", "DELETE /fhir/Practitioner/d", nil)
 	close(g.open)
 	go func() {
-		for range g.at { //nolint:revive // the rest passes
+		for range g.at {
 		}
 	}()
 	ids, m := w.result("app", status)

@@ -178,7 +178,7 @@ func (s *Service) destroy(j *job) error {
 	}
 	j.mu.Lock()
 	clear(j.Key)
-	n := uint32(len(j.Files)) //nolint:gosec // bounded by maxFiles
+	n := uint32(len(j.Files))
 	j.mu.Unlock()
 	for i := range n + 1 { // one may be under way
 		if err := os.Remove(s.path(j.ID, i)); err != nil && !errors.Is(err, os.ErrNotExist) {

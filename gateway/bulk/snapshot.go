@@ -126,24 +126,14 @@ func (r *request) sees(v *store.Version) bool {
 }
 
 func (r *request) has(typ string) bool {
-	for _, t := range r.types {
-		if t == typ {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.types, typ)
 }
 
 // whose reports whether a compartment is one of those that are exported.
 func (r *request) whose(owner string) bool {
 	switch {
 	case r.patients != nil:
-		for _, p := range r.patients {
-			if p == owner {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(r.patients, owner)
 	case r.within:
 		return strings.HasPrefix(owner, "Patient/")
 	}

@@ -95,7 +95,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Cleanup(func() { _ = w.store.Close() })
 	w.conf = Config{
 		Store: w.store, Guard: w.guard, Dir: filepath.Join(t.TempDir(), "bulk"), Key: [32]byte{2}, URL: "http://example.org/bulk", Prefix: "/bulk", Now: w.now,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), PageSize: 2,
+		Log: slog.New(slog.DiscardHandler), PageSize: 2,
 	}
 	for _, c := range change {
 		c(&w.conf)

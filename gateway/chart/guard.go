@@ -94,11 +94,7 @@ func Subject(r *http.Request) (string, error) {
 		return "", nil //nolint:nilerr // what is wrong with it, the server says
 	}
 	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/_search") {
-		form, err := peek(r)
-		if err != nil {
-			return "", err
-		}
-		for k, v := range form {
+		for k, v := range peek(r) {
 			q[k] = append(q[k], v...)
 		}
 	}
@@ -134,20 +130,20 @@ func patientRef(s string) string {
 }
 
 // peek reads a form and leaves it to be read again.
-func peek(r *http.Request) (url.Values, error) {
+func peek(r *http.Request) url.Values {
 	b, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
 	r.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(b), r.Body), r.Body}
 	if err != nil || len(b) > maxForm {
-		return nil, nil //nolint:nilerr,nilnil // the server says what is wrong with it
+		return nil // the server says what is wrong with it
 	}
 	form, err := url.ParseQuery(string(b))
 	if err != nil {
-		return nil, nil //nolint:nilerr,nilnil // as above
+		return nil
 	}
-	return form, nil
+	return form
 }
 
 var errPatient = &rest.Fault{Status: http.StatusBadRequest, Issues: []rest.Issue{{

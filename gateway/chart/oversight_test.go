@@ -46,7 +46,7 @@ func TestConsentsAndTheLogOverFHIR(t *testing.T) {
 		t.Fatalf("before there is one: got %v", got)
 	}
 	made := n.must(n.fhir("hospital", "POST", "Consent", pcfConsent("", "Patient/p1"), asNurse), 201)
-	id := strings.Split(strings.TrimPrefix(made.header.Get("Location"), n.base["hospital"]+"/Consent/"), "/")[0]
+	id, _, _ := strings.Cut(strings.TrimPrefix(made.header.Get("Location"), n.base["hospital"]+"/Consent/"), "/")
 	n.head("clinic")
 	got, total := n.found(n.fhir("clinic", "GET", "Observation?patient=Patient/c9&_total=accurate", "", asDoctor, forTreatment))
 	if total != 1 || strings.Contains(strings.Join(got["Observation"], ""), "hidden") {

@@ -3,6 +3,7 @@ package oversight
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 
 	"salus/gateway/balp"
@@ -24,9 +25,7 @@ type reply struct {
 func (p reply) send(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	for name, v := range p.header {
-		h[name] = v
-	}
+	maps.Copy(h, p.header)
 	if p.issue != "" {
 		p.issues = append(p.issues, rest.Issue{Severity: "error", Type: "processing", Code: p.issue, Text: p.text})
 	}

@@ -49,7 +49,7 @@ func bound(patient tx.Account, h tx.Hash) []byte { return append(h[:], patient[:
 // Keep implements Papers: when it returns nil, file and name are on disk.
 func (f *Folder) Keep(_ context.Context, patient tx.Account, p *Paper) error {
 	h := p.Commitment()
-	sealed := f.aead.Seal(nil, nil, append(p.Salt[:], p.Body...), bound(patient, h))
+	sealed := f.aead.Seal(nil, nil, append(p.Salt[:], p.Body...), bound(patient, h)) //nolint:gosec // the AEAD draws its nonces itself
 	t, err := os.CreateTemp(f.dir, ".paper-*")
 	if err != nil {
 		return fmt.Errorf("pcf: documents: %w", err)

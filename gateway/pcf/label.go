@@ -96,7 +96,7 @@ func tagged(c Coding) Labels {
 // permitCodes is the shortest way to say what is permitted; labelled reads it back to the same set.
 func permitCodes(s Labels) []Coding {
 	var out []Coding
-	rest := s
+	var rest Labels
 	switch {
 	case s == 0:
 		return []Coding{{SystemLabel, wordNone}}

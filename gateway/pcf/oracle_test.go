@@ -23,9 +23,8 @@ type asked struct {
 // The oracle reads a Consent as IHE PCF and R4 say it is to be read. It shares nothing with the room
 // but the names of the code systems: it walks the JSON and decides about one label at a time.
 type oracle struct {
-	up         map[string]string // purpose to the one above it, from spec/consent.md
-	policyUse  []string          // purposes of a permit that names none
-	everything bool
+	up        map[string]string // purpose to the one above it, from spec/consent.md
+	policyUse []string          // purposes of a permit that names none
 }
 
 // purposes reads the table of spec/consent.md.

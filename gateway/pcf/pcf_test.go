@@ -148,11 +148,24 @@ func TestWhatIsOnTheLedgerReadsBackAsTheSame(t *testing.T) {
 
 // genConsent makes a posted Consent.
 func genConsent(t *rapid.T) []byte {
-	actors := []string{"", "", "Practitioner/" + account("doctor").String(), "Practitioner/" + account("adjudicator").String(),
-		"Organization/" + account("clinic").String(), "Organization/" + account("insurer").String(), "role:doctor", "role:doctor@" + account("hospital").String(), "any"}
+	actors := []string{
+		"", "", "Practitioner/" + account("doctor").String(), "Practitioner/" + account("adjudicator").String(),
+		"Organization/" + account("clinic").String(), "Organization/" + account("insurer").String(), "role:doctor", "role:doctor@" + account("hospital").String(), "any",
+	}
 	codes := []Coding{
-		{systemConfidentiality, "N"}, {systemConfidentiality, "R"}, {systemConfidentiality, "V"}, {systemActCode, "PSY"}, {systemActCode, "HIV"}, {systemActCode, "SUD"},
-		{systemActCode, "ETH"}, {systemActCode, "OPIOIDUD"}, {systemActCode, "MH"}, {SystemLabel, "laboratory"}, {SystemLabel, "medication"}, {SystemLabel, "R"}, {SystemLabel, "all"},
+		{systemConfidentiality, "N"},
+		{systemConfidentiality, "R"},
+		{systemConfidentiality, "V"},
+		{systemActCode, "PSY"},
+		{systemActCode, "HIV"},
+		{systemActCode, "SUD"},
+		{systemActCode, "ETH"},
+		{systemActCode, "OPIOIDUD"},
+		{systemActCode, "MH"},
+		{SystemLabel, "laboratory"},
+		{SystemLabel, "medication"},
+		{SystemLabel, "R"},
+		{SystemLabel, "all"},
 	}
 	denied := slices.DeleteFunc(slices.Clone(codes), func(c Coding) bool { return c.Code == "N" })
 	var provision func(depth int) map[string]any
@@ -248,8 +261,10 @@ func TestTheLedgerDecidesAsTheConsentSays(t *testing.T) {
 		class        governance.Class
 		roles        []string
 	}{
-		{"doctor", "clinic", governance.Clinic, []string{"doctor"}}, {"surgeon", "hospital", governance.Hospital, []string{"doctor"}},
-		{"nurse", "hospital", governance.Hospital, []string{"nurse"}}, {"adjudicator", "insurer", governance.Insurer, []string{"payer"}},
+		{"doctor", "clinic", governance.Clinic, []string{"doctor"}},
+		{"surgeon", "hospital", governance.Hospital, []string{"doctor"}},
+		{"nurse", "hospital", governance.Hospital, []string{"nurse"}},
+		{"adjudicator", "insurer", governance.Insurer, []string{"payer"}},
 		{"researcher", "institute", governance.Research, []string{"doctor"}},
 	}
 	var all []string

@@ -140,8 +140,8 @@ func (s *Service) History(ctx context.Context, patient tx.Account, id string) (o
 	if err != nil {
 		return nil, err
 	}
-	for i := len(versions) - 1; i >= 0; i-- {
-		r, err := s.resource(ctx, patient, chart, group, versions[i])
+	for _, version := range slices.Backward(versions) {
+		r, err := s.resource(ctx, patient, chart, group, version)
 		if err != nil {
 			return nil, err
 		}

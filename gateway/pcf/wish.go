@@ -15,13 +15,12 @@ import (
 type Labels uint32
 
 var (
-	table       = fhir.AllLabels()
-	everything  = Labels(1)<<len(table) - 1
-	kinds       = setOf(func(l fhir.Label) bool { return !l.Sensitive() })
-	psythpn     = setOf(func(l fhir.Label) bool { return l == fhir.PSYTHPN })
-	veryOnly    = setOf(func(l fhir.Label) bool { return l == fhir.V })
-	restricted  = setOf(func(l fhir.Label) bool { return l == fhir.R })
-	sensitivity = everything &^ kinds &^ restricted &^ veryOnly
+	table      = fhir.AllLabels()
+	everything = Labels(1)<<len(table) - 1
+	kinds      = setOf(func(l fhir.Label) bool { return !l.Sensitive() })
+	psythpn    = setOf(func(l fhir.Label) bool { return l == fhir.PSYTHPN })
+	veryOnly   = setOf(func(l fhir.Label) bool { return l == fhir.V })
+	restricted = setOf(func(l fhir.Label) bool { return l == fhir.R })
 	// usual is what a permit means that names no label: everything but very restricted data and
 	// psychotherapy notes, which need a permit of their own (45 CFR 164.508(a)(2)).
 	usual = everything &^ psythpn &^ veryOnly

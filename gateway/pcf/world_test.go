@@ -199,6 +199,7 @@ func (p papers) Keep(_ context.Context, _ tx.Account, x *Paper) error {
 	p[x.Commitment()] = x
 	return nil
 }
+
 func (p papers) Find(_ context.Context, _ tx.Account, h tx.Hash) (*Paper, error) {
 	return p[h], nil
 }

@@ -453,7 +453,13 @@ func TestAWebsocketIsBoundByItsClientOnly(t *testing.T) {
 	}
 	_ = jsonInto(r.body, &p)
 	for _, tt := range []struct{ client, say string }{
-		{"", "bind s"}, {"other", "bind s"}, {"app", "bind none"}, {"app", "bind hook"}, {"app", "bind-with-token x"}, {"app", "hello"}, {"app", strings.Repeat("x", 5000)},
+		{"", "bind s"},
+		{"other", "bind s"},
+		{"app", "bind none"},
+		{"app", "bind hook"},
+		{"app", "bind-with-token x"},
+		{"app", "hello"},
+		{"app", strings.Repeat("x", 5000)},
 		{"app", "bind-with-token " + p.Parameter[0].ValueString}, // its time has passed
 	} {
 		c := w.dial(tt.client)

@@ -124,7 +124,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 		Types: []string{"Observation", "Patient", "Subscription"}, Dir: filepath.Join(t.TempDir(), "subscriptions"), Key: [32]byte{3},
 		Base: "http://example.org/fhir", TopicBase: "http://example.org/topic", WebSocket: "ws://example.org/ws",
 		Allow: []string{"https://hook.example.org/in", "http://[::1]:8080/"}, Client: &http.Client{Transport: w.hook}, Now: time.Now,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Retry: time.Millisecond, MaxRetry: 2 * time.Millisecond, Failures: 4, MinHeartbeat: time.Millisecond,
+		Log: slog.New(slog.DiscardHandler), Retry: time.Millisecond, MaxRetry: 2 * time.Millisecond, Failures: 4, MinHeartbeat: time.Millisecond,
 	}
 	for _, c := range change {
 		c(&w.conf)

@@ -248,7 +248,9 @@ func Overlay(old, update []byte, nulls []string) ([]byte, error) {
 
 func choices(k string) []string {
 	for _, set := range [][]string{
-		{"deceasedBoolean", "deceasedDateTime"}, {"multipleBirthBoolean", "multipleBirthInteger"}, {"effectiveDateTime", "effectivePeriod"},
+		{"deceasedBoolean", "deceasedDateTime"},
+		{"multipleBirthBoolean", "multipleBirthInteger"},
+		{"effectiveDateTime", "effectivePeriod"},
 		{"valueQuantity", "valueCodeableConcept", "valueString", "valueDateTime", "valueRange", "valueRatio", "valueTime", "valuePeriod"},
 		{"occurrenceDateTime", "occurrenceString"},
 	} {

@@ -108,8 +108,10 @@ func paths(r *Result) string {
 	return strings.Join(s, " ")
 }
 
-const head = `MSH|^~\&|APP|FAC|SALUS|NODE|20260102030405+0000||`
-const pid = "\nPID|1||SYN-1^^^FAC&1.2.3&ISO^MR||Example^Ann^B^^^^L||19800102|F"
+const (
+	head = `MSH|^~\&|APP|FAC|SALUS|NODE|20260102030405+0000||`
+	pid  = "\nPID|1||SYN-1^^^FAC&1.2.3&ISO^MR||Example^Ann^B^^^^L||19800102|F"
+)
 
 var validator = func() *validate.Validator {
 	v, err := validate.New(definition.R4(), validate.Options{})

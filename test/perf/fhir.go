@@ -59,7 +59,7 @@ func measureFHIR(ctx context.Context, b *bench) (out []Result, err error) {
 	if err := s.patients(ctx); err != nil {
 		return nil, err
 	}
-	for _, f := range []func(context.Context, *bench, *fhirServer, *fhirServer) ([]Result, error){measureActive, measureTransactions} {
+	for _, f := range []func(context.Context, *bench, *fhirServer, *fhirServer) ([]Result, error){measureCreates, measureReads, measureSearches, measureActive, measureTransactions} {
 		rs, err := f(ctx, b, s, plain)
 		if err != nil {
 			return out, err
