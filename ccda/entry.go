@@ -1,5 +1,7 @@
 package ccda
 
+import "maps"
+
 // Templates of C-CDA R2.1 under 2.16.840.1.113883.10.20.22.4.
 const (
 	t              = "2.16.840.1.113883.10.20.22.4."
@@ -267,9 +269,7 @@ func (m *mapper) medication(n *node) object {
 				d["timing"] = timing
 			}
 			old, _ := timing["repeat"].(object)
-			for k, v := range old {
-				repeat[k] = v
-			}
+			maps.Copy(repeat, old)
 			timing["repeat"] = repeat
 		}
 	}

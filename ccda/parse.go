@@ -222,7 +222,7 @@ func decode(src []byte) ([]byte, error) {
 	}
 	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	head := strings.ToLower(string(src[:min(len(src), 200)]))
-	if i := strings.Index(head, "?>"); i >= 0 && (strings.Contains(head[:i], "8859-1") || strings.Contains(head[:i], "latin1")) {
+	if before, _, ok := strings.Cut(head, "?>"); ok && (strings.Contains(before, "8859-1") || strings.Contains(before, "latin1")) {
 		return src, nil
 	}
 	if !utf8.Valid(src) {

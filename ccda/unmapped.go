@@ -2,6 +2,7 @@ package ccda
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -67,12 +68,7 @@ func content(n *node) bool {
 			return true
 		}
 	}
-	for _, k := range n.kids {
-		if content(k) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(n.kids, content)
 }
 
 func oid(s string) bool {

@@ -109,7 +109,7 @@ func (c *Call) collect(ctx context.Context, q *search.Query) (list []store.Versi
 // codeGroups numbers observations so that those of one code have one number.
 func codeGroups(list []store.Version) []int {
 	parent := make([]int, len(list))
-	var root func(int) int = func(i int) int {
+	root := func(i int) int {
 		for parent[i] != i {
 			parent[i] = parent[parent[i]]
 			i = parent[i]

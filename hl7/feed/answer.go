@@ -85,8 +85,7 @@ func (f *Inbound) commit(m *hl7.Message, code hl7.AckCode, n uint64, errs []erro
 func conditions(errs []error) []error {
 	out := make([]error, 0, len(errs))
 	for _, err := range errs {
-		var r *Rejection
-		if errors.As(err, &r) {
+		if r, ok := errors.AsType[*Rejection](err); ok {
 			c := r.Condition
 			if c == 0 {
 				c = hl7.ApplicationError

@@ -40,8 +40,8 @@ func (c *mapping) first(s hl7.SegmentRef, field int) val {
 }
 
 // peek is the text of a field's first component without marking it.
-func (c *mapping) peek(s hl7.SegmentRef, field, comp int) string {
-	return strings.TrimSpace(s.Field(field).Repetition(1).Component(comp).Plain())
+func (c *mapping) peek(s hl7.SegmentRef, field int) string {
+	return strings.TrimSpace(s.Field(field).Repetition(1).Component(1).Plain())
 }
 
 // part is component n as a value of its own, whose components are its subcomponents.

@@ -92,7 +92,7 @@ func (w *walker) sch(s hl7.SegmentRef) {
 	x.body["status"] = map[string]string{"S15": "cancelled", "S16": "cancelled", "S17": "entered-in-error", "S26": "noshow"}[w.event]
 	if x.body["status"] == "" {
 		x.body["status"] = "booked"
-		if t, ok := lookup("FillerStatusCodes[Appointment]", w.peek(s, 25, 1)); ok {
+		if t, ok := lookup("FillerStatusCodes[Appointment]", w.peek(s, 25)); ok {
 			x.body["status"] = t.code
 		}
 	}

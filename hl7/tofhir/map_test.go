@@ -58,7 +58,7 @@ func resources(t testing.TB, r *Result) (out entries) {
 
 // get reads a path such as name.0.family as text.
 func get(v any, path string) string {
-	for _, p := range strings.Split(path, ".") {
+	for p := range strings.SplitSeq(path, ".") {
 		switch x := v.(type) {
 		case map[string]any:
 			if p != "0" { // a list of one that flat took away

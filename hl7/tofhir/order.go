@@ -12,7 +12,7 @@ import (
 func (w *walker) orderKey(obr hl7.SegmentRef) string {
 	for _, f := range []int{3, 2} {
 		for _, s := range []hl7.SegmentRef{obr, w.orc} {
-			if s.Exists() && w.peek(s, f, 1) != "" {
+			if s.Exists() && w.peek(s, f) != "" {
 				return w.patient.url + "|" + raw(s, f)
 			}
 		}
@@ -21,7 +21,7 @@ func (w *walker) orderKey(obr hl7.SegmentRef) string {
 }
 
 func (w *walker) obr(s hl7.SegmentRef) {
-	code := w.peek(s, 4, 1)
+	code := w.peek(s, 4)
 	if code == "" {
 		code = raw(s, 4)
 	}
@@ -79,7 +79,7 @@ func (w *walker) obx(s hl7.SegmentRef) {
 			order = w.shot.url
 		}
 	}
-	x, _ := w.put("Observation", order+"|"+w.ordinal("OBX|"+order+"|"+w.peek(s, 3, 1)+"|"+w.peek(s, 4, 1)), Identifier{})
+	x, _ := w.put("Observation", order+"|"+w.ordinal("OBX|"+order+"|"+w.peek(s, 3)+"|"+w.peek(s, 4)), Identifier{})
 	w.about(x, "subject")
 	w.segment(s, x)
 	w.noted = x
@@ -91,10 +91,10 @@ func (w *walker) obx(s hl7.SegmentRef) {
 	} else {
 		status.drop(1)
 	}
-	if w.peek(s, 11, 1) == "N" {
+	if w.peek(s, 11) == "N" {
 		x.body["dataAbsentReason"] = object{"coding": []any{object{"system": tho + "data-absent-reason", "code": "not-asked"}}}
 	}
-	if w.peek(s, 3, 1) == "" && x.body["code"] == nil {
+	if w.peek(s, 3) == "" && x.body["code"] == nil {
 		x.body["code"] = object{"text": "not stated"}
 	}
 	w.value(s, x.body)
@@ -236,9 +236,9 @@ func (w *walker) nte(s hl7.SegmentRef) {
 func (w *walker) rxa(s hl7.SegmentRef) {
 	key := ""
 	if w.orc.Exists() {
-		key = w.patient.url + "|" + raw(w.orc, 3) + raw(w.orc, 2) + "|" + w.peek(s, 5, 1)
+		key = w.patient.url + "|" + raw(w.orc, 3) + raw(w.orc, 2) + "|" + w.peek(s, 5)
 	} else {
-		key = w.patient.url + "|" + raw(s, 3) + "|" + w.peek(s, 5, 1)
+		key = w.patient.url + "|" + raw(s, 3) + "|" + w.peek(s, 5)
 	}
 	x, _ := w.put("Immunization", w.ordinal(key), Identifier{})
 	w.about(x, "patient")
@@ -246,7 +246,7 @@ func (w *walker) rxa(s hl7.SegmentRef) {
 	if w.orc.Exists() {
 		w.segment(w.orc, x, s)
 	}
-	switch w.peek(s, 21, 1) {
+	switch w.peek(s, 21) {
 	case "D":
 		w.use(s, 21)
 		x.body["status"] = "entered-in-error"

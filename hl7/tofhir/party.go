@@ -237,7 +237,7 @@ func (c *mapping) organization(kind string, v val) (any, bool) {
 // point of care in floor in building in facility. The innermost is referred to.
 func (c *mapping) place(kind, arg string, v val) (any, bool) {
 	var up *resource
-	key := ""
+	var key strings.Builder
 	for _, l := range []struct {
 		n    int
 		code string
@@ -251,8 +251,8 @@ func (c *mapping) place(kind, arg string, v val) (any, bool) {
 		if name == "" {
 			name = hd.t(2)
 		}
-		key += "|" + l.code + "|" + system + "|" + name
-		x, fresh := c.put("Location", key, Identifier{})
+		key.WriteString("|" + l.code + "|" + system + "|" + name)
+		x, fresh := c.put("Location", key.String(), Identifier{})
 		if fresh {
 			x.entry.Create = true
 			x.body["name"], x.body["mode"] = name, "instance"

@@ -100,7 +100,7 @@ func (w *walker) visit() {
 	case n.has(1):
 		id = Identifier{w.authority(n.part(4)), n.t(1)}
 	case pv1.Field(44).Valued():
-		key = w.patient.url + "|" + w.peek(pv1, 44, 1)
+		key = w.patient.url + "|" + w.peek(pv1, 44)
 	default:
 		return
 	}
@@ -108,7 +108,7 @@ func (w *walker) visit() {
 	x.body["subject"] = w.patient.ref()
 	w.segment(pv1, x)
 	w.segment(w.m.Segment("PV2"), x)
-	class, _ := lookup("PatientClass[EncounterStatus]", w.peek(pv1, 2, 1))
+	class, _ := lookup("PatientClass[EncounterStatus]", w.peek(pv1, 2))
 	event, _ := lookup("Event[EncounterStatus]", w.event)
 	period, _ := x.body["period"].(object)
 	switch {
@@ -177,7 +177,7 @@ func (w *walker) step(s hl7.SegmentRef) error {
 		x, _ := w.put("Condition", w.patient.url+"|"+w.ordinal("DG1|"+raw(s, 3)+"|"+raw(s, 5)+"|"+raw(s, 20)), Identifier{})
 		w.about(x, "subject")
 		w.segment(s, x)
-		if w.peek(s, 21, 1) == "D" {
+		if w.peek(s, 21) == "D" {
 			w.use(s, 21)
 			x.body["verificationStatus"] = object{"coding": []any{object{"system": tho + "condition-ver-status", "code": "entered-in-error"}}}
 		}
