@@ -53,14 +53,21 @@ func (p *Problem) Error() string { return p.Text }
 // Do sends one request; the caller closes the body of what it returns.
 // Errors: ErrUnreachable, *tx.Refusal for a refusal of the ledger, *Problem for the rest.
 func (a *API) Do(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
+	h := http.Header{}
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
+	return a.DoWith(ctx, method, path, h, body)
+}
+
+// DoWith is Do with header fields.
+func (a *API) DoWith(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, a.base+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
+	req.Header = header.Clone()
 	req.Header.Set("Authorization", "Bearer "+a.token)
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
 	r, err := a.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {

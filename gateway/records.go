@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"salus/fhir"
+	"salus/gateway/chart"
 	"salus/ledger/module/identity"
 	"salus/ledger/tx"
 	"salus/record"
@@ -64,7 +66,7 @@ func (g *Gateway) patients(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, ps)
+	return answer(w, slices.DeleteFunc(ps, func(p record.Patient) bool { return p.Reference == chart.Directory }))
 }
 
 // adopt makes another steward's patient known here: {"reference": "Patient/..."}.

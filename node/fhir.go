@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -35,6 +36,7 @@ import (
 
 // A fhirPart is the FHIR server with what it stands on.
 type fhirPart struct {
+	log   *slog.Logger
 	store *store.Store
 	chart *chart.Service
 	front *oversight.Service
@@ -46,7 +48,7 @@ type fhirPart struct {
 // handlers are the paths that the gateway's listener serves for it.
 func (p *fhirPart) handlers() map[string]http.Handler {
 	return map[string]http.Handler{
-		"/fhir/": cross(p.apps.Server, p.front), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/fhir/$websocket": p.told, "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
+		"/fhir": cross(p.apps.Server, p.front), "/fhir/": cross(p.apps.Server, p.front), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/fhir/$websocket": p.told, "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
 	}
 }
 
@@ -153,7 +155,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 	if err != nil {
 		return err
 	}
-	n.fhir = &fhirPart{store: st, chart: c, told: told, front: front, files: files, apps: gateway.Apps{Server: apps, Codes: codes}}
+	n.fhir = &fhirPart{log: n.log, store: st, chart: c, told: told, front: front, files: files, apps: gateway.Apps{Server: apps, Codes: codes}}
 	return nil
 }
 
@@ -175,7 +177,27 @@ func (p *fhirPart) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.chart.Run(ctx) })
 	g.Go(func() error { return p.told.Run(ctx) })
+	g.Go(func() error { return p.sweep(ctx) })
 	return g.Wait()
+}
+
+// sweepEvery is how often what has ended is removed. Nothing depends on it: it is refused before.
+const sweepEvery = 5 * time.Minute
+
+// sweep removes authorisations and exports whose time is over.
+func (p *fhirPart) sweep(ctx context.Context) error {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		if err := errors.Join(p.apps.Server.Sweep(), p.files.Sweep()); err != nil {
+			p.log.WarnContext(ctx, "not_swept", "err", err)
+		}
+	}
 }
 
 // rebuildFHIR makes the clinical store of a stopped node again from its records.

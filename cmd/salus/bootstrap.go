@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +14,7 @@ import (
 
 	"salus/client"
 	"salus/gateway"
+	"salus/gateway/chart"
 	"salus/internal/devnet"
 	"salus/internal/sample"
 	"salus/record"
@@ -57,34 +61,34 @@ func enlist(ctx context.Context, api *client.API, s devnet.Staff) error {
 // sampleSize is how many resources a sample patient's bundle has.
 const sampleSize = 120
 
+// importSamples posts sample patients to the hospital's FHIR server, as transactions whose answers
+// come when every resource is active.
 func importSamples(ctx context.Context, e *env, api *client.API, patients int) error {
 	var have []record.Patient
 	if err := api.JSON(ctx, "GET", "/v1/patients", nil, &have); err != nil {
 		return err
 	}
-	start, before := time.Now(), 0
+	if len(have) >= patients {
+		return nil
+	}
+	start := time.Now()
+	header := http.Header{"Content-Type": {"application/fhir+json"}, "Prefer": {"return=minimal"}, chart.HeaderWait: {"active"}}
 	for i := len(have); i < patients; i++ {
-		bundle := sample.Bundle(uint64(i+1), sampleSize)
-		r, err := api.Do(ctx, "POST", "/v1/import?wait=stored", "application/fhir+json", bytes.NewReader(bundle))
+		r, err := api.DoWith(ctx, "POST", "/fhir/", header, bytes.NewReader(sample.Bundle(uint64(i+1), sampleSize)))
 		if err != nil {
 			return err
 		}
-		rep, err := readImport(r.Body, func(p record.Progress) {
-			done := before + p.Records
-			bar(e, "Importing", done, patients*sampleSize, float64(done)/time.Since(start).Seconds())
-		})
-		if cerr := r.Body.Close(); err != nil || cerr != nil {
-			return err
+		_, err = io.Copy(io.Discard, r.Body)
+		if err = errors.Join(err, r.Body.Close()); err != nil {
+			return fmt.Errorf("salus: sample patients: %w", err)
 		}
-		before += rep.Progress.Records
-	}
-	if before == 0 {
-		return nil
+		done := (i + 1 - len(have)) * sampleSize
+		bar(e, "Importing", done, (patients-len(have))*sampleSize, float64(done)/time.Since(start).Seconds())
 	}
 	if err := anchored(ctx, e, api); err != nil {
 		return err
 	}
-	e.say("\n%d records of %d sample patients are active: encrypted, their keys split among four organisations.", before, patients-len(have))
+	e.say("\n%d records of %d sample patients are active: encrypted, their keys split among four organisations.", (patients-len(have))*sampleSize, patients-len(have))
 	return nil
 }
 
