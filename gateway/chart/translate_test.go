@@ -1,0 +1,118 @@
+package chart
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"salus/fhir"
+	"salus/ledger/tx"
+)
+
+func TestReferencesOfAnotherMemberFollow(t *testing.T) {
+	tr := &translator{author: tx.Account{1}, theirs: "Patient/x", ours: "Patient/me"}
+	other := &translator{author: tx.Account{2}, theirs: "Patient/x", ours: "Patient/me"}
+	obs := tr.id("Observation", "1")
+	if obs == other.id("Observation", "1") || obs == tr.id("Condition", "1") || obs != tr.id("Observation", "1") {
+		t.Error("an id is of its author, type and id, and always the same")
+	}
+	for ref, want := range map[string]string{
+		"Patient/x":                   "Patient/me",
+		"Patient/x/_history/3":        "Patient/me",
+		"Patient/y":                   "Patient/" + tr.id("Patient", "y"),
+		"Observation/1":               "Observation/" + obs,
+		"Observation/1/_history/2":    "Observation/" + obs + "/_history/2",
+		"#contained":                  "",
+		"urn:uuid:1":                  "",
+		"https://a.example/Patient/x": "",
+		"Observation/1?x=y":           "",
+		"":                            "",
+	} {
+		if got, ok := tr.reference(ref); got != want || ok != (want != "") {
+			t.Errorf("%s: got %q, %v; want %q", ref, got, ok, want)
+		}
+	}
+	if tr.id("Patient", "x") == "me" {
+		t.Error("their Patient took the place of ours")
+	}
+	tr.adopts = true
+	if got := tr.id("Patient", "x"); got != "me" {
+		t.Errorf("without a Patient of our own theirs is %q, want me", got)
+	}
+}
+
+func TestOnlyReferencesAndTheSourceAreChanged(t *testing.T) {
+	tr := &translator{author: tx.Account{1}, theirs: "Patient/x", ours: "Patient/me"}
+	source := `"source":"urn:salus:member:` + tr.author.String() + `#Observation/1"`
+	for _, x := range []struct{ in, want string }{
+		{`{"resourceType":"Observation","id":"1","subject":{"reference":"Patient/x","display":"Patient/x"}}`,
+			`{"meta":{` + source + `},"resourceType":"Observation","id":"1","subject":{"reference":"Patient/me","display":"Patient/x"}}`},
+		{`{"resourceType":"Observation","id":"1", "meta" : {"versionId":"3","source":"http://a"} ,"valueQuantity":{"value":1.50},"subject":{ "r\u0065ference" : "Patient\/x" }}`,
+			`{"resourceType":"Observation","id":"1", "meta" : {"versionId":"3","source":` + source[len(`"source":`):] + `} ,"valueQuantity":{"value":1.50},"subject":{ "r\u0065ference" : "Patient/me" }}`},
+		{`{"resourceType":"Observation","id":"1","meta":{},"note":[{"text":"a \"Patient/x\" \\"}]}`,
+			`{"resourceType":"Observation","id":"1","meta":{` + source + `},"note":[{"text":"a \"Patient/x\" \\"}]}`},
+	} {
+		r, err := fhir.Parse([]byte(x.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := tr.body(r)
+		if err != nil || string(got) != x.want {
+			t.Errorf("got  %s, %v\nwant %s", got, err, x.want)
+		}
+	}
+}
+
+// FuzzTranslate: what is a resource stays one, of the same type, and nothing but references, urls
+// and meta.source differs.
+func FuzzTranslate(f *testing.F) {
+	f.Add([]byte(`{"resourceType":"Observation","id":"1","meta":{"source":"x"},"subject":{"reference":"Patient/x"},"a":[1.0,{"url":"Binary/1"}]}`))
+	f.Add([]byte(`{"resourceType":"Patient","id":"x","text":{"div":"\\\""},"link":[{"other":{"reference":"Patient/y"}}]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r, err := fhir.Parse(raw)
+		if err != nil {
+			t.Skip()
+		}
+		tr := &translator{author: tx.Account{1}, theirs: "Patient/x", ours: "Patient/me"}
+		got, err := tr.body(r)
+		if err != nil {
+			return // meta that is no object
+		}
+		again, err := fhir.Parse(got)
+		if err != nil || again.Type() != r.Type() || again.ID() != r.ID() {
+			t.Fatalf("it is no longer what it was: %v", err)
+		}
+		var a, b any
+		if json.Unmarshal(raw, &a) != nil || json.Unmarshal(got, &b) != nil {
+			t.Fatal("it does not decode")
+		}
+		if !reflect.DeepEqual(plain(a), plain(b)) {
+			t.Fatal("more than references was changed")
+		}
+	})
+}
+
+// plain is JSON without what a translation may change.
+func plain(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, v := range x {
+			if s, ok := v.(string); ok && (k == "source" || (k == "reference" || k == "url") && !strings.HasPrefix(s, "#")) {
+				continue
+			}
+			p := plain(v)
+			if m, ok := p.(map[string]any); ok && k == "meta" && len(m) == 0 {
+				continue
+			}
+			out[k] = p
+		}
+		return out
+	case []any:
+		for i := range x {
+			x[i] = plain(x[i])
+		}
+	}
+	return v
+}
