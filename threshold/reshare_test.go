@@ -2,6 +2,7 @@ package threshold
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -14,7 +15,9 @@ import (
 func reshareAll(t *rapid.T, commitments [][32]byte, shares [][]Share, n, th int, cheat map[int]func(*Subdealing)) ([][]Share, [][32]byte, []int) {
 	subs := map[int]*Subdealing{}
 	for i := range shares {
-		s, err := Subdeal(stream(rapid.String().Draw(t, "subdeal")), shares[i], n, th)
+		// Dealers draw by themselves: with the same numbers for all, and for the dealing, new shares
+		// are the old ones.
+		s, err := Subdeal(stream(fmt.Sprint("subdeal ", i, rapid.String().Draw(t, "subdeal"))), shares[i], n, th)
 		if err != nil {
 			t.Fatal(err)
 		}
