@@ -22,7 +22,7 @@ const (
 	// most and fewest are how many compartments may be handed on at once, while few versions wait
 	// and while crowd or more do. A compartment that waits its turn gathers versions, which share
 	// the work of a batch; and those who write are not kept from it.
-	most, fewest, crowd = 64, 4, 2000
+	most, fewest, crowd = 24, 4, 600
 	// retryPause is how long a compartment waits whose versions could not be handed on.
 	retryPause = time.Second
 	// markEvery is how often it is written down how far the pump has come. What a crash repeats
@@ -43,9 +43,9 @@ type pump struct {
 	done   map[int64]bool
 	waits  map[int64][]chan struct{}
 	queues map[string]*queue
-	space  chan struct{} // a signal that the road is shorter
-	busy   int           // compartments that are being handed on
-	freed  chan struct{} // closed when one of them is done
+	space  chan struct{}   // a signal that the road is shorter
+	busy   int             // compartments that are being handed on
+	turns  []chan struct{} // of compartments that wait for theirs, in their order
 
 	work sync.WaitGroup
 }
@@ -61,7 +61,7 @@ func newPump(ctx context.Context, s *Service) (*pump, error) {
 	}
 	return &pump{
 		s: s, read: mark, mark: mark, marked: mark, done: map[int64]bool{}, waits: map[int64][]chan struct{}{}, queues: map[string]*queue{},
-		space: make(chan struct{}, 1), freed: make(chan struct{}),
+		space: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -137,19 +137,16 @@ func (p *pump) carryAll(ctx context.Context, owner string, q *queue) {
 		batch := slices.Clone(q.waiting[:n])
 		p.mu.Unlock()
 		err := p.carry(ctx, owner, batch)
+		empty := err == nil && p.carried(owner, q, n)
 		p.leave()
-		if ctx.Err() != nil {
-			return // what waits is read again at the next start
+		if ctx.Err() != nil || empty {
+			return // what waits after ctx's end is read again at the next start
 		}
 		if err != nil {
 			p.s.Log.WarnContext(ctx, "versions_wait", "versions", n, "err", err)
 			if !pause(ctx, retryPause) {
 				return
 			}
-			continue
-		}
-		if p.carried(owner, q, n) {
-			return
 		}
 	}
 }
@@ -177,29 +174,36 @@ func (p *pump) carried(owner string, q *queue, n int) (empty bool) {
 
 // enter waits for a turn to hand on; false means that ctx ended.
 func (p *pump) enter(ctx context.Context) bool {
-	for {
-		p.mu.Lock()
-		if p.busy < max(fewest, most-len(p.road)*most/crowd) {
-			p.busy++
-			p.mu.Unlock()
-			return true
-		}
-		freed := p.freed
+	p.mu.Lock()
+	if len(p.turns) == 0 && p.busy < p.places() {
+		p.busy++
 		p.mu.Unlock()
-		select {
-		case <-freed:
-		case <-ctx.Done():
-			return false
-		}
+		return true
+	}
+	turn := make(chan struct{})
+	p.turns = append(p.turns, turn)
+	p.mu.Unlock()
+	select {
+	case <-turn:
+		return true
+	case <-ctx.Done():
+		return false // the pump ends with it: nobody waits for the turn
 	}
 }
 
+// places is how many compartments may be handed on at once now. The caller holds mu.
+func (p *pump) places() int { return max(fewest, most-len(p.road)*most/crowd) }
+
+// leave gives the turn to those who have waited longest.
 func (p *pump) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy--
-	close(p.freed)
-	p.freed = make(chan struct{})
+	for len(p.turns) > 0 && p.busy < p.places() {
+		close(p.turns[0])
+		p.turns = p.turns[1:]
+		p.busy++
+	}
 }
 
 // carry stores versions of one compartment as records, waits until they are active, and writes
