@@ -46,12 +46,18 @@ func TestOnlyReferencesAndTheSourceAreChanged(t *testing.T) {
 	tr := &translator{author: tx.Account{1}, theirs: "Patient/x", ours: "Patient/me"}
 	source := `"source":"urn:salus:member:` + tr.author.String() + `#Observation/1"`
 	for _, x := range []struct{ in, want string }{
-		{`{"resourceType":"Observation","id":"1","subject":{"reference":"Patient/x","display":"Patient/x"}}`,
-			`{"meta":{` + source + `},"resourceType":"Observation","id":"1","subject":{"reference":"Patient/me","display":"Patient/x"}}`},
-		{`{"resourceType":"Observation","id":"1", "meta" : {"versionId":"3","source":"http://a"} ,"valueQuantity":{"value":1.50},"subject":{ "r\u0065ference" : "Patient\/x" }}`,
-			`{"resourceType":"Observation","id":"1", "meta" : {"versionId":"3","source":` + source[len(`"source":`):] + `} ,"valueQuantity":{"value":1.50},"subject":{ "r\u0065ference" : "Patient/me" }}`},
-		{`{"resourceType":"Observation","id":"1","meta":{},"note":[{"text":"a \"Patient/x\" \\"}]}`,
-			`{"resourceType":"Observation","id":"1","meta":{` + source + `},"note":[{"text":"a \"Patient/x\" \\"}]}`},
+		{
+			`{"resourceType":"Observation","id":"1","subject":{"reference":"Patient/x","display":"Patient/x"}}`,
+			`{"meta":{` + source + `},"resourceType":"Observation","id":"1","subject":{"reference":"Patient/me","display":"Patient/x"}}`,
+		},
+		{
+			`{"resourceType":"Observation","id":"1", "meta" : {"versionId":"3","source":"http://a"} ,"valueQuantity":{"value":1.50},"subject":{ "r\u0065ference" : "Patient\/x" }}`,
+			`{"resourceType":"Observation","id":"1", "meta" : {"versionId":"3","source":` + source[len(`"source":`):] + `} ,"valueQuantity":{"value":1.50},"subject":{ "r\u0065ference" : "Patient/me" }}`,
+		},
+		{
+			`{"resourceType":"Observation","id":"1","meta":{},"note":[{"text":"a \"Patient/x\" \\"}]}`,
+			`{"resourceType":"Observation","id":"1","meta":{` + source + `},"note":[{"text":"a \"Patient/x\" \\"}]}`,
+		},
 	} {
 		r, err := fhir.Parse([]byte(x.in))
 		if err != nil {
