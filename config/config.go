@@ -103,7 +103,7 @@ type SMART struct {
 	// not.
 	Registration []string `toml:"registration"`
 	// Provider is the issuer address of the organisation's OpenID provider, where its staff sign
-	// in; empty lets them sign in with one-time codes (salus node code).
+	// in; empty lets them sign in with one-time codes (salus app code).
 	Provider string `toml:"provider"`
 	// ProviderClient is this node's client id there; its secret, if it has one, is in
 	// keys/provider.secret.

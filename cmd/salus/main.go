@@ -44,6 +44,7 @@ type cli struct {
 	Verify   verifyCmd   `cmd:"" help:"Check a receipt offline, with nothing but the genesis file."`
 	Tx       txCmd       `cmd:"" help:"Explain a transaction."`
 
+	App        appCmd        `cmd:"" help:"Apps on the FHIR server: register, list, remove; sign-in codes."`
 	Governance governanceCmd `cmd:"" help:"What the members decide by vote: members, validators, parameters."`
 }
 

@@ -156,5 +156,6 @@ func (*nodeRebuild) Run(e *env) error {
 		add("vault", fmt.Sprintf("%d packs indexed", rep.Packs))
 		add("custody", fmt.Sprintf("%d batches indexed", rep.Batches))
 		add("record", fmt.Sprintf("%d records indexed", rep.Records))
+		add("fhir", fmt.Sprintf("%d versions written again", rep.Versions))
 	})
 }
