@@ -27,8 +27,16 @@ type Config struct {
 	Options state.Options
 	// Params reads the parameters in force; nil means DefaultParams.
 	Params func(state.Reader) Params
+	// Plan reads the change of rules that the members agreed on and that is still
+	// to come; nil means that there never is one.
+	Plan func(state.Reader) (Plan, bool)
+	// Newest is the newest state-machine version that this App runs; 0 means Version.
+	Newest uint64
 	// Authenticate says who signed a transaction.
 	Authenticate Authenticator
+	// Retain is the lowest block that the node needs for something else than
+	// consensus; nil means that there is none. It must not block.
+	Retain func() int64
 	// Committed is called at the end of each Commit, after everything of the
 	// block is durable and visible. It must not block.
 	Committed func(Head)
@@ -42,6 +50,7 @@ type App struct {
 
 	cfg     Config
 	calls   map[tx.Kind]*Call
+	since   map[tx.Kind]uint64 // version from which a kind may be sent, of the modules that came later
 	answers map[string]*Query
 	memo    *memo
 	shelf   *shelf
@@ -96,7 +105,7 @@ var chains = state.NewTable[chain]("chain", Prefix, 0x02)
 
 // Tables lists the ledger's own tables; modules list theirs.
 func Tables() []state.TableInfo {
-	return []state.TableInfo{windows.Info(), chains.Info(), powers.Info()}
+	return []state.TableInfo{windows.Info(), chains.Info(), powers.Info(), offences.Info()}
 }
 
 // Entries lists the ledger's own log entries; modules list theirs.
@@ -119,6 +128,7 @@ func New(c Config) (*App, error) {
 	a := &App{
 		cfg:     c,
 		calls:   map[tx.Kind]*Call{},
+		since:   map[tx.Kind]uint64{},
 		answers: map[string]*Query{},
 		memo:    newMemo(memoSize),
 		shelf:   newShelf(),
@@ -128,6 +138,9 @@ func New(c Config) (*App, error) {
 		m := &c.Modules[i]
 		for j := range m.Calls {
 			a.calls[m.Calls[j].Kind] = &m.Calls[j]
+			if m.Since > 1 {
+				a.since[m.Calls[j].Kind] = m.Since
+			}
 		}
 		for j := range m.Queries {
 			a.answers[m.Queries[j].Path] = &m.Queries[j]
@@ -151,9 +164,9 @@ func (a *App) rebase() error {
 		case a.cfg.Chain != "" && a.cfg.Chain != b.chain.ID:
 			v.Close()
 			return fmt.Errorf("ledger: the store is of chain %q, not of %q", b.chain.ID, a.cfg.Chain)
-		case b.chain.Version > Version:
+		case b.chain.Version > a.newestKnown():
 			v.Close()
-			return fmt.Errorf("ledger: the chain is at state-machine version %d, this program runs up to %d", b.chain.Version, Version)
+			return fmt.Errorf("ledger: the chain is at state-machine version %d, this program runs up to %d", b.chain.Version, a.newestKnown())
 		}
 		b.params = a.cfg.Params(v)
 	} else {
@@ -222,6 +235,10 @@ func (a *App) Halted() bool { return a.halted.Load() }
 // View returns the last committed state; the caller closes it.
 func (a *App) View() *state.View { return a.store.Load().View() }
 
+// ViewAt opens the state after the block of a height, if it is one of the last that are kept; it
+// is to be closed.
+func (a *App) ViewAt(height int64) (*state.View, bool) { return a.store.Load().At(height) }
+
 // Head returns the last committed block.
 func (a *App) Head() Head { return *a.head.Load() }
 
@@ -249,7 +266,7 @@ func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, erro
 	h := a.Head()
 	res := &abci.ResponseInfo{
 		Data:            "salus",
-		AppVersion:      Version,
+		AppVersion:      a.newestKnown(),
 		LastBlockHeight: h.Height,
 	}
 	if h.Height > 0 {
@@ -258,7 +275,8 @@ func (a *App) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, erro
 	a.check.Lock()
 	defer a.check.Unlock()
 	if a.base.started() {
-		res.AppVersion = a.base.chain.Version
+		// That of the next block: it is what the header above this state names.
+		res.AppVersion, _ = a.versionAt(a.base.view, a.base.chain.Version, h.Height+1)
 	}
 	return res, nil
 }

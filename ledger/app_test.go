@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -300,23 +301,56 @@ func TestValidatorUpdatesAreExact(t *testing.T) {
 }
 
 func TestMisbehaviourIsLogged(t *testing.T) {
-	c := newToy(t)
-	a := c.App(0)
-	_, err := a.FinalizeBlock(t.Context(), &abci.RequestFinalizeBlock{Height: 1, Time: c.Now(), Misbehavior: []abci.Misbehavior{
-		{Type: abci.MisbehaviorType_DUPLICATE_VOTE, Validator: abci.Validator{Address: []byte("01234567890123456789")}, Height: 1},
-	}})
-	if err != nil {
-		t.Fatal(err)
+	p := toyNetwork()
+	var told []int
+	m := toy()
+	m.EndBlock = func(c *ledger.Context) error {
+		told = append(told, len(c.Caught))
+		return nil
 	}
-	commit(t, a)
-	raw, _ := view(t, c).Entry(1)
-	e, err := ledger.DecodeEntry(raw)
-	if err != nil || e.Kind != ledger.EntryMisbehavior {
-		t.Fatalf("log entry: got %+v, %v", e, err)
+	p.Modules = []ledger.Module{m}
+	a := open(t, p, t.TempDir())
+	initChain(t, p, a)
+	caught := func(kind abci.MisbehaviorType, height int64) abci.Misbehavior {
+		return abci.Misbehavior{Type: kind, Validator: abci.Validator{Address: []byte("01234567890123456789")}, Height: height}
 	}
-	got, err := ledger.Entries()[0].Decode(e.Payload)
-	if m, ok := got.(*ledger.Misbehavior); err != nil || !ok || m.Kind != 1 || string(m.Validator) != "01234567890123456789" {
-		t.Errorf("payload: got %+v, %v", got, err)
+	duplicate, attack := abci.MisbehaviorType_DUPLICATE_VOTE, abci.MisbehaviorType_LIGHT_CLIENT_ATTACK
+	for i, evidence := range [][]abci.Misbehavior{
+		{caught(duplicate, 1), caught(duplicate, 1)},
+		{caught(duplicate, 1)}, // again
+		{caught(duplicate, 2), caught(attack, 1)},
+		nil,
+	} {
+		if _, err := a.FinalizeBlock(t.Context(), &abci.RequestFinalizeBlock{Height: int64(i + 1), Time: time.Unix(ledgertest.Start+int64(i), 0), Misbehavior: evidence}); err != nil {
+			t.Fatal(err)
+		}
+		commit(t, a)
+	}
+	if want := []int{1, 0, 2, 0}; !slices.Equal(told, want) {
+		t.Errorf("the modules were told of %v, want %v", told, want)
+	}
+	v := a.View()
+	defer v.Close()
+	var got []string
+	for i := range v.Size() {
+		raw, _ := v.Entry(i)
+		e, err := ledger.DecodeEntry(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind != ledger.EntryMisbehavior {
+			continue
+		}
+		payload, err := ledger.Entries()[0].Decode(e.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := payload.(*ledger.Misbehavior)
+		got = append(got, fmt.Sprintf("block %d: %d at %d by %s", e.Height, m.Kind, m.Height, m.Validator))
+	}
+	want := []string{"block 1: 1 at 1 by 01234567890123456789", "block 3: 1 at 2 by 01234567890123456789", "block 3: 2 at 1 by 01234567890123456789"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the log: got %q, want %q", got, want)
 	}
 }
 

@@ -25,6 +25,8 @@ func (a *App) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.Respon
 		return checked(errHalted), nil
 	case !a.base.started():
 		return checked(errNotStarted), nil
+	case a.outdated(a.base, a.base.head.Height+1) != nil:
+		return checked(errOutdated), nil
 	}
 	e := a.on(a.base, a.base.head.Height+1, a.base.head.Time)
 	e.dry = true

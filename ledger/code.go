@@ -23,8 +23,16 @@ var (
 	errNoExtension  = tx.Refuse(0x0108, "ledger: the log was never of that size")
 	errHalted       = tx.Refuse(0x0109, "ledger: this node has halted or is stopping")
 	errInternal     = tx.Refuse(0x010b, "ledger: the transaction ran into a fault of this program; please report it")
+	errOutdated     = tx.Refuse(0x010c, "ledger: the next block has rules that this program does not know; its operator installs the release that the members agreed on")
 	errAnswerFailed = tx.Refuse(0x010a, "ledger: the answer cannot be given")
 )
+
+// Waits reports whether a code says that this node cannot judge anything now:
+// it has no state yet, halted, or does not know the next block's rules. It is no
+// verdict on what it was asked.
+func Waits(code uint32) bool {
+	return code == errNotStarted.Code || code == errHalted.Code || code == errOutdated.Code
+}
 
 // Refusals that belong to package tx.
 var (
@@ -64,6 +72,7 @@ func codes() []tx.CodeInfo {
 		{Code: errNoExtension.Code, Name: "ledger-no-extension", Text: errNoExtension.Text},
 		{Code: errHalted.Code, Name: "ledger-halted", Text: errHalted.Text},
 		{Code: errInternal.Code, Name: "ledger-internal", Text: errInternal.Text},
+		{Code: errOutdated.Code, Name: "ledger-outdated", Text: errOutdated.Text},
 		{Code: errAnswerFailed.Code, Name: "ledger-answer-failed", Text: errAnswerFailed.Text},
 	}
 }

@@ -41,7 +41,8 @@ func (a *App) commit() {
 }
 
 // retainHeight is the lowest block that must stay: as many as the members
-// agreed on, and all from the oldest snapshot on that peers may be fetching.
+// agreed on, all from the oldest snapshot on that peers may be fetching, and
+// what the node has still to look at.
 func (a *App) retainHeight() int64 {
 	p := a.base.params
 	if p.RetainBlocks <= 0 {
@@ -50,6 +51,9 @@ func (a *App) retainHeight() int64 {
 	keep := a.base.head.Height - p.RetainBlocks
 	if p.SnapshotInterval > 0 {
 		keep = min(keep, a.oldestSnapshot())
+	}
+	if a.cfg.Retain != nil {
+		keep = min(keep, a.cfg.Retain())
 	}
 	return max(keep, 0)
 }

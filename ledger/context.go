@@ -85,6 +85,10 @@ type Context struct {
 	Signer  Signer
 	State   state.Writer
 
+	// Caught is who misbehaved, as this block tells of it for the first time: in
+	// block hooks only, in the order of the block's evidence.
+	Caught []Misbehavior
+
 	dry        bool // nothing of it is kept: a check
 	events     []abci.Event
 	validators [][32]byte // whose power was set

@@ -12,28 +12,17 @@ import (
 	"salus/ledger/tx"
 )
 
-// EntryMisbehavior is the log entry for a validator that CometBFT caught; its
-// payload is a Misbehavior.
-const EntryMisbehavior EntryKind = Prefix<<8 | 1
-
-// Misbehavior is the payload of an EntryMisbehavior. The evidence itself is in
-// the block.
-type Misbehavior struct {
-	Kind      uint8  `cbor:"1,keyasint" json:"kind"`      // as ABCI numbers it: 1 duplicate vote, 2 light client attack
-	Validator []byte `cbor:"2,keyasint" json:"validator"` // address, 20 bytes
-	Height    uint64 `cbor:"3,keyasint" json:"height"`    // at which it misbehaved
-}
-
 // An execution is one block being run on a scratch copy of the committed state.
 type execution struct {
-	app   *App
-	base  *base
-	hash  string // of the block; empty while it has none
-	head  Head   // of the block that is run
-	cache *state.Cache
-	quota *quota
-	dry   bool // a check: nothing of it is kept
-	again bool // a check of something that was checked before
+	app     *App
+	base    *base
+	hash    string // of the block; empty while it has none
+	head    Head   // of the block that is run
+	version uint64 // of the state machine, by which it is run
+	cache   *state.Cache
+	quota   *quota
+	dry     bool // a check: nothing of it is kept
+	again   bool // a check of something that was checked before
 
 	windows map[tx.Account]*window // replay windows that changed
 	signers []tx.Account           // whose windows those are, in the order of their first transactions
@@ -42,6 +31,7 @@ type execution struct {
 	results    []*abci.ExecTxResult
 	validators [][32]byte // whose power was set
 	side       []state.Row
+	caught     []Misbehavior // told of for the first time by this block
 
 	txs         [][]byte           // of an own proposal or a decided block
 	misbehavior []abci.Misbehavior // of an own proposal
@@ -61,13 +51,15 @@ type verdict struct {
 
 // on prepares to run a block on the committed state b.
 func (a *App) on(b *base, height int64, time uint64) *execution {
+	version, _ := a.versionAt(b.view, b.chain.Version, height)
 	return &execution{
-		app:   a,
-		base:  b,
-		head:  Head{Height: height, Time: time, AppHash: b.head.AppHash, Chain: b.chain.ID},
-		cache: state.NewCache(b.view),
-		quota: newQuota(),
-		seen:  map[tx.Hash]bool{},
+		version: version,
+		app:     a,
+		base:    b,
+		head:    Head{Height: height, Time: time, AppHash: b.head.AppHash, Chain: b.chain.ID},
+		cache:   state.NewCache(b.view),
+		quota:   newQuota(),
+		seen:    map[tx.Hash]bool{},
 
 		windows: map[tx.Account]*window{},
 	}
@@ -75,7 +67,7 @@ func (a *App) on(b *base, height int64, time uint64) *execution {
 
 // context makes the Context in which something of the block writes to w.
 func (e *execution) context(w state.Writer) *Context {
-	return &Context{Height: e.head.Height, Time: e.head.Time, Chain: e.head.Chain, Version: e.base.chain.Version, State: w, dry: e.dry}
+	return &Context{Height: e.head.Height, Time: e.head.Time, Chain: e.head.Chain, Version: e.version, State: w, dry: e.dry}
 }
 
 // run runs one transaction: decode, authenticate, replay window, handler. What
@@ -147,7 +139,7 @@ func (e *execution) admit(c *Context, raw []byte, v *verdict) (p *parsed, w wind
 	switch {
 	case e.seen[v.id]:
 		return nil, w, errDuplicate
-	case p.call == nil:
+	case p.call == nil || e.app.since[body.Kind] > c.Version:
 		return nil, w, errUnknownKind
 	case body.Expiry < height:
 		return nil, w, errExpired
@@ -181,16 +173,11 @@ func (e *execution) window(account tx.Account) window {
 // begin runs what comes before the transactions of a block.
 func (e *execution) begin(misbehavior []abci.Misbehavior) {
 	c := e.context(e.cache)
-	for i := range misbehavior {
-		m := &misbehavior[i]
-		c.Append(EntryMisbehavior, Misbehavior{
-			Kind:      uint8(m.Type),
-			Validator: m.Validator.Address,
-			Height:    uint64(m.Height),
-		})
-	}
+	e.upgrade(c)
+	e.catch(c, misbehavior)
+	c.Caught = e.caught
 	for _, m := range e.app.cfg.Modules {
-		e.hook(c, m.Name, m.BeginBlock)
+		e.hook(c, &m, m.BeginBlock)
 	}
 	e.keep(c)
 }
@@ -223,8 +210,9 @@ func (e *execution) end() {
 		windows.Put(e.cache, account[:], *e.windows[account])
 	}
 	c := e.context(e.cache)
+	c.Caught = e.caught
 	for _, m := range e.app.cfg.Modules {
-		e.hook(c, m.Name, m.EndBlock)
+		e.hook(c, &m, m.EndBlock)
 	}
 	e.keep(c)
 	if len(e.validators) > 0 && len(voters(e.cache)) == 0 {
@@ -232,13 +220,13 @@ func (e *execution) end() {
 	}
 }
 
-// hook runs a module's block hook, if it has one.
-func (e *execution) hook(c *Context, module string, f func(*Context) error) {
-	if f == nil {
+// hook runs a module's block hook, if it has one and the module is in force.
+func (e *execution) hook(c *Context, m *Module, f func(*Context) error) {
+	if f == nil || m.Since > e.version {
 		return
 	}
 	if err := f(c); err != nil {
-		panic(fmt.Sprintf("ledger: internal error: %s: %v", module, err))
+		panic(fmt.Sprintf("ledger: internal error: %s: %v", m.Name, err))
 	}
 }
 
@@ -254,7 +242,7 @@ func (e *execution) keep(c *Context) {
 func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (_ *abci.ResponseFinalizeBlock, err error) {
 	a.consensus.Lock()
 	defer a.consensus.Unlock()
-	if err := a.base.follows(req.Height); err != nil {
+	if err := a.follows(req.Height); err != nil {
 		return nil, err
 	}
 	if a.final == nil {
@@ -284,9 +272,7 @@ func (a *App) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (
 		ValidatorUpdates: validatorUpdates(e.cache, changedValidators(e.base.view, e.cache, e.validators)),
 		AppHash:          hash[:],
 	}
-	if p := a.cfg.Params(e.cache); p.MaxBlockBytes != e.base.params.MaxBlockBytes {
-		res.ConsensusParamUpdates = &cmtproto.ConsensusParams{Block: blockParams(p)}
-	}
+	res.ConsensusParamUpdates = a.consensusChanges(e)
 	return res, nil
 }
 
@@ -302,13 +288,31 @@ func (a *App) execute(hash []byte, height, unix int64, txs [][]byte, misbehavior
 	return e
 }
 
-// follows refuses a block that does not come next.
-func (b *base) follows(height int64) error {
+// consensusChanges is what CometBFT has to know from the next block on: another
+// size of blocks, another version in their headers; nil if nothing changes.
+func (a *App) consensusChanges(e *execution) *cmtproto.ConsensusParams {
+	var changes *cmtproto.ConsensusParams
+	if p := a.cfg.Params(e.cache); p.MaxBlockBytes != e.base.params.MaxBlockBytes {
+		changes = &cmtproto.ConsensusParams{Block: blockParams(p)}
+	}
+	if next, _ := a.versionAt(e.cache, e.version, e.head.Height+1); next != e.version {
+		if changes == nil {
+			changes = &cmtproto.ConsensusParams{}
+		}
+		changes.Version = &cmtproto.VersionParams{App: next}
+	}
+	return changes
+}
+
+// follows refuses a block that does not come next, and one whose rules this
+// program does not know.
+func (a *App) follows(height int64) error {
+	b := a.base
 	if !b.started() {
 		return errNotStarted
 	}
 	if b.head.Height > 0 && height != b.head.Height+1 || height < 1 {
 		return fmt.Errorf("ledger: block %d does not follow %d", height, b.head.Height)
 	}
-	return nil
+	return a.outdated(b, height)
 }

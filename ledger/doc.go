@@ -29,4 +29,6 @@
 //	01 01 account[16]  -> window     nonces an account has used
 //	01 02              -> chain      chain id, genesis, state-machine version
 //	01 03 pubkey[32]   -> power      consensus keys that vote
+//	01 04 address[20] height[8] kind[1]
+//	                   -> noted      misbehaviour that the log tells of
 package ledger

@@ -63,14 +63,18 @@ func (a *App) found(req *abci.RequestInitChain, digest tx.Hash) error {
 	if err != nil {
 		return err
 	}
+	version, err := a.genesisVersion(req)
+	if err != nil {
+		return err
+	}
 	cache := state.NewCache(a.base.view)
-	c := &Context{Time: uint64(max(req.Time.Unix(), 0)), Chain: req.ChainId, Version: Version, State: cache}
-	chains.Put(cache, nil, chain{ID: req.ChainId, Genesis: digest, Version: Version})
+	c := &Context{Time: uint64(max(req.Time.Unix(), 0)), Chain: req.ChainId, Version: version, State: cache}
+	chains.Put(cache, nil, chain{ID: req.ChainId, Genesis: digest, Version: version})
 	for i := range a.cfg.Modules {
 		m := &a.cfg.Modules[i]
 		raw := sections[m.Name]
 		delete(sections, m.Name)
-		if m.Genesis == nil {
+		if m.Genesis == nil || m.Since > version {
 			if raw != nil {
 				return fmt.Errorf("ledger: genesis: module %s takes no app_state", m.Name)
 			}
@@ -139,7 +143,10 @@ func agreeOnValidators(cache *state.Cache, listed []abci.ValidatorUpdate) error 
 }
 
 // digestGenesis is SHA-256 over everything a chain begins with, so that a store
-// recognises its genesis.
+// recognises its genesis. app_state counts byte for byte, without white space
+// (the node removes it): the digest is a row of the state, so that sorting its
+// keys now would be a change of rules, and a file in another order is another
+// genesis, refused at the first block.
 func digestGenesis(req *abci.RequestInitChain) (tx.Hash, error) {
 	h := sha256.New()
 	h.Write([]byte("salus/genesis/v1\x00"))

@@ -15,6 +15,10 @@ type Module struct {
 	Name   string // lower case; message kinds, queries and log entries begin with it
 	Prefix byte   // of its keys, result codes and log entry kinds; from 0x02 on
 
+	// Since is the state-machine version that the module comes with; 0 is the first.
+	// Before it, its messages are unknown and its hooks do not run.
+	Since uint64
+
 	Calls   []Call  // what may be sent
 	Queries []Query // what may be asked
 
@@ -25,6 +29,12 @@ type Module struct {
 	// BeginBlock and EndBlock run once per block, before and after its
 	// transactions. They have no input that could be wrong: an error halts.
 	BeginBlock, EndBlock func(c *Context) error
+
+	// Upgrade runs once in the first block of a new state-machine version, before
+	// everything else of it, in the order of the list: where rows change their
+	// shape, and where a module that comes with the version writes its first ones.
+	// c.Version is the new version, from the one before it.
+	Upgrade func(c *Context, from uint64) error
 
 	Codes   []tx.CodeInfo     // every refusal it can answer
 	Tables  []state.TableInfo // every table it writes

@@ -15,7 +15,7 @@ func (a *App) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposa
 	a.consensus.Lock()
 	defer a.consensus.Unlock()
 	defer a.halting()
-	if err := a.base.follows(req.Height); err != nil {
+	if err := a.follows(req.Height); err != nil {
 		return nil, err
 	}
 	e := a.on(a.base, req.Height, uint64(max(req.Time.Unix(), 0)))
@@ -52,7 +52,7 @@ func (a *App) ProcessProposal(_ context.Context, req *abci.RequestProcessProposa
 	defer a.consensus.Unlock()
 	defer a.halting()
 	reject := &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}
-	if a.base.follows(req.Height) != nil {
+	if a.follows(req.Height) != nil {
 		return reject, nil
 	}
 	e := a.prepared

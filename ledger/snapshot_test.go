@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
 	"salus/ledger"
 	"salus/ledger/ledgertest"
+	"salus/ledger/state"
 	"salus/ledger/tx"
 )
 
@@ -129,6 +131,35 @@ func TestBlocksAfterASnapshotOnOfferAreRetained(t *testing.T) {
 	}
 	if got := retain(); got != 20 {
 		t.Errorf("height 50: retain from %d, want 20, where the snapshot is", got)
+	}
+}
+
+func TestBlocksThatTheNodeHasToLookAtAreRetained(t *testing.T) {
+	p := toyNetwork()
+	s, err := state.Open(t.TempDir(), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := int64(0)
+	a, err := ledger.New(ledger.Config{Modules: p.Modules, Store: s, Params: p.Params, Authenticate: p.Authenticate, Retain: func() int64 { return looked }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	initChain(t, p, a)
+	for h := int64(1); h <= 40; h++ {
+		switch h {
+		case 30:
+			looked = 8
+		case 35:
+			looked = 34
+		}
+		if _, err := a.FinalizeBlock(t.Context(), &abci.RequestFinalizeBlock{Height: h, Time: time.Unix(ledgertest.Start, 0)}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := commit(t, a).RetainHeight, max(min(looked, h-20), 0); got != want { // RetainBlocks is 20
+			t.Errorf("height %d, looked at up to %d: retain from %d, want %d", h, looked, got, want)
+		}
 	}
 }
 

@@ -42,8 +42,10 @@ type Params struct {
 	Modules      []ledger.Module
 	Authenticate ledger.Authenticator             // for chains without an identity module: WithKeys
 	Params       func(state.Reader) ledger.Params // nil: ledger.DefaultParams
-	Genesis      map[string]any                   // app_state by module; marshalled to JSON
-	Validators   []string                         // names whose Key votes in consensus; none: the modules set them
+	Plan         func(state.Reader) (ledger.Plan, bool)
+	Newest       uint64         // 0: ledger.Version
+	Genesis      map[string]any // app_state by module; marshalled to JSON
+	Validators   []string       // names whose Key votes in consensus; none: the modules set them
 	Options      state.Options
 }
 
@@ -139,6 +141,7 @@ func (p Params) Open(dir string) (*ledger.App, error) {
 	}
 	a, err := ledger.New(ledger.Config{
 		Chain: ChainID, Modules: p.Modules, Store: s, Dir: dir, Options: p.Options, Params: p.Params, Authenticate: p.Authenticate,
+		Plan: p.Plan, Newest: p.Newest,
 	})
 	if err != nil {
 		s.Close()

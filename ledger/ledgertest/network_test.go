@@ -10,6 +10,8 @@ import (
 	"salus/ledger/module/audit"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/emergency"
+	"salus/ledger/module/erasure"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
 	"salus/ledger/tx"
@@ -19,7 +21,7 @@ import (
 func network() ledgertest.Params {
 	p := ledgertest.Params{
 		Modules: []ledger.Module{
-			governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(),
+			governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(), emergency.Module(), erasure.Module(),
 		},
 		Authenticate: identity.Authenticate,
 		Params:       governance.LedgerParams,

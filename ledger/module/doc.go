@@ -11,14 +11,24 @@
 //	0x04    committee   custody epochs, custody keys                             governance
 //	0x05    anchor      batch headers, custody receipts, ACTIVE                  committee
 //	0x06    consent     grants as slot masks, proxies, their evaluation          governance, identity
-//	0x07    access      sessions, committed record lists, release receipts       governance, identity, committee, anchor, consent
-//	0x08    audit       the gap-free hash chain of every pseudonym               nothing
+//	0x07    access      sessions, committed record lists, release receipts       governance, identity, committee, anchor, consent, emergency, erasure, recovery
+//	0x08    audit       the gap-free chain of every pseudonym; heads of journals nothing
+//	0x09    emergency   directives, cases of break-glass, what they owe          governance, identity, consent
+//	0x0a    erasure     requests and orders, legal holds, tombstones, receipts   governance, identity, committee, anchor
+//	0x0e    recovery    guardians, recoveries of keys, deaths, executors         governance, identity, consent
+//	0x0b    reshare     how shares pass from one custody epoch to the next       governance, committee, anchor, erasure
+//	0x0c    lookup      the custodians' lookup key, entries, enrolments, cards   governance, identity, committee, consent
+//	0x0d    merge       which pseudonyms are one patient                         governance, identity
 //
 // Blocks run the modules in this order; the order is part of consensus.
 //
 // A module reads another through that module's exported pure functions over a
-// state.Reader and never writes another's keys. There is one exception:
-// identity, consent and access extend a patient's chain with audit.Append.
+// state.Reader and never writes another's keys. The exceptions are functions of
+// the module that owns the keys: identity, consent, access, emergency, erasure, lookup, merge and
+// recovery extend a patient's chain with audit.Append; access takes uses of grants with
+// consent.TakeUses, and opens, widens, extends and closes cases of emergency;
+// recovery locks and replaces a patient's keys, records her death and appoints her
+// executor with functions of identity and consent; reshare prepares, begins and ends custody epochs of committee.
 // There are no keepers; the import graph above is the whole wiring and has no
 // cycles.
 //

@@ -21,15 +21,24 @@ const (
 	maxClientData = 1024
 )
 
-// Flags of the authenticator data: WebAuthn Level 3 section 6.1.
+// AuthFlags are the flags of a passkey's authenticator data: WebAuthn Level 3 section 6.1.
+type AuthFlags byte
+
+// The flags that have a meaning.
 const (
-	flagUP = 1 << 0 // user present
-	flagUV = 1 << 2 // user verified
-	flagBE = 1 << 3 // backup eligible
-	flagBS = 1 << 4 // backed up
-	flagAT = 1 << 6 // attested credential data follow
-	flagED = 1 << 7 // extension data follow
+	UserPresent        AuthFlags = 1 << 0
+	UserVerified       AuthFlags = 1 << 2
+	BackupEligible     AuthFlags = 1 << 3
+	BackedUp           AuthFlags = 1 << 4
+	AttestedCredential AuthFlags = 1 << 6 // attested credential data follow
+	ExtensionData      AuthFlags = 1 << 7 // extension data follow
 )
+
+// Consistent reports what holds of every ceremony: somebody was there, and what is backed up is eligible
+// for it (sections 7.1 and 7.2).
+func (f AuthFlags) Consistent() bool {
+	return f&UserPresent != 0 && (f&BackedUp == 0 || f&BackupEligible != 0)
+}
 
 // The serialization of the client data: WebAuthn Level 3 section 5.8.1.1.
 const (
@@ -67,15 +76,15 @@ func checkAuthData(ad, rpidHash []byte, requireUV bool) error {
 	if !bytes.Equal(ad[:sha256.Size], rpidHash) {
 		return errPasskeyRP
 	}
-	f := ad[sha256.Size]
+	f := AuthFlags(ad[sha256.Size])
 	switch {
-	case f&flagUP == 0, f&flagBS != 0 && f&flagBE == 0, f&flagAT != 0:
+	case !f.Consistent(), f&AttestedCredential != 0:
 		return errPasskeyFlags
-	case requireUV && f&flagUV == 0:
+	case requireUV && f&UserVerified == 0:
 		return errUserVerification
-	case f&flagED == 0 && len(ad) != minAuthData:
+	case f&ExtensionData == 0 && len(ad) != minAuthData:
 		return errPasskey
-	case f&flagED != 0 && !prfOutput(ad[minAuthData:]):
+	case f&ExtensionData != 0 && !prfOutput(ad[minAuthData:]):
 		return errPasskey
 	}
 	return nil

@@ -53,6 +53,8 @@ type Session struct {
 	Taken     []consent.Use     `cbor:"13,keyasint" json:"taken"`   // uses of one-time grants it has taken
 	Fetches   uint32            `cbor:"14,keyasint" json:"fetches"` // access.fetch so far
 	Closed    bool              `cbor:"15,keyasint" json:"closed"`
+
+	Delegation *Delegation `cbor:"16,keyasint,omitempty" json:"delegation,omitempty"`
 }
 
 // A Fetch is one committed list of records: number 0 is the request's own,

@@ -361,7 +361,9 @@ func TestEveryRefusal(t *testing.T) {
 	req(access.ErrList, "doctor", func(m *access.Request) { m.Root, m.Count = digest("list"), access.MaxList+1 })
 	req(access.ErrReader, "clinic", nobody)
 	req(access.ErrPrivilege, "clerk", nobody)
-	for _, p := range []consent.Purpose{consent.ETREAT, consent.BTG, consent.ERTREAT} {
+	req(access.ErrDeclare, "emergency doctor", purpose(consent.BTG))
+	req(access.ErrDelegate, "doctor", func(r *access.Request) { r.Delegate = []byte{1} })
+	for _, p := range []consent.Purpose{consent.ETREAT, consent.ERTREAT} {
 		req(access.ErrEmergency, "doctor", purpose(p))
 		w.must("emergency doctor", access.KindRequest, request(purpose(p)))
 	}
@@ -372,6 +374,12 @@ func TestEveryRefusal(t *testing.T) {
 	w.unverified = true
 	req(access.ErrUserVerification, "alice", purpose(consent.PATRQT))
 	w.unverified = false
+
+	for _, by := range []string{"alice", "doctor", "mother"} { // no recovery ever brought her a key
+		check(access.ErrRecovery, by, access.KindRecover, &access.Recover{Patient: account("alice"), Case: digest("case"), ReaderKey: digest("reader"), TTL: 60})
+	}
+	check(access.ErrReaderKey, "alice", access.KindRecover, &access.Recover{Patient: account("alice"), Case: digest("case"), TTL: 60})
+	check(access.ErrRecovery, "alice", access.KindRecover, &access.Recover{Patient: account("alice"), ReaderKey: digest("reader"), TTL: 60})
 
 	check(access.ErrUnknown, "doctor", access.KindFetch, fetch(func(m *access.CommitFetch) { m.Session = tx.Hash{} }))
 	check(access.ErrUnknown, "doctor", access.KindFetch, fetch(func(m *access.CommitFetch) { m.Session = digest("none") }))

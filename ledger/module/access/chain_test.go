@@ -33,7 +33,7 @@ func params() ledgertest.Params {
 		Modules: []ledger.Module{
 			governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(),
 		},
-		Authenticate: identity.Authenticate,
+		Authenticate: access.Authenticate,
 		Params:       governance.LedgerParams,
 		Genesis:      map[string]any{"governance": g},
 	}

@@ -27,7 +27,10 @@ var (
 	ErrCount            = tx.Refuse(0x0714, "access: a report covers 1 to 1048576 releases")
 	ErrSequence         = tx.Refuse(0x0715, "access: the report does not begin where the custodian's last one ended")
 	ErrUnknownFetch     = tx.Refuse(0x0716, "access: the session has no such fetch")
+	ErrDeclare          = tx.Refuse(0x0719, "access: no request opens a session for BTG: an emergency is declared, with access.emergency")
 	ErrQuery            = tx.Refuse(0x0717, "access: the query's argument does not decode")
+	ErrRecovery         = tx.Refuse(0x0718, "access: only the patient opens this session, with a key that the recovery brought")
+	ErrDelegate         = tx.Refuse(0x071a, "access: a delegate is an Ed25519 public key of 32 bytes")
 )
 
 // Codes lists the refusals of this module.
@@ -56,5 +59,8 @@ func Codes() []tx.CodeInfo {
 		{Code: ErrSequence.Code, Name: "access-sequence", Text: ErrSequence.Text},
 		{Code: ErrUnknownFetch.Code, Name: "access-unknown-fetch", Text: ErrUnknownFetch.Text},
 		{Code: ErrQuery.Code, Name: "access-query", Text: ErrQuery.Text},
+		{Code: ErrRecovery.Code, Name: "access-recovery", Text: ErrRecovery.Text},
+		{Code: ErrDeclare.Code, Name: "access-declare", Text: ErrDeclare.Text},
+		{Code: ErrDelegate.Code, Name: "access-delegate", Text: ErrDelegate.Text},
 	}
 }

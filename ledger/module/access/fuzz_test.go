@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"salus/ledger/module/access"
+	"salus/ledger/module/emergency"
 	"salus/ledger/tx"
 )
 
@@ -15,6 +16,10 @@ func FuzzMessages(f *testing.F) {
 	f.Add(uint8(1), tx.MustEncode(&access.CommitFetch{Session: digest("session"), Root: digest("list"), Count: 1}))
 	f.Add(uint8(2), tx.MustEncode(&access.Close{Session: digest("session")}))
 	f.Add(uint8(3), tx.MustEncode(&access.Receipts{Root: digest("root"), From: 1, Count: 1}))
+	f.Add(uint8(4), tx.MustEncode(&access.Emergency{Patient: account("alice"), Reason: emergency.OVRER, ReaderKey: digest("key"), TTL: 60}))
+	f.Add(uint8(4), tx.MustEncode(&access.Emergency{Patient: account("alice"), Reason: 9, ReaderKey: digest("key")}))
+	f.Add(uint8(5), tx.MustEncode(&access.Widen{Session: digest("session")}))
+	f.Add(uint8(6), tx.MustEncode(&access.Extend{}))
 	calls := access.Module().Calls
 	f.Fuzz(func(t *testing.T, which uint8, payload []byte) {
 		m := calls[int(which)%len(calls)].New()
@@ -25,8 +30,8 @@ func FuzzMessages(f *testing.F) {
 			t.Errorf("got %x, want %x", again, payload)
 		}
 		if err := m.Validate(); err != nil {
-			if code, ok := tx.CodeOf(err); !ok || code>>8 != access.Prefix {
-				t.Errorf("got %v, want a refusal of this module", err)
+			if code, ok := tx.CodeOf(err); !ok || code>>8 != access.Prefix && code>>8 != emergency.Prefix {
+				t.Errorf("got %v, want a refusal of this module or of emergency", err)
 			}
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"salus/ledger/module/audit"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/emergency"
+	"salus/ledger/module/erasure"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
 )
@@ -19,6 +21,10 @@ func Module() ledger.Module {
 			ledger.On(KindFetch, commitFetch),
 			ledger.On(KindClose, closeSession),
 			ledger.On(KindReceipts, receipts),
+			ledger.On(KindEmergency, declare),
+			ledger.On(KindWiden, widen),
+			ledger.On(KindExtend, extend),
+			ledger.On(KindRecover, restore),
 		},
 		Queries: queries(),
 		Genesis: genesis,
@@ -47,6 +53,9 @@ func request(c *ledger.Context, m *Request) error {
 		Requested: m.Mask,
 		Now:       c.Time,
 	})
+	if erasure.PatientErased(c.State, m.Patient) {
+		d = consent.Decision{Version: d.Version} // as of a patient without data
+	}
 	consent.TakeUses(c, m.Patient, d.Takes)
 	s := Session{
 		ID:        c.Tx,
@@ -62,12 +71,63 @@ func request(c *ledger.Context, m *Request) error {
 		Consent:   d.Version,
 		Grants:    d.Grants,
 		Taken:     d.Takes,
+
+		Delegation: delegation(c, m.Delegate),
 	}
 	sessions.Put(c.State, s.ID[:], s)
 	if m.Count > 0 {
 		fetches.Put(c.State, numbered(s.ID, 0), Fetch{Root: m.Root, Count: m.Count, Height: s.Height})
 	}
 	report(c, &s, audit.Event{Action: audit.SessionOpened, Mask: s.Mask, Root: m.Root, Count: m.Count})
+	return nil
+}
+
+// declare opens a case and its session in one transaction: whoever is granted
+// anything owes an attestation and a review from the same block on.
+func declare(c *ledger.Context, m *Emergency) error {
+	e, mask, err := emergency.Declare(c, emergency.Declaration{Patient: m.Patient, Reason: m.Reason, TTL: m.TTL})
+	if err != nil {
+		return err
+	}
+	if erasure.PatientErased(c.State, m.Patient) {
+		mask = 0
+	}
+	s := Session{
+		ID: c.Tx, Patient: e.Patient, Actor: e.Actor, Member: e.Member, Purpose: consent.BTG, Mask: mask, ReaderKey: m.ReaderKey,
+		Opened: c.Time, Expires: e.Until, Height: uint64(c.Height), Consent: consent.HeadOf(c.State, m.Patient).Version,
+	}
+	sessions.Put(c.State, s.ID[:], s)
+	if m.Count > 0 {
+		fetches.Put(c.State, numbered(s.ID, 0), Fetch{Root: m.Root, Count: m.Count, Height: s.Height})
+	}
+	report(c, &s, audit.Event{Action: audit.SessionOpened, Mask: s.Mask, Root: m.Root, Count: m.Count})
+	return nil
+}
+
+func widen(c *ledger.Context, m *Widen) error {
+	s, err := running(c.State, m.Session, c.Time)
+	if err != nil {
+		return err
+	}
+	if s.Mask, err = emergency.Widen(c, s.ID); err != nil {
+		return err
+	}
+	if erasure.PatientErased(c.State, s.Patient) {
+		s.Mask = 0
+	}
+	sessions.Put(c.State, s.ID[:], s)
+	return nil
+}
+
+func extend(c *ledger.Context, m *Extend) error {
+	s, err := running(c.State, m.Session, c.Time)
+	if err != nil {
+		return err
+	}
+	if s.Expires, err = emergency.Extend(c, s.ID); err != nil {
+		return err
+	}
+	sessions.Put(c.State, s.ID[:], s)
 	return nil
 }
 
@@ -104,6 +164,7 @@ func closeSession(c *ledger.Context, m *Close) error {
 		return ErrNotYours
 	}
 	s.Closed = true
+	emergency.Close(c, s.ID)
 	sessions.Put(c.State, s.ID[:], s)
 	report(c, &s, audit.Event{Action: audit.SessionClosed})
 	return nil

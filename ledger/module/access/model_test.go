@@ -118,7 +118,7 @@ func (m *model) grant(t *rapid.T) {
 		version: 1,
 		to:      rapid.SampledFrom(append([]string{""}, readers...)).Draw(t, "to"),
 		mask:    bitsOf(t, consent.MaskBits, "mask"), except: bitsOf(t, consent.ExceptBits, "except"),
-		purpose: rapid.SampledFrom([]consent.Purpose{consent.TREAT, consent.TREAT, consent.COC, consent.BTG}).Draw(t, "purpose"),
+		purpose: rapid.SampledFrom([]consent.Purpose{consent.TREAT, consent.TREAT, consent.COC, consent.ETREAT}).Draw(t, "purpose"),
 		until:   m.w.time + rapid.Uint64Range(1, 200).Draw(t, "period"),
 		left:    rapid.IntRange(0, 2).Draw(t, "uses"),
 	}
@@ -173,7 +173,7 @@ func (m *model) suspend(t *rapid.T) {
 func (m *model) request(t *rapid.T) {
 	who := rapid.SampledFrom(readers).Draw(t, "who")
 	s := &modelSession{
-		actor: who, purpose: rapid.SampledFrom([]consent.Purpose{consent.TREAT, consent.COC, consent.BTG}).Draw(t, "purpose"),
+		actor: who, purpose: rapid.SampledFrom([]consent.Purpose{consent.TREAT, consent.COC, consent.ETREAT}).Draw(t, "purpose"),
 		expires: m.w.time + rapid.Uint64Range(1, 300).Draw(t, "ttl"), took: map[string]uint64{},
 	}
 	id, err := m.w.do(who, access.KindRequest, request(purpose(s.purpose), func(r *access.Request) { r.TTL = s.expires - m.w.time }))
@@ -183,7 +183,7 @@ func (m *model) request(t *rapid.T) {
 			t.Fatal("a suspended practitioner opened a session")
 		}
 		return
-	case s.purpose == consent.BTG && who != "emergency doctor":
+	case s.purpose == consent.ETREAT && who != "emergency doctor":
 		if !errors.Is(err, access.ErrEmergency) {
 			t.Fatalf("got %v, want %v", err, access.ErrEmergency)
 		}

@@ -87,7 +87,7 @@ func receipts(c *ledger.Context, m *Receipts) error {
 		return err
 	}
 	news := false
-	var active []Activated
+	var begun []Activated
 	for _, r := range m.List {
 		b, err := batch(c, e, r.Header)
 		if err != nil {
@@ -99,7 +99,7 @@ func receipts(c *ledger.Context, m *Receipts) error {
 		news = true
 		if b.Active == 0 && b.complete(e) {
 			b.Active = uint64(c.Height)
-			active = append(active, Activated{Header: r.Header, Receipts: b.Receipts, Holds: b.Holds})
+			begun = append(begun, Activated{Header: r.Header, Receipts: b.Receipts, Holds: b.Holds})
 		}
 		batches.Put(c.State, r.Header[:], b)
 	}
@@ -107,7 +107,8 @@ func receipts(c *ledger.Context, m *Receipts) error {
 		return ErrNoNews
 	}
 	c.Append(EntryReceipts, Receipted{Custodian: uint8(index), Epoch: e.Epoch, Message: *m})
-	for _, a := range active {
+	count(c, len(begun))
+	for _, a := range begun {
 		c.Append(EntryActive, a)
 		c.Emit("anchor.active", a.Header.String())
 	}

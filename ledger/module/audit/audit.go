@@ -6,8 +6,10 @@
 // a stranger with the genesis file, verifies offline that her log is complete
 // and not only genuine: VerifyChain needs no state.
 //
-// Append is the one function by which a module writes what is not its own. The
-// module takes no transactions. It must never skip or reuse a sequence number,
+// Beside that it keeps where each member's own journal stands (journal.go): its only
+// transaction.
+//
+// Append is the one function by which a module writes what is not its own. It must never skip or reuse a sequence number,
 // and an entry must never say more about a patient than the transaction it
 // records already did.
 package audit
@@ -39,6 +41,35 @@ const (
 	SessionOpened  Action = 8
 	FetchCommitted Action = 9
 	SessionClosed  Action = 10
+
+	EmergencyDeclared  Action = 11 // Count is the coded reason
+	EmergencyWidened   Action = 12 // the second, explicit step
+	EmergencyExtended  Action = 13 // by a second clinician
+	EmergencyAttested  Action = 14
+	EmergencyReviewed  Action = 15 // Count is the verdict
+	EmergencyOverdue   Action = 16 // nobody signed: the block's time did it
+	EmergencyDisputed  Action = 17
+	EmergencyDirective Action = 18 // what an emergency may open was set
+
+	ErasureRequested  Action = 19 // or ordered; Count is the scope, Ref the case
+	Erased            Action = 20 // the tombstone stands
+	ErasureRefused    Action = 21
+	GuardiansNamed    Action = 50 // Count is the threshold
+	RecoveryRequested Action = 51 // Count is the kind of the case, here and below
+	RecoveryApproved  Action = 52
+	RecoveryCancelled Action = 53
+	RecoveryFinished  Action = 54
+	RecoveryLapsed    Action = 55 // nobody signed: the block's time did it
+	RecoverySession   Action = 56 // a session opened to bring back what only the wallet held
+
+	LookedUp            Action = 40 // an identifier led to her; Ref is the entry of module lookup
+	IdentifierEnrolled  Action = 41
+	IdentifierForgotten Action = 42
+	CardIssued          Action = 43 // an emergency card
+	CardRevoked         Action = 44
+	MergeProposed       Action = 45
+	Merged              Action = 46
+	Unmerged            Action = 47
 )
 
 var actions = [...]string{
@@ -52,10 +83,39 @@ var actions = [...]string{
 	SessionOpened:  "session opened",
 	FetchCommitted: "fetch committed",
 	SessionClosed:  "session closed",
+
+	EmergencyDeclared:  "emergency declared",
+	EmergencyWidened:   "emergency widened",
+	EmergencyExtended:  "emergency extended",
+	EmergencyAttested:  "emergency attested",
+	EmergencyReviewed:  "emergency reviewed",
+	EmergencyOverdue:   "emergency overdue",
+	EmergencyDisputed:  "emergency disputed",
+	EmergencyDirective: "emergency directive set",
+
+	ErasureRequested:  "erasure requested",
+	Erased:            "erased",
+	ErasureRefused:    "erasure refused",
+	GuardiansNamed:    "guardians named",
+	RecoveryRequested: "recovery requested",
+	RecoveryApproved:  "recovery approved",
+	RecoveryCancelled: "recovery cancelled",
+	RecoveryFinished:  "recovery finished",
+	RecoveryLapsed:    "recovery lapsed",
+	RecoverySession:   "recovery session opened",
+
+	LookedUp:            "looked up",
+	IdentifierEnrolled:  "identifier enrolled",
+	IdentifierForgotten: "identifier forgotten",
+	CardIssued:          "emergency card issued",
+	CardRevoked:         "emergency card revoked",
+	MergeProposed:       "merge proposed",
+	Merged:              "merged",
+	Unmerged:            "unmerged",
 }
 
 // Known reports whether a is one of the actions.
-func (a Action) Known() bool { return a >= Enrolled && a <= SessionClosed }
+func (a Action) Known() bool { return int(a) < len(actions) && actions[a] != "" }
 
 // String returns the action in words.
 func (a Action) String() string {
@@ -149,6 +209,7 @@ func Extend(prev tx.Hash, entry []byte) tx.Hash {
 func entries() []ledger.EntryInfo {
 	return []ledger.EntryInfo{
 		{Kind: EntryEvent, Name: "audit.event", Payload: Record{}},
+		{Kind: EntryJournal, Name: "audit.journal", Payload: JournalRecord{}},
 	}
 }
 

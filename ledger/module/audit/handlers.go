@@ -2,12 +2,12 @@ package audit
 
 import "salus/ledger"
 
-// Module returns the module's description for the ledger. It takes no
-// transactions and has nothing in the genesis.
+// Module returns the module's description for the ledger. It has nothing in the genesis.
 func Module() ledger.Module {
 	return ledger.Module{
 		Name:    "audit",
 		Prefix:  Prefix,
+		Calls:   []ledger.Call{ledger.On(KindJournal, journal)},
 		Queries: queries(),
 		Genesis: genesis,
 		Codes:   Codes(),

@@ -26,7 +26,7 @@ func genesis(c *ledger.Context, raw []byte) error {
 	_, t := Threshold(len(seats))
 	e := Epoch{Epoch: 1, N: uint8(len(seats)), T: uint8(t), Members: seats, From: uint64(c.Height)}
 	epochs.Put(c.State, number(e.Epoch), e)
-	current.Put(c.State, nil, epochPointer{e.Epoch})
+	current.Put(c.State, nil, epochPointer{Epoch: e.Epoch})
 	c.Append(EntryEpoch, e)
 	return nil
 }

@@ -36,7 +36,7 @@ func Custodian(c *ledger.Context) (account tx.Account, index int, err error) {
 }
 
 func publish(c *ledger.Context, m *Publish) error {
-	account, _, err := Custodian(c)
+	account, err := keyed(c)
 	if err != nil {
 		return err
 	}

@@ -325,6 +325,13 @@ func TestEveryRefusal(t *testing.T) {
 		check(consent.ErrProxyAccount, "alice", consent.KindProxy, proxy(func(p *consent.Proxy) { p.Account = a }))
 	}
 
+	identity.Lock(w.context(w.state, ledger.Signer{}), account("alice"), digest("a recovery"))
+	give(consent.ErrLocked, "alice")
+	give(consent.ErrLocked, "hospital", recorded)
+	check(consent.ErrLocked, "alice", consent.KindProxy, proxy())
+	check(consent.ErrUnknownGrant, "alice", consent.KindRevoke, revoke(gid("x")))
+	identity.Unlock(w.context(w.state, ledger.Signer{}), account("alice"))
+
 	w.must("alice", consent.KindGrant, grant("hers"))
 	check(consent.ErrVersion, "alice", consent.KindGrant, grant("hers"))
 	check(consent.ErrOverride, "hospital", consent.KindRevoke, revoke(gid("hers")))

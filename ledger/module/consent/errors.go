@@ -28,6 +28,7 @@ var (
 	ErrTooManyProxies   = tx.Refuse(0x0616, "consent: a patient has at most 32 proxies; end some first")
 	ErrUnknownProxy     = tx.Refuse(0x0617, "consent: there is no such proxy to end")
 	ErrQuery            = tx.Refuse(0x0618, "consent: the query's argument does not decode")
+	ErrLocked           = tx.Refuse(0x0619, "consent: keys are being recovered; until that ends, nothing is granted and only revoked")
 )
 
 // Codes lists the refusals of this module.
@@ -57,5 +58,6 @@ func Codes() []tx.CodeInfo {
 		{Code: ErrTooManyProxies.Code, Name: "consent-too-many-proxies", Text: ErrTooManyProxies.Text},
 		{Code: ErrUnknownProxy.Code, Name: "consent-unknown-proxy", Text: ErrUnknownProxy.Text},
 		{Code: ErrQuery.Code, Name: "consent-query", Text: ErrQuery.Text},
+		{Code: ErrLocked.Code, Name: "consent-locked", Text: ErrLocked.Text},
 	}
 }

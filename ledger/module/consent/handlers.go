@@ -48,7 +48,7 @@ type hand struct {
 // ErrSigner or ErrUserVerification.
 func signer(c *ledger.Context, patient tx.Account) (hand, error) {
 	p, ok := identity.Lookup(c.State, patient)
-	if !ok || p.Class != ledger.ClassPatient || !p.Active {
+	if !ok || p.Class != ledger.ClassPatient || !p.Active && identity.ConditionOf(c.State, patient).Executor != c.Signer.Account {
 		return hand{}, ErrPatient
 	}
 	h := hand{account: c.Signer.Account, steward: p.Member}
@@ -96,6 +96,8 @@ func give(c *ledger.Context, m *Give) error {
 	}
 	g := &m.Grant
 	switch {
+	case identity.Recovering(c.State, m.Patient):
+		return ErrLocked
 	case g.Recorded != (h.in == asSteward):
 		return ErrRecorded
 	case g.NotAfter != 0 && g.NotAfter <= c.Time:
@@ -177,6 +179,8 @@ func setProxy(c *ledger.Context, m *SetProxy) error {
 	}
 	p := &m.Proxy
 	switch {
+	case m.Active && identity.Recovering(c.State, m.Patient):
+		return ErrLocked
 	case h.in == asProxy:
 		return ErrDelegation
 	case p.Recorded != (h.in == asSteward):

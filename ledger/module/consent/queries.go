@@ -60,6 +60,22 @@ func queries() []ledger.Query {
 			}
 			return tx.Encode(s)
 		}},
+		// consent/united {patient} -> United: the pseudonyms whose denials hold for this one too
+		{Path: "consent/united", Arg: ByPatient{}, Reply: United{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+			var q ByPatient
+			if tx.Decode(arg, &q) != nil {
+				return nil, ErrQuery
+			}
+			return tx.Encode(UnitedOf(r, q.Patient))
+		}},
+		// consent/denials {patient} -> Denials: what was said under those pseudonyms, as far as it denies
+		{Path: "consent/denials", Arg: ByPatient{}, Reply: Denials{}, Answer: func(r state.Reader, _ ledger.Head, arg []byte) ([]byte, error) {
+			var q ByPatient
+			if tx.Decode(arg, &q) != nil {
+				return nil, ErrQuery
+			}
+			return tx.Encode(Denials{OthersOf(r, q.Patient)})
+		}},
 		// consent/evaluate {patient, actor, purpose, requested, now} -> Answer
 		{Path: "consent/evaluate", Arg: Ask{}, Reply: Answer{}, Answer: func(r state.Reader, head ledger.Head, arg []byte) ([]byte, error) {
 			var q Ask

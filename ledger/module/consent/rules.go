@@ -41,11 +41,11 @@ type Decision struct {
 // Evaluate decides a question on the state r. It is a pure function: the chain,
 // every custodian and the patient's wallet get the same answer.
 func Evaluate(r state.Reader, q Question) Decision {
-	return Decide(q, Load(r, q.Patient))
+	return BasisOf(r, q.Patient).Decide(q)
 }
 
-// Decide decides a question on given consents, so that a wallet can also ask
-// what would follow from a grant before it is signed.
+// Decide decides a question on the consents of one pseudonym alone; Basis.Decide
+// decides on everything that counts.
 //
 //	allowed = requested AND (OR of the masks) AND NOT (OR of the excepts)
 //
@@ -180,8 +180,8 @@ func inForce(notBefore, notAfter, now uint64) bool {
 }
 
 // IsProxy reports whether the account is a proxy of the patient that is in
-// force at now, for whatever purpose.
+// force at now, for whatever purpose. After her death only her executor is.
 func IsProxy(r state.Reader, patient, account tx.Account, now uint64) bool {
 	s, ok := LookupProxy(r, patient, account)
-	return ok && inForce(s.Proxy.NotBefore, s.Proxy.NotAfter, now)
+	return ok && inForce(s.Proxy.NotBefore, s.Proxy.NotAfter, now) && mayStandIn(r, patient, account)
 }

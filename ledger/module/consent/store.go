@@ -10,10 +10,12 @@ import (
 //	06 01 patient[16] id[16]       -> Standing
 //	06 02 patient[16] account[16]  -> StandingProxy
 //	06 03 patient[16]              -> Head
+//	06 04 patient[16]              -> United
 var (
 	grants  = state.NewTable[Standing]("grants", Prefix, 0x01)
 	proxies = state.NewTable[StandingProxy]("proxies", Prefix, 0x02)
 	heads   = state.NewTable[Head]("consent heads", Prefix, 0x03)
+	united  = state.NewTable[United]("united pseudonyms", Prefix, 0x04)
 )
 
 // GrantKey is the state key of a grant's row, for proofs: its absence proves
@@ -69,5 +71,5 @@ func LookupProxy(r state.Reader, patient, account tx.Account) (StandingProxy, bo
 }
 
 func tables() []state.TableInfo {
-	return []state.TableInfo{grants.Info(), proxies.Info(), heads.Info()}
+	return []state.TableInfo{grants.Info(), proxies.Info(), heads.Info(), united.Info()}
 }

@@ -28,7 +28,17 @@ var (
 	ErrTooManyKeys       = tx.Refuse(0x0216, "governance: at most 8 keys may be live")
 	ErrLastKey           = tx.Refuse(0x0217, "governance: a member keeps at least one live key")
 	ErrTooManyValidators = tx.Refuse(0x0218, "governance: the network has as many validators as it can carry")
+	ErrTarget            = tx.Refuse(0x021a, "governance: an order of erasure or hold names a record with its batch, a batch, or a patient, and its ground")
+	ErrDisaster          = tx.Refuse(0x0223, "governance: a disaster is for a class of clinical members or for all of them, and for at most 72 hours")
 	ErrQuery             = tx.Refuse(0x0219, "governance: the query's argument does not decode")
+	ErrVersion           = tx.Refuse(0x0230, "governance: an upgrade goes to the next state-machine version")
+	ErrNotice            = tx.Refuse(0x0231, "governance: the block of an upgrade is too near; members need time to install it")
+	ErrDigest            = tx.Refuse(0x0232, "governance: an upgrade names the SHA-256 of its release")
+	ErrPlanned           = tx.Refuse(0x0233, "governance: an upgrade is planned already; cancel it first")
+	ErrNoPlan            = tx.Refuse(0x0234, "governance: no such upgrade is planned")
+	ErrNotValidator      = tx.Refuse(0x0235, "governance: this member has no consensus key to replace; the members vote on one")
+	ErrPossession        = tx.Refuse(0x0236, "governance: the old and the new consensus key must both sign the change")
+	ErrPace              = tx.Refuse(0x0237, "governance: as many validators as may fail changed their keys just now; wait")
 )
 
 // Codes lists the refusals of this module for the table of codes.
@@ -59,5 +69,15 @@ func Codes() []tx.CodeInfo {
 		{Code: ErrLastKey.Code, Name: "governance-last-key", Text: ErrLastKey.Text},
 		{Code: ErrTooManyValidators.Code, Name: "governance-too-many-validators", Text: ErrTooManyValidators.Text},
 		{Code: ErrQuery.Code, Name: "governance-query", Text: ErrQuery.Text},
+		{Code: ErrDisaster.Code, Name: "governance-disaster", Text: ErrDisaster.Text},
+		{Code: ErrTarget.Code, Name: "governance-target", Text: ErrTarget.Text},
+		{Code: ErrVersion.Code, Name: "governance-version", Text: ErrVersion.Text},
+		{Code: ErrNotice.Code, Name: "governance-notice", Text: ErrNotice.Text},
+		{Code: ErrDigest.Code, Name: "governance-digest", Text: ErrDigest.Text},
+		{Code: ErrPlanned.Code, Name: "governance-planned", Text: ErrPlanned.Text},
+		{Code: ErrNoPlan.Code, Name: "governance-no-plan", Text: ErrNoPlan.Text},
+		{Code: ErrNotValidator.Code, Name: "governance-not-validator", Text: ErrNotValidator.Text},
+		{Code: ErrPossession.Code, Name: "governance-possession", Text: ErrPossession.Text},
+		{Code: ErrPace.Code, Name: "governance-pace", Text: ErrPace.Text},
 	}
 }

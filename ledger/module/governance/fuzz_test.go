@@ -33,6 +33,9 @@ func FuzzPropose(f *testing.F) {
 		&Propose{Action{Admit: admission("e", Clinic, true)}},
 		&Propose{Action{Remove: &Remove{account("e")}}},
 		&Propose{Action{SetParams: &Changes{LeaseSeconds: &n, Origins: []string{"https://wallet.example"}}}},
+		&Propose{Action{Disaster: &Disaster{Class: Hospital, Seconds: 3600}}},
+		&Propose{Action{Erase: &Erase{Batch: tx.Hash{1}, Leaf: tx.Hash{2}, Ground: tx.Hash{3}}}},
+		&Propose{Action{Hold: &Hold{Patient: account("p"), Matter: tx.Hash{3}, Lift: true}}},
 		&Propose{Action{SetValidator: &SetValidator{account("e"), bytes32("v")}}},
 	)
 }

@@ -5,7 +5,8 @@
 // Every active member has one vote and every validator has power 1; a proposal
 // executes at the end of the block in which two thirds of the members that are
 // active then have approved it. Votes move nothing else: there is no stake, no
-// operator and no emergency key.
+// operator and no emergency key. One thing needs no vote: a validator that is
+// proven to have signed twice leaves consensus, and stays a member.
 //
 // A member's service keys live here and are judged by height: a key added or
 // revoked in block h counts from block h+1, and a key that has ended stays
@@ -215,5 +216,8 @@ func entries() []ledger.EntryInfo {
 	return []ledger.EntryInfo{
 		{Kind: EntryDecided, Name: "governance.decided", Payload: Decided{}},
 		{Kind: EntryMember, Name: "governance.member", Payload: Changed{}},
+		{Kind: EntryUpgraded, Name: "governance.upgraded", Payload: Planned{}},
+		{Kind: EntryValidator, Name: "governance.validator", Payload: ValidatorChanged{}},
+		{Kind: EntryMisbehaved, Name: "governance.misbehaved", Payload: Misbehaved{}},
 	}
 }

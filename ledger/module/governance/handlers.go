@@ -15,13 +15,17 @@ func Module() ledger.Module {
 			ledger.On(KindVote, vote),
 			ledger.On(KindAddress, address),
 			ledger.On(KindRotate, rotate),
+			ledger.On(KindValidator, replaceValidator),
 		},
-		Queries:  queries(),
-		Genesis:  genesis,
-		EndBlock: settle,
-		Codes:    Codes(),
-		Tables:   tables(),
-		Entries:  entries(),
+		Queries: queries(),
+		Genesis: genesis,
+
+		BeginBlock: begin,
+		EndBlock:   end,
+
+		Codes:   Codes(),
+		Tables:  tables(),
+		Entries: entries(),
 	}
 }
 
@@ -49,7 +53,7 @@ func propose(c *ledger.Context, m *Propose) error {
 	if len(all) >= MaxOpen || mine >= MaxOpenOfMember {
 		return ErrTooManyProposals
 	}
-	if err := executable(c.State, m.Action); err != nil {
+	if err := executable(c, m.Action); err != nil {
 		return err
 	}
 	p := Proposal{
@@ -90,6 +94,15 @@ func vote(c *ledger.Context, m *Vote) error {
 	return nil
 }
 
+// end is what comes after the transactions of a block.
+func end(c *ledger.Context) error {
+	if err := settle(c); err != nil {
+		return err
+	}
+	sanction(c)
+	return nil
+}
+
 // settle counts at the end of each block, once for all its votes. A decision
 // changes who may vote or what may still be done, so proposals are decided one
 // after the other, each in the state the one before left.
@@ -102,11 +115,12 @@ func settle(c *ledger.Context) error {
 		open.Delete(c.State, openID(p.Deadline, p.ID))
 		p.Status, p.Closed = s, uint64(c.Height)
 		if s == Executed {
-			if err := executable(c.State, p.Action); err != nil {
+			if err := executable(c, p.Action); err != nil {
 				p.Status = Failed
 				p.Code, _ = tx.CodeOf(err)
 			} else {
-				execute(c, p.Action)
+				execute(c, p)
+				command(c, p)
 			}
 		}
 		proposals.Put(c.State, p.ID[:], p)
@@ -117,12 +131,14 @@ func settle(c *ledger.Context) error {
 }
 
 // execute carries out what executable allowed.
-func execute(c *ledger.Context, a Action) {
+func execute(c *ledger.Context, p Proposal) {
+	a := p.Action
 	switch {
 	case a.Admit != nil:
 		admit(c, a.Admit)
 	case a.Remove != nil:
 		m, _ := LookupMember(c.State, a.Remove.Account)
+		noteSwitch(c, m, byVote)
 		if m.IsValidator() {
 			power(c, m.Validator, 0)
 		}
@@ -132,11 +148,15 @@ func execute(c *ledger.Context, a Action) {
 		params.Put(c.State, nil, ParamsOf(c.State).With(a.SetParams))
 	case a.SetValidator != nil:
 		m, _ := LookupMember(c.State, a.SetValidator.Account)
-		power(c, m.Validator, 0)
-		m.Validator = a.SetValidator.Validator
-		power(c, m.Validator, 1)
-		own(c, m)
-		members.Put(c.State, m.Account[:], m)
+		setValidator(c, m, a.SetValidator.Validator, byVote)
+	case a.Reshare != nil:
+		order(c, a.Reshare)
+	case a.Upgrade != nil:
+		plan.Put(c.State, nil, Planned{Upgrade: *a.Upgrade, Proposal: p.ID})
+	case a.CancelUpgrade != nil:
+		plan.Delete(c.State, nil)
+	case a.Disaster != nil:
+		a.Disaster.declare(c)
 	}
 }
 
@@ -145,6 +165,8 @@ func execute(c *ledger.Context, a Action) {
 // names again and that were live stay so, the others end.
 func admit(c *ledger.Context, a *Admit) {
 	m, _ := LookupMember(c.State, a.Account)
+	m.Account = a.Account
+	noteSwitch(c, m, byVote)
 	next := uint64(c.Height) + 1
 	var ring Ring
 	for _, k := range m.Keys {

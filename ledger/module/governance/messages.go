@@ -27,6 +27,13 @@ type Action struct {
 	Remove       *Remove       `cbor:"2,keyasint,omitempty" json:"remove,omitempty"`
 	SetParams    *Changes      `cbor:"3,keyasint,omitempty" json:"setParams,omitempty"`
 	SetValidator *SetValidator `cbor:"4,keyasint,omitempty" json:"setValidator,omitempty"`
+	Erase        *Erase        `cbor:"5,keyasint,omitempty" json:"erase,omitempty"`
+	Hold         *Hold         `cbor:"6,keyasint,omitempty" json:"hold,omitempty"`
+	Reshare      *Reshare      `cbor:"7,keyasint,omitempty" json:"reshare,omitempty"`
+
+	Upgrade       *Upgrade       `cbor:"10,keyasint,omitempty" json:"upgrade,omitempty"`
+	CancelUpgrade *CancelUpgrade `cbor:"11,keyasint,omitempty" json:"cancelUpgrade,omitempty"`
+	Disaster      *Disaster      `cbor:"12,keyasint,omitempty" json:"disaster,omitempty"`
 }
 
 // Admit lets an organisation in, or back in after it was removed.
@@ -92,6 +99,21 @@ func (m *Propose) Validate() error {
 		if l := len(a.SetValidator.Validator); l != 0 && l != 32 {
 			err = ErrKeyLength
 		}
+	}
+	if m, oerr := a.order(); m > 0 {
+		n, err = n+m, oerr
+	}
+	if a.Reshare != nil {
+		n, err = n+1, a.Reshare.validate()
+	}
+	if a.Upgrade != nil {
+		n, err = n+1, a.Upgrade.validate()
+	}
+	if a.CancelUpgrade != nil {
+		n++
+	}
+	if a.Disaster != nil {
+		n, err = n+1, a.Disaster.validate()
 	}
 	if n != 1 {
 		return ErrAction
@@ -168,7 +190,11 @@ func (c *Changes) empty() bool {
 	return c.MaxTxBytes == nil && c.MaxBlockBytes == nil && c.MemberTxs == nil && c.MemberBytes == nil &&
 		c.PatientTxs == nil && c.MaxExpiry == nil && c.RetainBlocks == nil && c.SnapshotInterval == nil &&
 		len(c.Origins) == 0 && c.SessionMax == nil && c.LeaseSeconds == nil && c.CustodyKeyPeriod == nil &&
-		c.ProposalPeriod == nil
+		c.ProposalPeriod == nil && c.EmergencyMax == nil && c.EmergencyQuota == nil && c.AttestPeriod == nil &&
+		c.ReviewPeriod == nil && c.RetentionPeriod == nil && c.RecoveryDelay == nil && c.RecoveryPeriod == nil && c.RecoveryQuota == nil && c.ExecutorDelay == nil &&
+		c.ReshareWait == nil && c.ReshareGrace == nil &&
+		c.LookupQuota == nil && c.LookupMemberQuota == nil && c.LookupPhase == nil &&
+		c.UpgradeNotice == nil && c.ValidatorPause == nil && c.ValidatorFloor == nil
 }
 
 // validName accepts 1 to 96 bytes of text without space at its ends, control

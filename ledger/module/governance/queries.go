@@ -47,6 +47,16 @@ func queries() []ledger.Query {
 		{Path: "governance/params", Reply: Params{}, Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
 			return tx.Encode(ParamsOf(r))
 		}},
+		{Path: "governance/plan", Reply: Planned{}, Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
+			p, ok := LookupPlan(r)
+			if !ok {
+				return nil, ErrNoPlan
+			}
+			return tx.Encode(p)
+		}},
+		{Path: "governance/disaster", Reply: DisasterRow{}, Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
+			return tx.Encode(LastDisaster(r))
+		}},
 		{Path: "governance/proposals", Reply: ProposalList{}, Answer: func(r state.Reader, _ ledger.Head, _ []byte) ([]byte, error) {
 			return tx.Encode(ProposalList{OpenProposals(r)})
 		}},

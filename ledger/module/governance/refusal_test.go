@@ -62,6 +62,10 @@ func TestRefusals(t *testing.T) {
 		{"short validator key", ErrKeyLength, proposal("a", admitted(func(a *Admit) { a.Validator = []byte{1} }))},
 		{"missing peer key", ErrKeyLength, proposal("a", admitted(func(a *Admit) { a.Peer = nil }))},
 		{"short new validator key", ErrKeyLength, proposal("a", act(Action{SetValidator: &SetValidator{account("b"), []byte{1}}}))},
+		{"a disaster for who has no patients", ErrDisaster, proposal("a", act(Action{Disaster: &Disaster{Class: Insurer, Seconds: 60}}))},
+		{"a disaster without end", ErrDisaster, proposal("a", act(Action{Disaster: &Disaster{Seconds: MaxDisaster + 1}}))},
+		{"an erasure of nothing", ErrTarget, proposal("a", act(Action{Erase: &Erase{Ground: tx.Hash{1}}}))},
+		{"a hold on two things", ErrTarget, proposal("a", act(Action{Hold: &Hold{Patient: account("p"), Batch: tx.Hash{1}, Matter: tx.Hash{1}}}))},
 		{"short new peer key", ErrKeyLength, func(t *testing.T, w *world) error {
 			_, err := do(w, "a", address, &Address{"a.example:1", []byte{1}})
 			return err
@@ -163,6 +167,48 @@ func TestRefusals(t *testing.T) {
 			}
 			w := newWorld(t, names...)
 			_, err := do(w, "v0", propose, admitted(func(*Admit) {}))
+			return err
+		}},
+		{"an upgrade to the first version", ErrVersion, proposal("a", upgradeTo(1, 5000))},
+		{"an upgrade that skips a version", ErrVersion, proposal("a", upgradeTo(3, 5000))},
+		{"an upgrade without notice", ErrNotice, proposal("a", upgradeTo(2, 999))},
+		{"an upgrade beyond all heights", ErrNotice, proposal("a", upgradeTo(2, 1<<63))},
+		{"an upgrade without a digest", ErrDigest, proposal("a", act(Action{Upgrade: &Upgrade{Version: 2, Height: 5000, Name: "n"}}))},
+		{"an upgrade without a name", ErrName, proposal("a", act(Action{Upgrade: &Upgrade{Version: 2, Height: 5000, Digest: tx.Hash{1}}}))},
+		{"an upgrade after an upgrade", ErrPlanned, func(t *testing.T, w *world) error {
+			decided(t, w, upgradeTo(2, 5000))
+			_, err := do(w, "a", propose, upgradeTo(2, 6000))
+			return err
+		}},
+		{"cancelling nothing", ErrNoPlan, proposal("a", act(Action{CancelUpgrade: &CancelUpgrade{tx.Hash{1}}}))},
+		{"asking for no plan", ErrNoPlan, query("governance/plan", nil)},
+		{"an upgrade and a removal", ErrAction, proposal("a", act(Action{Upgrade: upgradeTo(2, 5000).Action.Upgrade, Remove: &Remove{account("b")}}))},
+		{"a notice too short", ErrParams, proposal("a", act(Action{SetParams: &Changes{UpgradeNotice: num(9)}}))},
+		{"a pause too short", ErrParams, proposal("a", act(Action{SetParams: &Changes{ValidatorPause: num(9)}}))},
+		{"a floor of no validator", ErrParams, proposal("a", act(Action{SetParams: &Changes{ValidatorFloor: num(0)}}))},
+		{"a floor above all networks", ErrParams, proposal("a", act(Action{SetParams: &Changes{ValidatorFloor: num(MaxValidators + 1)}}))},
+		{"a consensus key that is none", ErrKeyLength, func(t *testing.T, w *world) error {
+			m := replacement("a", "a", "a2")
+			m.Validator = make([]byte, 32) // of small order
+			_, err := do(w, "a", replaceValidator, m)
+			return err
+		}},
+		{"a handover without signatures", ErrPossession, func(t *testing.T, w *world) error {
+			_, err := do(w, "a", replaceValidator, &Validator{Validator: consensusPublic("a2")})
+			return err
+		}},
+		{"a handover by whom no key votes", ErrNotValidator, func(t *testing.T, _ *world) error {
+			w, err := found(&Genesis{Members: []Admit{*admission("a", Hospital, true), *admission("b", Clinic, false)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = do(w, "b", replaceValidator, replacement("b", "b", "b2"))
+			return err
+		}},
+		{"a second fresh consensus key of four", ErrPace, func(t *testing.T, _ *world) error {
+			w := newValidators(t, "a", "b", "c", "d")
+			ok(t)(do(w, "a", replaceValidator, replacement("a", "a", "a2")))
+			_, err := do(w, "b", replaceValidator, replacement("b", "b", "b2"))
 			return err
 		}},
 		{"a query that does not decode", ErrQuery, func(t *testing.T, w *world) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"salus/ledger"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 )
@@ -66,7 +67,8 @@ func accounts(ms []Member) []tx.Account {
 
 // executable says whether the action could be carried out now. It is asked
 // when the action is proposed and again when it has passed.
-func executable(r state.Reader, a Action) error {
+func executable(c *ledger.Context, a Action) error {
+	r := c.State
 	switch {
 	case a.Admit != nil:
 		return admissible(r, a.Admit)
@@ -76,6 +78,16 @@ func executable(r state.Reader, a Action) error {
 		return ParamsOf(r).With(a.SetParams).Validate()
 	case a.SetValidator != nil:
 		return validatorSettable(r, a.SetValidator)
+	case a.Erase != nil, a.Hold != nil:
+		return nil // what stands against it, module erasure finds when it carries it out
+	case a.Reshare != nil:
+		return resharable(r, a.Reshare)
+	case a.Upgrade != nil:
+		return upgradable(c, a.Upgrade)
+	case a.CancelUpgrade != nil:
+		return cancellable(c, a.CancelUpgrade)
+	case a.Disaster != nil:
+		return nil
 	}
 	return ErrAction
 }

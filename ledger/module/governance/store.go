@@ -16,6 +16,11 @@ import (
 //	02 05 validator[32]              -> owner: a consensus key belongs to one member for ever
 //	02 06 peer[32]                   -> owner: a peer key belongs to one member for ever
 //	02 07 account[16] keyid[16]      -> Key that has ended
+//	02 18 height[8] id[32]           -> Order: for module erasure to carry out
+//	02 0b                            -> ReshareOrder: the last one
+//	02 08                            -> Planned: the upgrade that waits
+//	02 09 account[16]                -> Switch: the last change of its consensus key
+//	02 23                            -> DisasterRow: the last one
 var (
 	members    = state.NewTable[Member]("members", Prefix, 0x01)
 	params     = state.NewTable[Params]("params", Prefix, 0x02)
@@ -24,6 +29,8 @@ var (
 	validators = state.NewTable[owner]("validator keys", Prefix, 0x05)
 	peers      = state.NewTable[owner]("peer keys", Prefix, 0x06)
 	ended      = state.NewTable[Key]("ended member keys", Prefix, 0x07)
+	plan       = state.NewTable[Planned]("planned upgrade", Prefix, 0x08)
+	switches   = state.NewTable[Switch]("validator switches", Prefix, 0x09)
 )
 
 type openMark struct{}
@@ -71,5 +78,10 @@ func tables() []state.TableInfo {
 		validators.Info(),
 		peers.Info(),
 		ended.Info(),
+		orders.Info(),
+		reshareOrders.Info(),
+		plan.Info(),
+		switches.Info(),
+		disasters.Info(),
 	}
 }

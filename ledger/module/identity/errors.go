@@ -22,6 +22,7 @@ var (
 	ErrNotSelf     = tx.Refuse(0x0310, "identity: only the account itself may do this")
 	ErrNoClaim     = tx.Refuse(0x0311, "identity: there is nothing to claim, or it was claimed already")
 	ErrClaimKey    = tx.Refuse(0x0312, "identity: the claim key is not the one enrolled")
+	ErrLocked      = tx.Refuse(0x0314, "identity: keys are being recovered; until that ends or is cancelled, keys stay as they are and nothing is erased")
 	ErrQuery       = tx.Refuse(0x0313, "identity: the query's argument does not decode")
 )
 
@@ -56,5 +57,6 @@ func Codes() []tx.CodeInfo {
 		{Code: ErrNoClaim.Code, Name: "identity-no-claim", Text: ErrNoClaim.Text},
 		{Code: ErrClaimKey.Code, Name: "identity-claim-key", Text: ErrClaimKey.Text},
 		{Code: ErrQuery.Code, Name: "identity-query", Text: ErrQuery.Text},
+		{Code: ErrLocked.Code, Name: "identity-locked", Text: ErrLocked.Text},
 	}
 }

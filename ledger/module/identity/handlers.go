@@ -134,6 +134,9 @@ func claim(c *ledger.Context, m *Claim) error {
 	if err != nil {
 		return err
 	}
+	if Recovering(c.State, m.Patient) {
+		return ErrLocked
+	}
 	p.Claim = tx.Hash{}
 	return change(c, p, audit.Claimed, governance.Rotation{Add: []tx.PublicKey{m.Key}})
 }
@@ -152,6 +155,9 @@ func rotate(c *ledger.Context, m *Rotate) error {
 	}
 	if p.Class == ledger.ClassPatient && !c.Signer.UserVerified {
 		return errUserVerification
+	}
+	if Recovering(c.State, m.Account) {
+		return ErrLocked
 	}
 	return change(c, p, audit.KeysChanged, governance.Rotation{Add: m.Add, Revoke: m.Revoke, KeepOne: true})
 }

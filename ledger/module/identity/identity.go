@@ -42,7 +42,9 @@ const (
 	PrivEmergency uint32 = 4  // ask for ETREAT and BTG; only for clinical members
 	PrivAdmin     uint32 = 8  // administer its member's gateway
 	PrivResearch  uint32 = 16 // work on research data
-	privAll              = PrivRead | PrivWrite | PrivEmergency | PrivAdmin | PrivResearch
+	PrivReview    uint32 = 32 // review emergency access of others
+	PrivReproof   uint32 = 64 // prove a patient's identity anew, record a death
+	privAll              = PrivRead | PrivWrite | PrivEmergency | PrivAdmin | PrivResearch | PrivReview | PrivReproof
 )
 
 // Limits of a principal.

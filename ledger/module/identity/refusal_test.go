@@ -69,6 +69,15 @@ func TestRefusals(t *testing.T) {
 		}},
 		{"a patient revoking her last key", ErrLastKey, rotated("alice", &Rotate{Account: account("alice"), Revoke: ids("alice")})},
 		{"a practitioner revoking its last key itself", ErrLastKey, rotated("p", &Rotate{Account: account("p"), Revoke: ids("p")})},
+		{"a patient rotating while keys are recovered", ErrLocked, func(t *testing.T, w *world) error {
+			Lock(w.context(w.state, ledger.Signer{}), account("alice"), tx.Hash{1})
+			return do(w, "alice", rotate, &Rotate{Account: account("alice"), Add: keys("x")})
+		}},
+		{"claiming while keys are recovered", ErrLocked, func(t *testing.T, w *world) error {
+			ok(t, do(w, "h1", enrol, &Enrol{Patient: account("bob"), Claim: ClaimCommit(key("code"))}))
+			Lock(w.context(w.state, ledger.Signer{}), account("bob"), tx.Hash{1})
+			return do(w, "bob", claim, &Claim{account("bob"), key("bob"), key("code")})
+		}},
 		{"rotating nothing", ErrNoChange, rotated("alice", &Rotate{Account: account("alice")})},
 		{"updating nothing", ErrNoChange, func(_ *testing.T, w *world) error {
 			m := practitioner("p")
@@ -83,7 +92,7 @@ func TestRefusals(t *testing.T) {
 		{"roles out of order", ErrRoles, registered(func(m *Register) { m.Roles = []string{"b", "a"} })},
 		{"a role twice", ErrRoles, registered(func(m *Register) { m.Roles = []string{"a", "a"} })},
 		{"a role with a name in it", ErrRoles, registered(func(m *Register) { m.Roles = []string{"Dr Sample"} })},
-		{"an unknown privilege", ErrPrivileges, registered(func(m *Register) { m.Privileges = 32 })},
+		{"an unknown privilege", ErrPrivileges, registered(func(m *Register) { m.Privileges = 128 })},
 		{"an unknown privilege in an update", ErrPrivileges, func(_ *testing.T, w *world) error {
 			return do(w, "h1", update, &Update{Account: account("p"), Privileges: 1 << 31})
 		}},

@@ -9,14 +9,21 @@ import (
 //
 //	03 01 account[16]            -> Principal
 //	03 02 account[16] keyid[16]  -> Key that has ended
+//	03 03 patient[16]            -> Condition
 var (
 	principals = state.NewTable[Principal]("principals", Prefix, 0x01)
 	ended      = state.NewTable[Key]("ended keys", Prefix, 0x02)
+	conditions = state.NewTable[Condition]("conditions", Prefix, 0x03)
 )
 
 // PrincipalKey is the state key of a principal's row, for proofs.
 func PrincipalKey(account tx.Account) []byte {
 	return principals.Key(account[:])
+}
+
+// ConditionKey is the state key of a patient's condition, for proofs.
+func ConditionKey(patient tx.Account) []byte {
+	return conditions.Key(patient[:])
 }
 
 func keyID(account tx.Account, id tx.KeyID) []byte {
@@ -34,5 +41,6 @@ func tables() []state.TableInfo {
 	return []state.TableInfo{
 		principals.Info(),
 		ended.Info(),
+		conditions.Info(),
 	}
 }
