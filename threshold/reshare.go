@@ -196,3 +196,38 @@ func NextCommitments(used []int, commitments [][][32]byte) ([][32]byte, error) {
 	}
 	return out, nil
 }
+
+// CombineVerified makes a new custodian's share vector out of dealings that it has verified
+// one by one ([VerifySubdeal]), all of them, with the weights of their dealers.
+func CombineVerified(subs []Received) ([]Share, error) {
+	if len(subs) == 0 {
+		return nil, fmt.Errorf("%w: nothing to combine", ErrParams)
+	}
+	var from []int
+	for i := range subs {
+		if err := checkIndex(subs[i].From); err != nil {
+			return nil, err
+		}
+		if len(subs[i].Shares) != len(subs[0].Shares) {
+			return nil, fmt.Errorf("%w: vectors of different lengths", ErrParams)
+		}
+		from = append(from, subs[i].From)
+	}
+	c, err := newCombiner(from, 0)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Share, len(subs[0].Shares))
+	var v edwards25519.Scalar
+	for r := range out {
+		sum := edwards25519.NewScalar()
+		for k := range subs {
+			if err := decodeShare(&v, &subs[k].Shares[r]); err != nil {
+				return nil, err
+			}
+			sum.MultiplyAdd(c.weights[k], &v, sum)
+		}
+		copy(out[r][:], sum.Bytes())
+	}
+	return out, nil
+}
