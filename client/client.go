@@ -3,8 +3,9 @@
 // line and other Go programs.
 //
 //	submit     one intent, one transaction                       client.go
+//	quorum     whether the ledger goes on or stands still        quorum.go
 //	transport  to the node in this process, to another's gateway local.go, http.go
-//	prove      receipts for strangers                            prover.go, trail.go
+//	prove      receipts for strangers                            prover.go, claims.go, trail.go
 //
 // Contract: Submit returns only after the transaction is committed or refused, or
 // says that it does not know; it never turns one intent into two committed
@@ -88,22 +89,29 @@ func (c *Client) Chain() string { return c.chain }
 func (c *Client) Transport() Transport { return c.transport }
 
 // As returns a submitter that signs as the account of the first signer; the others co-sign.
-func (c *Client) As(signers ...tx.Signer) *Submitter { return &Submitter{c, signers} }
+func (c *Client) As(signers ...tx.Signer) *Submitter { return &Submitter{client: c, signers: signers} }
 
 // A Submitter sends transactions of one signer.
 type Submitter struct {
-	client  *Client
-	signers []tx.Signer
+	client     *Client
+	signers    []tx.Signer
+	repeatable bool
 }
+
+// Repeatable is s for messages that the ledger takes once however often they are said: a custodian's
+// receipts, an author's header. For them Submit returns a refusal at once also when the bytes were
+// taken before: an earlier process may have said the same, and whether these bytes commit after all
+// makes no difference. Without it the caller would wait until they expire.
+func (s *Submitter) Repeatable() *Submitter { return &Submitter{s.client, s.signers, true} }
 
 // Account is the signer of what this submitter sends.
 func (s *Submitter) Account() tx.Account { return s.signers[0].Account() }
 
 // Submit signs and sends msg and waits until it is committed.
 //
-// Errors: *tx.Refusal when the ledger refused it, for good. ErrUnreachable, ErrBusy or ctx's
-// error when it was not sent. ErrUncertain, with ctx's error or ErrUnreachable in the chain,
-// when it may still commit. The ID of the result is set as soon as there is one.
+// Errors: *tx.Refusal when the ledger refused it, for good unless it is Repeatable, ErrNoQuorum among them. ErrUnreachable,
+// ErrBusy or ctx's error when it was not sent. ErrUncertain, with ctx's error, ErrUnreachable or
+// ErrUnsettled in the chain, when it may still commit. The ID of the result is set as soon as there is one.
 func (s *Submitter) Submit(ctx context.Context, kind tx.Kind, msg tx.Message) (Committed, error) {
 	if err := msg.Validate(); err != nil {
 		return Committed{}, err
@@ -122,6 +130,11 @@ var errAgain = errors.New("client: sign anew")
 // attempt takes one signed transaction to its end.
 func (s *Submitter) attempt(ctx context.Context, kind tx.Kind, msg tx.Message) (Committed, error) {
 	c := s.client
+	if t, ok := c.transport.(interface{ Takes() error }); ok { // before a nonce is spent on it
+		if err := t.Takes(); err != nil {
+			return Committed{}, err
+		}
+	}
 	head, err := c.transport.Head(ctx)
 	if err != nil {
 		return Committed{}, err
@@ -135,7 +148,7 @@ func (s *Submitter) attempt(ctx context.Context, kind tx.Kind, msg tx.Message) (
 	if err != nil {
 		return Committed{}, fmt.Errorf("client: %w", err)
 	}
-	p := &pending{client: c, account: s.Account(), raw: raw, id: id, expiry: expiry}
+	p := &pending{client: c, account: s.Account(), raw: raw, id: id, expiry: expiry, repeatable: s.repeatable}
 	for {
 		if got, over, err := p.send(ctx); over {
 			got.ID = id
@@ -170,6 +183,8 @@ type pending struct {
 	expiry  uint64
 	taken   bool  // the node took it once: others may have it, and it may commit until it expires
 	refused error // what the node said when it was sent again
+
+	repeatable bool
 }
 
 // send broadcasts the bytes; over is true when that settled the transaction.
@@ -201,7 +216,7 @@ func (p *pending) send(ctx context.Context) (got Committed, over bool, err error
 		return got, true, errAgain
 	case code == tx.CodeExpired:
 		return got, true, errAgain
-	case p.taken:
+	case p.taken && !p.repeatable:
 		// Another node may hold it still, and the state may change back: the refusal is
 		// final only when the transaction has expired.
 		p.refused = err

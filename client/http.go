@@ -60,13 +60,15 @@ func (a *API) Do(ctx context.Context, method, path, contentType string, body io.
 	return a.DoWith(ctx, method, path, h, body)
 }
 
-// DoWith is Do with header fields.
+// DoWith is Do with header fields; nil for none.
 func (a *API) DoWith(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, a.base+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	req.Header = header.Clone()
+	if header != nil {
+		req.Header = header.Clone()
+	}
 	req.Header.Set("Authorization", "Bearer "+a.token)
 	r, err := a.http.Do(req)
 	if err != nil {
@@ -82,6 +84,9 @@ func (a *API) DoWith(ctx context.Context, method, path string, header http.Heade
 	p := &Problem{Status: r.StatusCode}
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(p); err != nil {
 		return nil, fmt.Errorf("client: the node answered status %d", r.StatusCode)
+	}
+	if p.Code == CodeUnsettled {
+		return nil, fmt.Errorf("%w: %w", ErrUncertain, ErrUnsettled)
 	}
 	if code, ok := strings.CutPrefix(p.Code, "0x"); ok {
 		if n, err := strconv.ParseUint(code, 16, 32); err == nil {

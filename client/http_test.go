@@ -85,6 +85,19 @@ func TestNoGatewayIsUnreachable(t *testing.T) {
 }
 
 // The token is for this gateway: it does not follow a redirection to somebody else.
+// No header fields are none, not a crash.
+func TestRequestWithoutHeaderFields(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	defer srv.Close()
+	r, err := NewAPI(srv.URL, "token").DoWith(t.Context(), http.MethodGet, "/", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Body.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTokenStaysWithTheGateway(t *testing.T) {
 	seen := ""
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r.URL.Path }))

@@ -21,19 +21,34 @@ type Pool interface {
 
 // Local is a Transport to the node in the same process.
 type Local struct {
-	app  *ledger.App
-	pool func() Pool
-	hub  *Hub
+	app    *ledger.App
+	pool   func() Pool
+	hub    *Hub
+	quorum *Quorum
 }
 
 // NewLocal makes a transport over a running node. pool may return nil while the node is not started.
-func NewLocal(app *ledger.App, pool func() Pool, hub *Hub) *Local { return &Local{app, pool, hub} }
+// While quorum says that the ledger stands still, nothing is taken and nobody waits.
+func NewLocal(app *ledger.App, pool func() Pool, hub *Hub, quorum *Quorum) *Local {
+	return &Local{app, pool, hub, quorum}
+}
+
+// Takes returns ErrNoQuorum while the ledger stands still.
+func (l *Local) Takes() error {
+	if _, lost := l.quorum.Since(); lost {
+		return ErrNoQuorum
+	}
+	return nil
+}
 
 // Broadcast implements Transport.
 func (l *Local) Broadcast(ctx context.Context, raw []byte) error {
 	pool := l.pool()
 	if pool == nil {
 		return ErrUnreachable
+	}
+	if err := l.Takes(); err != nil {
+		return err
 	}
 	verdict := make(chan *abci.ResponseCheckTx, 1)
 	err := pool.CheckTx(raw, func(r *abci.ResponseCheckTx) { verdict <- r }, mempool.TxInfo{})
@@ -53,6 +68,9 @@ func (l *Local) Broadcast(ctx context.Context, raw []byte) error {
 	case r := <-verdict:
 		if r.Code == tx.CodeQuota {
 			return ErrBusy // the next block has room again
+		}
+		if ledger.Waits(r.Code) {
+			return fmt.Errorf("%w: %s", ErrUnreachable, r.Log) // nobody has decided on it
 		}
 		if r.Code != tx.CodeOK {
 			return tx.Refuse(r.Code, r.Log)
@@ -85,12 +103,14 @@ func (l *Local) NextNonce(_ context.Context, account tx.Account) (uint64, error)
 // WaitChange implements Transport.
 func (l *Local) WaitChange(ctx context.Context, height int64) error {
 	for {
-		changed := l.hub.Changed()
+		changed, lost := l.hub.Changed(), l.quorum.Lost()
 		if l.app.Head().Height > height {
 			return nil
 		}
 		select {
 		case <-changed:
+		case <-lost:
+			return ErrUnsettled
 		case <-ctx.Done():
 			return ctx.Err()
 		}

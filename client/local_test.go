@@ -43,14 +43,14 @@ func TestMempoolAnswersKeepTheirMeaning(t *testing.T) {
 		{"broken", pool{err: mempool.ErrAppConnMempool{Err: gone}}, ErrUnreachable},
 		{"not started", nil, ErrUnreachable},
 	} {
-		l := NewLocal(nil, func() Pool { return s.pool }, NewHub())
+		l := NewLocal(nil, func() Pool { return s.pool }, NewHub(), NewQuorum())
 		if err := l.Broadcast(t.Context(), []byte("tx")); !errors.Is(err, s.want) {
 			t.Errorf("%s: got %v, want %v", s.rule, err, s.want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := NewLocal(nil, func() Pool { return pool{} }, NewHub()).Broadcast(ctx, nil); !errors.Is(err, context.Canceled) {
+	if err := NewLocal(nil, func() Pool { return pool{} }, NewHub(), NewQuorum()).Broadcast(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("no verdict: got %v", err)
 	}
 }

@@ -28,38 +28,34 @@ type Prover struct {
 	transport Transport
 	blocks    func() Blocks // nil while the node is not started
 	genesis   *cmttypes.GenesisDoc
+	kept      *Trail // nil: whatever receipts lead over is asked of blocks
 }
 
 // NewProver makes a prover over a node.
 func NewProver(app *ledger.App, t Transport, blocks func() Blocks, genesis *cmttypes.GenesisDoc) *Prover {
-	return &Prover{app, t, blocks, genesis}
+	return &Prover{app: app, transport: t, blocks: blocks, genesis: genesis}
 }
 
 // Entry proves that the ledger's log holds its entry at index.
 func (p *Prover) Entry(ctx context.Context, index uint64) (*receipt.Receipt, error) {
 	v := p.app.View()
 	defer v.Close()
-	entry, ok := v.Entry(index)
-	if !ok {
-		return nil, errNoEntry
-	}
-	proof, err := v.ProveEntry(index)
+	claim, err := entryClaim(v, index)
 	if err != nil {
-		return nil, fmt.Errorf("client: prove entry: %w", err)
+		return nil, err
 	}
-	return p.seal(ctx, v, &receipt.Receipt{Entry: &receipt.EntryClaim{Index: index, Entry: entry, Proof: proof}})
+	return p.seal(ctx, v, &receipt.Receipt{Entry: claim})
 }
 
 // Row proves the value of a state key, or that it is absent.
 func (p *Prover) Row(ctx context.Context, key []byte) (*receipt.Receipt, error) {
 	v := p.app.View()
 	defer v.Close()
-	value, ok := v.Get(key)
-	proof, err := v.ProveKey(key)
+	claim, err := rowClaim(v, key)
 	if err != nil {
-		return nil, fmt.Errorf("client: prove row: %w", err)
+		return nil, err
 	}
-	return p.seal(ctx, v, &receipt.Receipt{Row: &receipt.RowClaim{Key: key, Value: bytes.Clone(value), Absent: !ok, Proof: proof}})
+	return p.seal(ctx, v, &receipt.Receipt{Row: claim})
 }
 
 // Audit proves a pseudonym's whole access log.
@@ -150,12 +146,21 @@ func (p *Prover) block(ctx context.Context, height int64) (*cmttypes.LightBlock,
 	if err != nil {
 		return nil, fmt.Errorf("client: block %d: %w", height, err)
 	}
-	page, per := 1, 100
-	vs, err := blocks.Validators(ctx, &height, &page, &per)
-	if err != nil {
-		return nil, fmt.Errorf("client: validators of block %d: %w", height, err)
+	if c == nil {
+		return nil, fmt.Errorf("client: block %d is not here", height)
 	}
-	set, err := cmttypes.ValidatorSetFromExistingValidators(vs.Validators)
+	var vals []*cmttypes.Validator
+	for page, per := 1, 100; ; page++ { // it gives no more at once
+		vs, err := blocks.Validators(ctx, &height, &page, &per)
+		if err != nil {
+			return nil, fmt.Errorf("client: validators of block %d: %w", height, err)
+		}
+		vals = append(vals, vs.Validators...)
+		if len(vs.Validators) == 0 || len(vals) >= vs.Total {
+			break
+		}
+	}
+	set, err := cmttypes.ValidatorSetFromExistingValidators(vals)
 	if err != nil {
 		return nil, fmt.Errorf("client: validators of block %d: %w", height, err)
 	}

@@ -33,6 +33,7 @@ type consensus struct {
 	sets  func(height int64) []string
 	hash  map[int64][32]byte // app hash in the header of a height
 	asked int
+	base  int64 // blocks below are pruned
 }
 
 func validatorSet(names []string) *cmttypes.ValidatorSet {
@@ -48,6 +49,9 @@ func sum(text string) []byte { h := sha256.Sum256([]byte(text)); return h[:] }
 // Commit implements Blocks.
 func (c *consensus) Commit(_ context.Context, height *int64) (*ctypes.ResultCommit, error) {
 	c.asked++
+	if *height < c.base {
+		return nil, fmt.Errorf("height %d is not available, lowest height is %d", *height, c.base)
+	}
 	names, h := c.sets(*height), *height
 	set, app := validatorSet(names), c.hash[h]
 	header := &cmttypes.Header{

@@ -103,6 +103,23 @@ func TestRefusalWhenSentAgainIsNotFinal(t *testing.T) {
 	})
 }
 
+// An earlier process said the same, and what it said was committed: the pool drops the bytes.
+func TestRefusalOfARepeatableIsReturnedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(func(i int, _ []byte) error {
+			if i > 1 {
+				return errBlocked
+			}
+			return nil
+		})
+		got, err := New(n, chain).As(signer(someone)).Repeatable().Submit(t.Context(), noteKind, &note{1})
+		_, b := decoded(n.sent[0])
+		if !errors.Is(err, errBlocked) || errors.Is(err, ErrUncertain) || got.ID.IsZero() || len(n.sent) != 2 || n.height > int64(b.Expiry) {
+			t.Errorf("got %+v, %v at height %d, sent %d times; want the refusal of the second sending", got, err, n.height, len(n.sent))
+		}
+	})
+}
+
 func TestRefusalWhenSentAgainIsFinalWhenExpired(t *testing.T) {
 	n := newNode(func(i int, _ []byte) error {
 		if i > 1 {

@@ -49,6 +49,16 @@ type Anchored struct {
 	Put     anchor.Put   `cbor:"1,keyasint"`
 	Batch   anchor.Batch `cbor:"2,keyasint"`
 	Holders []tx.Account `cbor:"3,keyasint"`
+	// Epoch is the custody epoch that holds the shares now, if it is another one than the header's.
+	Epoch uint64 `cbor:"4,keyasint,omitempty"`
+}
+
+// HeldBy is the custody epoch that holds the batch's shares.
+func (a *Anchored) HeldBy() uint64 {
+	if a.Epoch != 0 {
+		return a.Epoch
+	}
+	return a.Batch.Epoch
 }
 
 // AnchoredIn reads it from a replica; false when the batch is unknown or not active.
@@ -61,5 +71,9 @@ func AnchoredIn(v *state.View, header tx.Hash) (*Anchored, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return &Anchored{Put: *put, Batch: b, Holders: anchor.Holders(v, header)}, true
+	a := &Anchored{Put: *put, Batch: b, Holders: anchor.Holders(v, header)}
+	if e := anchor.EpochOf(v, &b); e != b.Epoch {
+		a.Epoch = e
+	}
+	return a, true
 }

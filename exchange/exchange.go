@@ -204,6 +204,9 @@ type ReleaseRequest struct {
 	List      List    `cbor:"4,keyasint"`
 	Proofs    bool    `cbor:"5,keyasint"` // ask for share proofs, to find out who lied
 	Height    uint64  `cbor:"6,keyasint"` // block of the fetch; waited for as in LocateRequest
+	// Epoch is the custody epoch that the reader takes to hold the list's batches, 0 for the one in
+	// force. It allows nothing: a custodian that finds another one on its ledger cannot decide now.
+	Epoch uint64 `cbor:"7,keyasint,omitempty"`
 }
 
 // A ReleaseReply carries the sealed shares, batch by batch in the order of the list, and

@@ -8,8 +8,9 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 )
 
-// decodeBlock reads what EncodeBlock writes, and nothing else. Nothing is checked yet.
-func decodeBlock(raw []byte) (*cmttypes.LightBlock, error) {
+// DecodeBlock reads what EncodeBlock writes, and nothing else. Nothing is checked yet: Trust.Follow does.
+// Error: ErrFormat.
+func DecodeBlock(raw []byte) (*cmttypes.LightBlock, error) {
 	var p cmtproto.LightBlock
 	if err := p.Unmarshal(raw); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)

@@ -36,7 +36,7 @@ func FuzzDecodeBlock(f *testing.F) {
 	f.Add(w.entry(1).Block)
 	f.Add(w.changed().Block)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		block, err := decodeBlock(b)
+		block, err := DecodeBlock(b)
 		if err != nil {
 			return
 		}

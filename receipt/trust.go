@@ -82,3 +82,6 @@ func (t Trust) Follow(b *cmttypes.LightBlock) (Trust, error) {
 
 // Height of the last block followed; one below the first block in the beginning.
 func (t Trust) Height() int64 { return t.height }
+
+// ValidatorsHash names the validators of the last block followed.
+func (t Trust) ValidatorsHash() []byte { return t.set.Hash() }

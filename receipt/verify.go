@@ -45,7 +45,7 @@ func Verify(genesis []byte, r *Receipt) (*Finding, error) {
 	}
 	var block *cmttypes.LightBlock
 	for _, raw := range append(slices.Clip(r.Trail), r.Block) {
-		if block, err = decodeBlock(raw); err != nil {
+		if block, err = DecodeBlock(raw); err != nil {
 			return nil, err
 		}
 		if trust, err = trust.Follow(block); err != nil {

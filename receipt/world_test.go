@@ -21,6 +21,8 @@ import (
 	"salus/ledger/module/audit"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/emergency"
+	"salus/ledger/module/erasure"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
 	"salus/ledger/state"
@@ -65,7 +67,7 @@ func genesis(tb testing.TB, chain string, names ...string) []byte {
 // modules of a network; importing node would build all of it for this.
 func modules() []ledger.Module {
 	return []ledger.Module{
-		governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(),
+		governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(), emergency.Module(), erasure.Module(),
 	}
 }
 
