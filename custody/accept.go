@@ -7,6 +7,7 @@ import (
 	"salus/exchange"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
+	"salus/ledger/module/erasure"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/seal"
@@ -26,6 +27,9 @@ func (c *Custodian) Accept(_ context.Context, from tx.Account, p *exchange.Parce
 	}
 	v := c.Ledger.View()
 	defer v.Close()
+	if erasure.Erased(v, hh, tx.Hash{}) {
+		return nil // nobody needs it, and who asks is told nothing
+	}
 	if epoch, err := committee.At(v, p.Header.Epoch); err == nil {
 		if _, ours := epoch.IndexOf(c.Self); !ours {
 			return ErrParcel
@@ -57,9 +61,9 @@ func committedTo(put *anchor.Put, p *exchange.Parcel) bool {
 	return put.Header == p.Header && tx.Hash(p.Pack) == put.Pack && tx.Hash(seal.EnvelopesHash(p.Envelopes)) == put.Envelopes
 }
 
-// settled reports whether the batch is stored, or its envelope found bad for ever.
+// settled reports whether the batch is stored or erased, or its envelope found bad for ever.
 func (c *Custodian) settled(hh [32]byte) bool {
-	return c.rows.has(rowKey(prefixBatch, hh[:])) || c.rows.has(rowKey(prefixRefused, hh[:]))
+	return c.rows.has(rowKey(prefixErased, hh[:])) || c.rows.has(rowKey(prefixBatch, hh[:])) || c.rows.has(rowKey(prefixRefused, hh[:]))
 }
 
 // Parcel gives what this custodian keeps for relay: with t = n - f, the f+1 honest holders
@@ -80,7 +84,7 @@ func (c *Custodian) Parcel(_ context.Context, from tx.Account, req *exchange.Par
 	}
 	v := c.Ledger.View()
 	defer v.Close()
-	if !seated(v, p.Header.Epoch, from) {
+	if !seated(v, p.Header.Epoch, from) || erasure.Erased(v, req.Header, tx.Hash{}) {
 		return nil, ErrNoParcel
 	}
 	return p, nil

@@ -68,6 +68,9 @@ func decodeBatch(b []byte) (*batchRow, bool) {
 	return r, true
 }
 
+// partial reports whether a record of the batch was erased by itself: then the blinding share is gone too.
+func (r *batchRow) partial() bool { return len(r.Shares) > 0 && r.Shares[0] == threshold.Share{} }
+
 // wipe overwrites the shares.
 func (r *batchRow) wipe() { clear(r.Shares) }
 
@@ -128,7 +131,22 @@ func (r *rows) putBatch(b *pebble.Batch, hh [32]byte, row *batchRow, p *exchange
 	if err != nil {
 		return err
 	}
-	manifest := (&manifestRow{Entries: p.Entries, ShareRoots: p.ShareRoots, Pack: p.Pack}).encode()
+	return errors.Join(
+		r.putRows(b, key, hh, row, &manifestRow{Entries: p.Entries, ShareRoots: p.ShareRoots, Pack: p.Pack}),
+		r.putCommitments(b, hh, &commitRow{Epoch: p.Header.Epoch, Commitments: p.Commitments}),
+	)
+}
+
+// putSealed writes a batch that lost a record again, under a fresh key.
+func (r *rows) putSealed(b *pebble.Batch, hh [32]byte, row *batchRow, m *manifestRow) error {
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // crypto/rand never fails on supported systems
+	kk := rowKey(prefixKey, hh[:])
+	return errors.Join(b.Set(kk, r.roots.wrap(kk, key[:]), nil), r.putRows(b, key, hh, row, m))
+}
+
+func (r *rows) putRows(b *pebble.Batch, key, hh [32]byte, row *batchRow, m *manifestRow) error {
+	manifest := m.encode()
 	kb, ke := rowKey(prefixBatch, hh[:]), rowKey(prefixManifest, hh[:])
 	plain := row.encode()
 	defer clear(plain)

@@ -12,6 +12,7 @@ import (
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/seal"
+	"salus/threshold"
 )
 
 // errBatch wraps what is wrong with one batch; it names the header hash, which is public.
@@ -74,12 +75,30 @@ func (c *Custodian) checkBatch(v *state.View, hh [32]byte) error {
 	if p, ok := decodePatient(plain); !ok || p.Header != hh || p.LogIndex != b.Index || row.LogIndex != b.Index {
 		return errDamaged
 	}
+	if own, err := c.rows.commitments(hh); err == nil && own.Epoch != put.Header.Epoch {
+		return verifyMoved(&put.Header, row, m, own)
+	}
 	return verifyBatch(&put.Header, row, m)
 }
 
+// verifyMoved is verifyBatch for shares of a later epoch than the header's: the author committed
+// to none of them, but those who dealt did.
+func verifyMoved(h *seal.Header, row *batchRow, m *manifestRow, own *commitRow) error {
+	if !manifestOf(m, h) || len(row.Slots) != len(m.Entries) || seal.PatientCommit(row.Patient, row.Opening) != h.PatientCommit {
+		return errDamaged
+	}
+	if row.partial() {
+		return nil // the commitments go over shares that are destroyed
+	}
+	if err := threshold.Verify(own.Commitments, int(row.Index), row.Shares); err != nil {
+		return fmt.Errorf("the shares are not those that were dealt again: %w", err)
+	}
+	return nil
+}
+
 func verifyBatch(h *seal.Header, row *batchRow, m *manifestRow) error {
-	if err := seal.VerifyManifest(h, m.Entries); err != nil {
-		return err
+	if n := len(m.Entries); n == 0 || n != int(h.Count) || climb(m.leaves(), make([][][32]byte, n)) != h.ManifestRoot {
+		return errors.New("the manifest is not the one the author signed")
 	}
 	if len(row.Slots) != len(m.Entries) {
 		return errDamaged
@@ -93,6 +112,9 @@ func verifyBatch(h *seal.Header, row *batchRow, m *manifestRow) error {
 		return errors.New("the patient's opening is not the header's")
 	}
 	i := int(row.Index)
+	if row.partial() && i >= 1 && i <= len(m.ShareRoots) && seal.ShareRootsHash(m.ShareRoots) == h.ShareRoots {
+		return nil // the root goes over shares that are destroyed
+	}
 	if i < 1 || i > len(m.ShareRoots) || seal.ShareRootsHash(m.ShareRoots) != h.ShareRoots || seal.ShareRoot(h.BatchNonce, i, row.Shares) != m.ShareRoots[i-1] {
 		return errors.New("the shares are not those the author dealt")
 	}
@@ -135,10 +157,13 @@ func (c *Custodian) checkMissing(ctx context.Context, v *state.View) error {
 		}
 		index, ours := epoch.IndexOf(c.Self)
 		hh := put.Header.Hash()
-		if !ours || c.rows.has(rowKey(prefixBatch, hh[:])) {
+		if !ours || c.rows.has(rowKey(prefixBatch, hh[:])) || c.rows.has(rowKey(prefixErased, hh[:])) {
 			continue
 		}
 		b, _ := anchor.Lookup(v, hh)
+		if anchor.EpochOf(v, &b) != b.Epoch || anchor.Lapsed(v, &b) {
+			continue // not this custodian's any more, or not by way of the author's parcel
+		}
 		waiting := c.rows.has(rowKey(prefixWanted, hh[:])) || c.rows.has(rowKey(prefixRefused, hh[:]))
 		if !waiting || b.Receipts&(1<<(index-1)) != 0 {
 			return errBatch(hh, errors.New("its shares are missing"))

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"salus/seal"
+	"salus/vault"
 )
 
 // A custodian keeps the manifest of every batch for as long as the batch lives, so its rows
@@ -16,16 +17,74 @@ type manifestRow struct {
 	Entries    []seal.Entry
 	ShareRoots [][32]byte
 	Pack       [32]byte
+	Erased     []erasedEntry // records erased by themselves, by position; their entries are empty but for the kind
 }
 
-const manifestVersion = 1
+// An erasedEntry is what stays of a record's entry: with it the others' paths are as they were.
+type erasedEntry struct {
+	Index int
+	Leaf  [32]byte
+}
 
-// The layout: version (1) ‖ pack (32) ‖ n (1) ‖ n share roots (32 each) ‖ count B (2) ‖ masks ‖
+// leaves are the leaves of the manifest's tree.
+func (m *manifestRow) leaves() [][32]byte {
+	out := make([][32]byte, len(m.Entries))
+	for i := range m.Entries {
+		out[i] = m.Entries[i].Leaf(i)
+	}
+	for _, e := range m.Erased {
+		out[e.Index] = e.Leaf
+	}
+	return out
+}
+
+// gone reports whether the record at that position was erased by itself.
+func (m *manifestRow) gone(i int) bool {
+	return slices.ContainsFunc(m.Erased, func(e erasedEntry) bool { return e.Index == i })
+}
+
+// erase empties the entry at that position.
+func (m *manifestRow) erase(i int, leaf [32]byte) {
+	m.Entries[i] = seal.Entry{Kind: m.Entries[i].Kind}
+	m.Erased = append(m.Erased, erasedEntry{i, leaf})
+	slices.SortFunc(m.Erased, func(a, b erasedEntry) int { return a.Index - b.Index })
+}
+
+// A Blob is a piece of ciphertext that is erased, and the record it was of.
+type Blob struct {
+	Address vault.Address
+	Record  [16]byte
+}
+
+// blobs are the ciphertext of the entries at these positions, or of all.
+func (m *manifestRow) blobs(of ...int) (out []Blob) {
+	for i := range m.Entries {
+		if len(of) > 0 && !slices.Contains(of, i) || m.gone(i) {
+			continue
+		}
+		out = append(out, Blob{m.Entries[i].Ciphertext, m.Entries[i].ID})
+		if meta := m.Entries[i].Meta; meta != [32]byte{} {
+			out = append(out, Blob{meta, m.Entries[i].ID})
+		}
+	}
+	return out
+}
+
+const (
+	manifestVersion = 1
+	manifestErased  = 2 // with erased records
+)
+
+// The layout: version (1, or 2 with erased records) ‖ pack (32) ‖ n (1) ‖ n share roots (32 each) ‖ count B (2) ‖ masks ‖
 // kinds ‖ metas ‖ B sizes (uvarint) ‖ B ids (16 each) ‖ B ciphertext hashes
-// (32 each).
+// (32 each) ‖ if there are erased records, their number (2) ‖ of each its position (2) and leaf (32).
 func (m *manifestRow) encode() []byte {
 	b := make([]byte, 0, 64+32*len(m.ShareRoots)+64*len(m.Entries))
-	b = append(append(b, manifestVersion), m.Pack[:]...)
+	version := byte(manifestVersion)
+	if len(m.Erased) > 0 {
+		version = manifestErased
+	}
+	b = append(append(b, version), m.Pack[:]...)
 	b = append(b, byte(len(m.ShareRoots)))
 	for i := range m.ShareRoots {
 		b = append(b, m.ShareRoots[i][:]...)
@@ -46,12 +105,19 @@ func (m *manifestRow) encode() []byte {
 	for i := range m.Entries {
 		b = append(b, m.Entries[i].Ciphertext[:]...)
 	}
+	if len(m.Erased) > 0 {
+		b = binary.BigEndian.AppendUint16(b, uint16(len(m.Erased)))
+		for _, e := range m.Erased {
+			b = append(binary.BigEndian.AppendUint16(b, uint16(e.Index)), e.Leaf[:]...)
+		}
+	}
 	return b
 }
 
 func decodeManifest(b []byte) (*manifestRow, bool) {
 	c := &columns{rest: b, ok: true}
-	if c.number(1) != manifestVersion {
+	version := c.number(1)
+	if version != manifestVersion && version != manifestErased {
 		return nil, false
 	}
 	m := &manifestRow{}
@@ -78,6 +144,9 @@ func decodeManifest(b []byte) (*manifestRow, bool) {
 	}
 	for i := range m.Entries {
 		copy(m.Entries[i].Ciphertext[:], c.take(32))
+	}
+	if version == manifestErased {
+		c.erased(m)
 	}
 	return m, c.ok && len(c.rest) == 0
 }
@@ -237,6 +306,22 @@ func (c *columns) metas(entries []seal.Entry) {
 			return
 		}
 		entries[at].Meta, last = [32]byte(hash), at
+	}
+}
+
+// erased reads which records were erased: at least one, by rising position, with empty entries.
+func (c *columns) erased(m *manifestRow) {
+	n, last := c.number(2), -1
+	if n == 0 {
+		c.fail()
+	}
+	for range n {
+		at, leaf := c.number(2), c.take(32)
+		if !c.ok || at <= last || at >= len(m.Entries) || m.Entries[at] != (seal.Entry{Kind: m.Entries[at].Kind}) {
+			c.fail()
+			return
+		}
+		m.Erased, last = append(m.Erased, erasedEntry{at, [32]byte(leaf)}), at
 	}
 }
 

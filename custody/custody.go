@@ -10,8 +10,11 @@
 //	locate    which records a session may see                           locate.go
 //	release   decide, write the receipt ahead, seal the shares          release.go, decide.go, wal.go
 //	openings  tell a patient which records were opened                  openings.go
+//	reshare   deal to the next committee, take over, destroy            reshare.go, subdeal.go, takeover.go, move.go
 //	rotate    a fresh HPKE key every week, the old one destroyed        rotate.go, keys.go
+//	erase     what a tombstone names, then sign                         erase.go
 //	at rest   shares and keys, deletion that is real                    store.go, batch.go, roots.go
+//	lookup    evaluate identifiers, keep and open pointers          lookup.go, lookupkey.go
 //	check     everything stored against the ledger                      check.go
 //
 // Contract: a request carries only ids and openings; session, consent, committee,
@@ -42,6 +45,7 @@ import (
 	"salus/ledger"
 	"salus/ledger/module/access"
 	"salus/ledger/module/committee"
+	"salus/ledger/module/reshare"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/vault"
@@ -77,6 +81,8 @@ type Config struct {
 	Links        Links
 	Sign         ed25519.PrivateKey // the member's service key
 	HasPack      func(vault.PackID) bool
+	Outside      Outside       // nil: this member keeps nothing but shares
+	ReshareRate  int64         // bytes a second that this custodian fetches in a resharing; 0 sets no bound
 	CompactEvery time.Duration // how long a root lasts; at most, and if 0, a day
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -95,6 +101,14 @@ type Custodian struct {
 	// wake tells the ingest loop that a parcel may have work for it, due the receipt loop;
 	// both hold at most one token.
 	wake, due chan struct{}
+	erased    chan struct{} // something was destroyed; at most one token
+
+	// keeping orders what is destroyed with what is taken over, moved and dealt, so that none of these brings back
+	// what is gone.
+	keeping sync.Mutex
+	tidied  reshare.Name // the resharing before which nothing is left of what came to nothing; of the reshare loop
+
+	began, beganAt uint64 // the ceremony that this custodian last began, and the block time then; of the lookup loop
 
 	dueMu   sync.Mutex // orders changes of the due rows with what they are decided from
 	batches atomic.Uint64
@@ -102,8 +116,11 @@ type Custodian struct {
 	// fewer was lost and is fetched again; what it lacks may be a revocation.
 	read atomic.Uint64
 
-	mu     sync.Mutex         // guards copies
+	mu     sync.Mutex         // guards copies and claims
 	copies map[tx.Hash][]byte // the other custodians' public custody keys by hash
+	claims map[claim]uint64   // when a dealer was first heard to have destroyed a batch that others hold
+
+	dealing atomic.Pointer[dealing] // what this custodian deals in the open pass
 }
 
 // compactEvery is the longest a root may last (B.8).
@@ -131,7 +148,7 @@ func Open(c Config) (*Custodian, error) {
 	}
 	out := &Custodian{
 		Config: c, rows: r, wal: w, pace: newPace(), metrics: newMetrics(c.Metrics),
-		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), copies: map[tx.Hash][]byte{},
+		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), erased: make(chan struct{}, 1), copies: map[tx.Hash][]byte{}, claims: map[claim]uint64{},
 	}
 	if out.parking, err = openParking(r, defaultParking); err == nil {
 		var n uint64
@@ -152,7 +169,7 @@ func Open(c Config) (*Custodian, error) {
 // Run ingests, sends receipts and rotates keys until ctx ends.
 func (c *Custodian) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, loop := range []func(context.Context) error{c.follow, c.chase, c.sendReceipts, c.sendRoots, c.rotate, c.compactions} {
+	for _, loop := range []func(context.Context) error{c.follow, c.chase, c.sendReceipts, c.sendRoots, c.rotate, c.compactions, c.attend, c.lookups, c.reshare} {
 		g.Go(func() error { return loop(ctx) })
 	}
 	err := g.Wait()
@@ -179,6 +196,7 @@ type Status struct {
 	Wanted    uint64 `json:"wanted"`    // committed, shares not here yet
 	Releases  uint64 `json:"releases"`  // receipts in the write-ahead log
 	KeyEpoch  uint64 `json:"keyEpoch"`  // newest custody key
+	KeptFrom  uint64 `json:"keptFrom"`  // oldest custody key that is not destroyed
 	Custodian int    `json:"custodian"` // index in the current committee, 0 if none
 }
 
@@ -194,7 +212,7 @@ func (c *Custodian) Status() (Status, error) {
 		return s, err
 	}
 	if len(seeds) > 0 {
-		s.KeyEpoch = seeds[len(seeds)-1].Epoch
+		s.KeyEpoch, s.KeptFrom = seeds[len(seeds)-1].Epoch, seeds[0].Epoch
 	}
 	v := c.Ledger.View()
 	defer v.Close()

@@ -11,6 +11,7 @@ import (
 	"salus/ledger/module/access"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
+	"salus/ledger/module/erasure"
 	"salus/ledger/module/governance"
 	"salus/ledger/state"
 	"salus/ledger/tx"
@@ -34,6 +35,7 @@ const (
 	notActive    = reason("not_active")
 	wrongEpoch   = reason("epoch")
 	notHeld      = reason("not_held")
+	notYet       = reason("not_ingested")
 	otherPatient = reason("patient")
 	notListed    = reason("index")
 	notAllowed   = reason("slot")
@@ -81,8 +83,8 @@ func (c *Custodian) admit(v *state.View, h ledger.Head, req *exchange.ReleaseReq
 	if !ok || f.Count != uint32(len(req.List.Items)) || subtle.ConstantTimeCompare(f.Root[:], root[:]) != 1 {
 		return nil, wrongList
 	}
-	if s.epoch, err = committee.Current(v); err != nil {
-		return nil, notSeated
+	if s.epoch, err = holding(v, req.Epoch); err != nil {
+		return nil, err
 	}
 	if s.index, ok = s.epoch.IndexOf(c.Self); !ok {
 		return nil, notSeated
@@ -129,11 +131,15 @@ func (s *standing) check(v *state.View, p *part) error {
 	if !ok || b.Active == 0 {
 		return notActive
 	}
-	if b.Epoch != s.epoch.Epoch || p.index != s.index {
+	// Shares of two epochs never go together: at this height the batch belongs to one.
+	if e := anchor.EpochOf(v, &b); e != s.epoch.Epoch || p.epoch != e || p.index != s.index {
 		return wrongEpoch
 	}
 	if seal.PatientCommit(s.session.Patient, p.opening) != p.header.PatientCommit {
 		return otherPatient
+	}
+	if !p.stands(v) {
+		return notHeld
 	}
 	for _, slots := range p.slots {
 		if !releasable(slots, s.allowed) {
@@ -141,6 +147,23 @@ func (s *standing) check(v *state.View, p *part) error {
 		}
 	}
 	return nil
+}
+
+// stands reports whether no tombstone names any record of the part.
+func (p *part) stands(v *state.View) bool {
+	if erasure.Erased(v, p.hash, tx.Hash{}) {
+		return false
+	}
+	if erasure.ErasedRecords(v, p.hash) == 0 {
+		return true
+	}
+	for _, i := range p.indices {
+		// Without leaves the tombstone came after the part was read.
+		if i >= len(p.leaves) || erasure.Erased(v, p.hash, p.leaves[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // load reads a part. The header comes from the own replica's log and is taken by its hash;
@@ -157,7 +180,14 @@ func (c *Custodian) load(v *state.View, hash [32]byte, indices []int) (*part, er
 	if put.Header.Hash() != hash {
 		return nil, exchange.ErrLog
 	}
-	row, err := c.rows.batch(hash)
+	epoch := anchor.EpochOf(v, &b)
+	row, err := c.rows.batchIn(hash, epoch)
+	if errors.Is(err, errAbsent) && c.rows.has(rowKey(prefixBatch, hash[:])) {
+		return nil, wrongEpoch
+	}
+	if errors.Is(err, errAbsent) && c.rows.has(rowKey(prefixWanted, hash[:])) {
+		return nil, notYet
+	}
 	if errors.Is(err, errAbsent) {
 		return nil, notHeld
 	}
@@ -165,8 +195,17 @@ func (c *Custodian) load(v *state.View, hash [32]byte, indices []int) (*part, er
 		return nil, err
 	}
 	defer row.wipe()
+	var leaves [][32]byte
+	if erasure.ErasedRecords(v, hash) > 0 {
+		m, err := c.rows.manifest(hash)
+		if err != nil {
+			return nil, err
+		}
+		leaves = m.leaves()
+	}
 	p := &part{
-		header: &put.Header, hash: hash, indices: indices, index: int(row.Index), opening: row.Opening,
+		leaves: leaves,
+		header: &put.Header, hash: hash, epoch: epoch, indices: indices, index: int(row.Index), opening: row.Opening,
 		slots: make([]uint64, len(indices)), shares: make([]threshold.Share, len(indices)),
 	}
 	for k, i := range indices {

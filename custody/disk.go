@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/cockroachdb/pebble/vfs"
+
+	"salus/internal/durable"
 )
 
 // A disk holds the custodian's files: those of the operating system, or of a simulated disk
@@ -85,7 +87,7 @@ func (d disk) remove(name string) error {
 
 func (d disk) syncDir(name string) error {
 	if d.fs == nil {
-		return syncDir(name)
+		return durable.SyncDir(name)
 	}
 	f, err := d.fs.OpenDir(name)
 	if err != nil {

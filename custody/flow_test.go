@@ -80,8 +80,13 @@ func (w *world) deal(author, patient string, slots ...uint64) (*exchange.Parcel,
 	if err != nil {
 		w.Fatal(err)
 	}
-	if _, err := w.node("lab").vault.PutPack(context.Background(), b.Ciphertexts); err != nil {
-		w.Fatal(err)
+	for i, m := range w.nodes { // the author, one more of the first four, and all others there are
+		if m.name != "lab" && i < len(members) {
+			continue
+		}
+		if _, err := m.vault.PutPack(context.Background(), b.Ciphertexts); err != nil {
+			w.Fatal(err)
+		}
 	}
 	p.Header, p.Entries, p.ShareRoots, p.Commitments, p.Envelopes, p.Pack = b.Header, b.Entries, b.ShareRoots, b.Commitments, b.Envelopes, pack
 	return p, b

@@ -24,6 +24,9 @@ func (c *Custodian) follow(ctx context.Context) error {
 		if err := c.readLog(ctx); err != nil {
 			return err
 		}
+		if err := c.destroyNoted(ctx); err != nil {
+			return err
+		}
 		if err := c.ingestReady(ctx); err != nil {
 			return err
 		}
@@ -71,6 +74,9 @@ func (c *Custodian) readSome(v *state.View, next uint64) (uint64, error) {
 			raw, ok := v.Entry(next)
 			if !ok {
 				return errorf("ledger log", errDamaged)
+			}
+			if err := noteErasure(b, raw); err != nil {
+				return errorf("store", err)
 			}
 			put, ok := exchange.DecodePut(raw)
 			if !ok {

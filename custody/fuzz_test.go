@@ -19,6 +19,7 @@ func FuzzRows(f *testing.F) {
 	f.Add(tx.MustEncode(&seedRow{Epoch: 1, Public: []byte{1}}))
 	f.Add((&manifestRow{}).encode())
 	f.Add((&manifestRow{ShareRoots: make([][32]byte, 4), Entries: []seal.Entry{{Slots: 6, Size: 300}, {Slots: 3, Size: 20, Meta: digest("meta")}, {Kind: 1, Slots: 6}}}).encode())
+	f.Add((&manifestRow{Entries: []seal.Entry{{Slots: 6, Size: 300}, {Kind: 1}}, Erased: []erasedEntry{{1, digest("leaf")}}}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		same := func(what string, again []byte) {
 			t.Helper()

@@ -67,6 +67,12 @@ func (c *Custodian) ingest(ctx context.Context, group [][32]byte) error {
 	if err != nil {
 		return err
 	}
+	c.keeping.Lock()
+	group, err = c.dropErased(v, group)
+	c.keeping.Unlock()
+	if err != nil || len(group) == 0 {
+		return err
+	}
 	done := make([]outcome, len(group))
 	var work errgroup.Group
 	work.SetLimit(runtime.GOMAXPROCS(0))
@@ -94,6 +100,12 @@ func (c *Custodian) ingest(ctx context.Context, group [][32]byte) error {
 	}
 	for i := range done {
 		if done[i].fault == nil {
+			c.keeping.Lock()
+			err := c.eraseLate(ctx, v, group[i], done[i].row.Patient)
+			c.keeping.Unlock()
+			if err != nil {
+				return err
+			}
 			done[i].row.wipe()
 			c.metrics.ingested.Inc()
 			c.batches.Add(1)

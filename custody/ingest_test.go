@@ -7,8 +7,12 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble"
 
 	"salus/exchange"
 	"salus/ledger/module/anchor"
@@ -425,5 +429,57 @@ func TestReceiptsAreFolded(t *testing.T) {
 	}
 	if st, err := clinic.Status(); err != nil || int(st.Batches) != len(parcels) {
 		t.Errorf("got %+v, %v", st, err)
+	}
+}
+
+// Parcels of several requests are parked side by side, never beyond what one author may take; and what is taken
+// meanwhile does not come back.
+func TestParcelsThatComeTogetherKeepTheBounds(t *testing.T) {
+	w := newWorld(t)
+	m := w.node("lab")
+	var all []*exchange.Parcel
+	for range 12 {
+		p, _ := w.deal("hospital", "alice", allowedSlot)
+		all = append(all, p)
+	}
+	size := int64(len(tx.MustEncode(all[0])))
+	m.parking.limits = parkLimits{perAuthor: 5*size + 64, total: 8*size + 64, keep: time.Hour}
+	var parked, refused atomic.Int64
+	var g sync.WaitGroup
+	for _, p := range all {
+		for range 2 { // the second of the same finds its place, if the first did
+			g.Go(func() {
+				switch err := m.Accept(t.Context(), account("hospital"), p); {
+				case err == nil:
+					parked.Add(1)
+				case errors.Is(err, ErrBusy):
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+	}
+	g.Wait()
+	list := m.parking.list()
+	if n := len(list); n < 1 || n > 5 || parked.Load()+refused.Load() != 24 {
+		t.Fatalf("got %d parcels parked, %d taken and %d refused, want 5 at most", n, parked.Load(), refused.Load())
+	}
+	if got, want := m.parking.total, int64(len(list))*size; got > want+64 || got < want-64 || m.parking.bytes[account("hospital")] != got {
+		t.Errorf("got %d bytes counted, want %d", got, want)
+	}
+	if n, err := m.rows.count(prefixParked); err != nil || int(n) != len(list) {
+		t.Errorf("got %d parcels on disk, %v, want %d", n, err, len(list))
+	}
+	for _, hh := range list {
+		g.Go(func() {
+			if err := m.parking.take([][32]byte{hh}, func(*pebble.Batch) error { return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	g.Wait()
+	if n, err := m.rows.count(prefixParked); err != nil || n != 0 || m.parking.total != 0 || len(m.parking.bytes) != 0 {
+		t.Errorf("got %d parcels on disk, %v, and %d bytes counted, want none", n, err, m.parking.total)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"salus/exchange"
 	"salus/ledger/module/anchor"
+	"salus/ledger/module/erasure"
 	"salus/ledger/tx"
 	"salus/seal"
 )
@@ -54,14 +55,18 @@ func (c *Custodian) locate(req *exchange.LocateRequest) (*exchange.Located, erro
 	}
 	entries := 0
 	for _, p := range found {
-		if p.LogIndex < req.After || !p.may(s.allowed) || !anchor.IsActive(v, p.Header) {
+		if p.LogIndex < req.After || !p.may(s.allowed) || !anchor.IsActive(v, p.Header) || erasure.Erased(v, p.Header, tx.Hash{}) {
 			continue
 		}
 		m, err := c.rows.manifest(p.Header)
 		if err != nil {
 			return nil, err
 		}
-		b := m.located(&p, s.allowed)
+		var gone func([32]byte) bool
+		if erasure.ErasedRecords(v, p.Header) > 0 {
+			gone = func(leaf [32]byte) bool { return erasure.Erased(v, p.Header, leaf) }
+		}
+		b := m.located(&p, s.allowed, gone)
 		if len(b.Entries) == 0 {
 			continue
 		}
@@ -74,16 +79,16 @@ func (c *Custodian) locate(req *exchange.LocateRequest) (*exchange.Located, erro
 	return page, nil
 }
 
-// located is what the session may see of one batch.
-func (m *manifestRow) located(p *patientRow, allowed uint64) exchange.LocatedBatch {
+// located is what the session may see of one batch; gone, if there is one, names the leaves that are erased.
+func (m *manifestRow) located(p *patientRow, allowed uint64, gone func(leaf [32]byte) bool) exchange.LocatedBatch {
 	b := exchange.LocatedBatch{Header: p.Header, LogIndex: p.LogIndex, ShareRoots: m.ShareRoots, Pack: m.Pack}
 	var paths [][][32]byte
 	for i, e := range m.Entries {
-		if !releasable(e.Slots, allowed) {
+		if !releasable(e.Slots, allowed) || gone != nil && gone(e.Leaf(i)) {
 			continue
 		}
 		if paths == nil {
-			paths = manifestPaths(m.Entries)
+			paths = pathsOf(m.leaves())
 		}
 		b.Entries = append(b.Entries, exchange.LocatedEntry{Index: uint16(i), Entry: e, Path: paths[i]})
 	}
@@ -93,11 +98,11 @@ func (m *manifestRow) located(p *patientRow, allowed uint64) exchange.LocatedBat
 // manifestPaths are the paths of all entries, as seal.ManifestProof gives them one by one,
 // with every node hashed once.
 func manifestPaths(entries []seal.Entry) [][][32]byte {
-	leaves := make([][32]byte, len(entries))
-	for i := range entries {
-		leaves[i] = entries[i].Leaf(i)
-	}
-	paths := make([][][32]byte, len(entries))
+	return pathsOf((&manifestRow{Entries: entries}).leaves())
+}
+
+func pathsOf(leaves [][32]byte) [][][32]byte {
+	paths := make([][][32]byte, len(leaves))
 	climb(leaves, paths)
 	return paths
 }

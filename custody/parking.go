@@ -46,7 +46,12 @@ type parking struct {
 	rows   *rows
 	limits parkLimits
 
-	mu    sync.Mutex // guards what follows, and orders changes of the rows with them
+	// order is held for reading while a parcel is parked, so that many share an fsync, and for writing
+	// while parcels are taken: then nothing is on its way to the rows that are to go.
+	order sync.RWMutex
+	lanes [64]sync.Mutex // by header hash: of one batch one parcel is parked at a time
+
+	mu    sync.Mutex // guards what follows; never held over a write to the rows
 	all   map[[32]byte]parked
 	bytes map[tx.Account]int64
 	total int64
@@ -67,8 +72,15 @@ func openParking(r *rows, l parkLimits) (*parking, error) {
 
 func (p *parking) note(hh [32]byte, info parked) {
 	p.all[hh] = info
-	p.bytes[info.author] += info.size
-	p.total += info.size
+	p.count(info.author, info.size)
+}
+
+// count adds bytes that an author takes, or takes them away; the caller holds mu.
+func (p *parking) count(author tx.Account, bytes int64) {
+	p.total += bytes
+	if p.bytes[author] += bytes; p.bytes[author] == 0 {
+		delete(p.bytes, author)
+	}
 }
 
 func (p *parking) forget(hh [32]byte) {
@@ -77,10 +89,19 @@ func (p *parking) forget(hh [32]byte) {
 		return
 	}
 	delete(p.all, hh)
-	p.total -= info.size
-	if p.bytes[info.author] -= info.size; p.bytes[info.author] == 0 {
-		delete(p.bytes, info.author)
+	p.count(info.author, -info.size)
+}
+
+// reserve takes the room of a parcel that is to be parked, if there is so much.
+func (p *parking) reserve(hh [32]byte, info parked, committed bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := p.all[hh].size
+	if !committed && (p.bytes[info.author]-was+info.size > p.limits.perAuthor || p.total-was+info.size > p.limits.total) {
+		return false
 	}
+	p.count(info.author, info.size)
+	return true
 }
 
 // put parks a parcel durably. One that is on the ledger always finds room.
@@ -90,18 +111,25 @@ func (p *parking) put(hh [32]byte, parcel *exchange.Parcel, now time.Time, commi
 		return ErrParcel
 	}
 	info := parked{author: parcel.Header.Author, arrived: uint64(now.Unix()), size: int64(len(b))}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	was := p.all[hh].size
-	if !committed && (p.bytes[info.author]-was+info.size > p.limits.perAuthor || p.total-was+info.size > p.limits.total) {
+	p.order.RLock()
+	defer p.order.RUnlock()
+	lane := &p.lanes[int(hh[0])%len(p.lanes)]
+	lane.Lock()
+	defer lane.Unlock()
+	if !p.reserve(hh, info, committed) {
 		return ErrBusy
 	}
 	err = p.rows.update(func(w *pebble.Batch) error {
-		if err := w.Set(rowKey(prefixParked, hh[:]), b, nil); err != nil {
+		// Wrapped, so that what is erased is gone also while the custody key lasts that it is sealed to.
+		k := rowKey(prefixParked, hh[:])
+		if err := w.Set(k, p.rows.roots.wrap(k, b), nil); err != nil {
 			return errorf("park", err)
 		}
 		return w.Set(rowKey(prefixArrived, hh[:]), info.encode(), nil)
 	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count(info.author, -info.size)
 	if err != nil {
 		return err
 	}
@@ -117,8 +145,10 @@ func (p *parking) has(hh [32]byte) bool {
 	return ok
 }
 
-// list returns the headers of what is parked.
+// list returns the headers of what is parked, and of nothing that is being taken.
 func (p *parking) list() [][32]byte {
+	p.order.RLock()
+	defer p.order.RUnlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := make([][32]byte, 0, len(p.all))
@@ -141,7 +171,7 @@ func (p *parking) overdue(now time.Time) (out [][32]byte) {
 }
 
 func (p *parking) get(hh [32]byte) (*exchange.Parcel, error) {
-	b, err := p.rows.get(rowKey(prefixParked, hh[:]))
+	b, err := p.rows.unwrapped(rowKey(prefixParked, hh[:]))
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +184,8 @@ func (p *parking) get(hh [32]byte) (*exchange.Parcel, error) {
 
 // take removes parcels together with what f writes.
 func (p *parking) take(hhs [][32]byte, f func(*pebble.Batch) error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.order.Lock()
+	defer p.order.Unlock()
 	err := p.rows.update(func(b *pebble.Batch) error {
 		for _, hh := range hhs {
 			if err := b.Delete(rowKey(prefixParked, hh[:]), nil); err != nil {
@@ -170,6 +200,8 @@ func (p *parking) take(hhs [][32]byte, f func(*pebble.Batch) error) error {
 	if err != nil {
 		return err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, hh := range hhs {
 		p.forget(hh)
 	}

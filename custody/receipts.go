@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble"
 
+	"salus/client"
 	"salus/ledger/module/access"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
+	"salus/ledger/module/erasure"
 	"salus/ledger/tx"
 	"salus/vault"
 )
@@ -66,7 +69,7 @@ func (c *Custodian) sendReceipts(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			c.Log.WarnContext(ctx, "receipts_wait", "err", err)
+			c.Log.Log(ctx, loud(err), "receipts_wait", "err", err)
 			if !sleep(ctx, retryPause) {
 				return ctx.Err()
 			}
@@ -127,6 +130,8 @@ func (c *Custodian) collectDue() (msg *anchor.Receipts, complaints []anchor.Comp
 		switch {
 		case !ok:
 			return true, nil // this replica is behind the one that ingested it
+		case erasure.Erased(v, hh, tx.Hash{}):
+			done = append(done, rowKey(prefixDue, rest))
 		case !seated || b.Epoch != epoch.Epoch || len(value) != 1:
 			done = append(done, rowKey(prefixDue, rest))
 		case value[0] >= dueComplaint:
@@ -190,11 +195,20 @@ func (c *Custodian) drop(hh tx.Hash, what byte) error {
 	return c.rows.drop(c.rows.updateLazy, k)
 }
 
+// loud is how an error is logged while something is tried again and again: that there is no quorum, the
+// node says once.
+func loud(err error) slog.Level {
+	if errors.Is(err, client.ErrNoQuorum) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}
+
 // sendRoots tells the ledger of the release receipts while there are new ones.
 func (c *Custodian) sendRoots(ctx context.Context) error {
 	for sleep(ctx, rootsEvery) {
 		if err := c.sendRoot(ctx); err != nil && ctx.Err() == nil {
-			c.Log.WarnContext(ctx, "release_root_waits", "err", err)
+			c.Log.Log(ctx, loud(err), "release_root_waits", "err", err)
 		}
 	}
 	return ctx.Err()

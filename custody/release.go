@@ -37,9 +37,11 @@ var (
 type part struct {
 	header  *seal.Header
 	hash    [32]byte
-	indices []int // positions of the records asked for
-	index   int   // this custodian's in the batch's epoch
+	epoch   uint64 // that the shares are of
+	indices []int  // positions of the records asked for
+	index   int    // this custodian's in the batch's epoch
 	opening [32]byte
+	leaves  [][32]byte        // of the manifest; none if no record of the batch was erased by itself
 	slots   []uint64          // of the records asked for
 	shares  []threshold.Share // of the records asked for
 }
@@ -85,7 +87,8 @@ func (c *Custodian) Release(ctx context.Context, req *exchange.ReleaseRequest) (
 
 // refuse gives the one answer, and keeps the reason to itself. Only what has nothing to do with
 // the request is told apart: else a reader would take a custodian that is behind for one that has
-// nothing, and several of those for a patient without records.
+// nothing, and several of those for a patient without records: each of them may wait for another batch of one
+// list. That it waits is on the ledger, where its receipt is missing.
 func (c *Custodian) refuse(ctx context.Context, err error) error {
 	var why reason
 	if !errors.As(err, &why) {
@@ -93,7 +96,7 @@ func (c *Custodian) refuse(ctx context.Context, err error) error {
 		c.Log.ErrorContext(ctx, "release_failed", "err", err)
 	}
 	c.metrics.refusals.WithLabelValues(string(why)).Inc()
-	if why == notFresh || why == tooFast {
+	if why == notFresh || why == tooFast || why == wrongEpoch || why == notYet {
 		return exchange.ErrNotNow
 	}
 	return ErrNotReleased
@@ -148,11 +151,17 @@ func (c *Custodian) reply(req *exchange.ReleaseRequest, root [32]byte, receipt *
 // proofs seals the paths that show the released shares to be the dealt ones. They need the
 // whole share vector, which is read again: it is asked for only when somebody lied.
 func (c *Custodian) proofs(req *exchange.ReleaseRequest, index int, p *part) ([]byte, error) {
-	row, err := c.rows.batch(p.hash)
+	if p.epoch != p.header.Epoch {
+		return nil, nil // the author committed to no shares of this epoch
+	}
+	row, err := c.rows.batchIn(p.hash, p.epoch)
 	if err != nil {
 		return nil, err
 	}
 	defer row.wipe()
+	if row.partial() {
+		return nil, nil // the paths go over shares that are destroyed
+	}
 	b, err := seal.ReleaseProofs(req.ReaderKey, req.Session, index, p.header, p.indices, row.Shares)
 	if err != nil {
 		return nil, errorf("seal", err)

@@ -154,14 +154,6 @@ func (d disk) writeSync(path string, b []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 func aead(key [32]byte) cipher.AEAD {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
@@ -245,7 +237,7 @@ func (r *roots) end() error {
 }
 
 // wrapped are the prefixes whose rows are under a root.
-var wrapped = [...]byte{prefixKey, prefixPatient, prefixOpening, prefixSeed}
+var wrapped = [...]byte{prefixKey, prefixPatient, prefixOpening, prefixSeed, prefixParked, prefixLookup, prefixPointer, prefixStaged, prefixDealing}
 
 // rewrapChunk is how many rows a compaction wraps again while writers wait.
 const rewrapChunk = 1024

@@ -15,7 +15,7 @@ import (
 	"salus/seal"
 )
 
-// rotateEvery is how often the custody keys are looked after.
+// rotateEvery is how often the custody keys are looked after; where they last for minutes only, an eighth of that.
 const rotateEvery = 30 * time.Second
 
 // seedRow is one custody key of this member.
@@ -47,10 +47,17 @@ func (c *Custodian) rotate(ctx context.Context) error {
 				wait = retryPause
 			}
 		}
-		if !sleep(ctx, wait) {
+		if !sleep(ctx, min(wait, c.keyPeriod()/8)) {
 			return ctx.Err()
 		}
 	}
+}
+
+// keyPeriod is for how long a custody key lasts.
+func (c *Custodian) keyPeriod() time.Duration {
+	v := c.Ledger.View()
+	defer v.Close()
+	return time.Duration(governance.ParamsOf(v).CustodyKeyPeriod) * time.Second
 }
 
 var errNoBlock = errors.New("custody: the ledger has no block yet")
@@ -63,7 +70,9 @@ func (c *Custodian) rotateOnce(ctx context.Context) error {
 	if err != nil {
 		return nil // no committee yet
 	}
-	if _, ours := epoch.IndexOf(c.Self); !ours {
+	coming, _ := committee.Coming(v)
+	_, soon := coming.IndexOf(c.Self)
+	if _, ours := epoch.IndexOf(c.Self); !ours && !soon {
 		return nil
 	}
 	now, period := v.Meta().Time, governance.ParamsOf(v).CustodyKeyPeriod

@@ -38,6 +38,14 @@ func (c *Custodian) Routes(s *peer.Server) {
 		return c.Release(ctx, q)
 	})
 	handle(s, exchange.PathOpenings, c.Openings)
+	c.lookupRoutes(s)
+	s.Handle(exchange.PathSubdeal, func(ctx context.Context, r *peer.Request) (any, error) {
+		var q exchange.SubdealRequest
+		if err := r.Decode(&q); err != nil {
+			return nil, err
+		}
+		return c.Subdealt(ctx, r.From, &q)
+	})
 }
 
 // awaitTime bounds how long a request waits for this replica to reach the reader's block.

@@ -13,7 +13,7 @@ import (
 // Key prefixes of the custodian's Pebble database. spec/custody.md section 6 lists the
 // layout of every key and value.
 const (
-	prefixParked   = 'q' // + header hash: exchange.Parcel that waits for its header
+	prefixParked   = 'q' // + header hash: exchange.Parcel that waits for its header, wrapped under a root
 	prefixArrived  = 'p' // + header hash: author, arrival and size of that parcel
 	prefixWanted   = 'w' // + header hash: log index; on the ledger, shares not here yet
 	prefixRefused  = 'x' // + header hash: reason; the envelope on the ledger is bad for ever
@@ -27,7 +27,19 @@ const (
 	prefixDue      = 'd' // + header hash: what is to be told to the ledger
 	prefixOpening  = 'o' // + session + fetch: the opened list, wrapped under a root
 	prefixSeed     = 's' // + key epoch + hash: custody key, wrapped under a root
+	prefixCommit   = 'D' // + header hash: commitRow; commitments of the batch in the epoch that holds it
+	prefixStaged   = 'n' // + header hash: stagedRow; shares of the epoch to be, wrapped under a root
+	prefixDealing  = 'g' // + name of a pass: what its dealing is drawn from, wrapped under a root
+	prefixDealt    = 'l' // + name of a pass + header hash: leaf of the dealing
+	prefixPublic   = 'u' // + name of a pass + header hash: publicRow, of a batch that was erased after the pass began
 	prefixMeta     = 'm' // + 'c': cursor into the ledger's log
+	prefixErasure  = 't' // + case: how far a tombstone is carried out here
+	prefixErased   = 'z' // + header hash: nothing; the batch was here, or never came, and is erased
+	prefixLookup   = 'L' // + kind + ceremony: shares of the lookup key and what deals them, wrapped under a root
+	prefixPointer  = 'P' // + address + entry of an enrolment: a sealed pointer, wrapped under a root
+	prefixEnrolled = 'E' // + entry of an enrolment: its address
+	prefixGuess    = 'G' // + entry of a lookup: the address that was asked for under it
+	prefixBlob     = 'v' // + address: record id; the own vault must not have this blob, nor this member a readable copy
 )
 
 var (

@@ -116,7 +116,8 @@ func (w *wal) recover() error {
 
 // follow takes one receipt over that extends the chain.
 func (w *wal) follow(r *ReleaseReceipt) error {
-	if r.Sequence != w.seq+1 || r.Prev != w.head {
+	begins := w.seq == 0 && r.Prev == [32]byte{} // a log may begin anew: resume
+	if r.Sequence != w.seq+1 && !begins || r.Prev != w.head {
 		return errWAL
 	}
 	w.seq, w.head = r.Sequence, r.Hash()
@@ -234,6 +235,15 @@ func (w *wal) write() {
 		w.durable = group[len(group)-1].Sequence
 	}
 	w.done.Broadcast()
+}
+
+// resume lets an empty log begin behind the receipts that the ledger knows of.
+func (w *wal) resume(next uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.seq == 0 && len(w.pending) == 0 && next > 0 {
+		w.seq, w.durable, w.first = next-1, next-1, next
+	}
 }
 
 // last is the sequence of the last durable receipt.

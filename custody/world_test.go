@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,8 +25,12 @@ import (
 	"salus/ledger/module/audit"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/emergency"
+	"salus/ledger/module/erasure"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
+	"salus/ledger/module/lookup"
+	"salus/ledger/module/reshare"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/vault"
@@ -34,6 +39,8 @@ import (
 const (
 	chainID = "salus-test"
 	start   = 1_800_000_000
+
+	retention = 3600 // seconds
 )
 
 var members = []string{"hospital", "clinic", "lab", "insurer"}
@@ -51,7 +58,7 @@ func public(name string) tx.PublicKey {
 	return tx.Ed25519Key(private(name).Public().(ed25519.PublicKey))
 }
 
-// A world is a network of four members: each with a ledger.App of all modules over a
+// A world is a network of four members, or more: each with a ledger.App of all modules over a
 // state.Store of its own, a vault and a custodian. Blocks are made on demand by real ABCI
 // calls; every member's links end in the other custodians' methods.
 type world struct {
@@ -59,8 +66,8 @@ type world struct {
 	dir   string
 	nodes []*member
 
-	mu     sync.Mutex // one block at a time
-	clock  time.Time
+	mu     sync.Mutex   // one block at a time
+	clock  atomic.Int64 // nanoseconds; read without mu, for a custodian asks while it holds the ledger
 	blocks []*abci.RequestFinalizeBlock
 	nonces map[tx.Account]uint64
 	halt   chan struct{} // while it is not nil, no transaction of a custodian commits
@@ -74,9 +81,12 @@ type member struct {
 	app     *ledger.App
 	hub     *client.Hub
 	vault   *vault.Store
-	applied int  // of w.blocks
-	lags    bool // does not apply blocks
-	down    bool // does not answer
+	applied int                        // of w.blocks
+	lags    bool                       // does not apply blocks
+	refuses func(from tx.Account) bool // to hand over dealings
+	down    bool                       // does not answer
+	lies    bool                       // confirms what nobody else does, in a resharing
+	fetched int                        // bytes of dealings
 	skew    time.Duration
 	calls   map[string]int // answered, by path
 
@@ -124,14 +134,17 @@ func epochs() ledger.Module {
 
 func modules() []ledger.Module {
 	return []ledger.Module{
-		governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(), epochs(),
+		governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(), emergency.Module(), erasure.Module(), lookup.Module(), reshare.Module(), epochs(),
 	}
 }
 
 // newWorld starts the network with a doctor, an emergency doctor, a clerk and three
 // patients, and with the custodians' first keys on the ledger.
-func newWorld(t testing.TB) *world {
-	w := newLedger(t)
+func newWorld(t testing.TB) *world { return newWorldOf(t, members...) }
+
+// newWorldOf is newWorld with these organisations: the four there always are, and more.
+func newWorldOf(t testing.TB, names ...string) *world {
+	w := newLedgerOf(t, names...)
 	for _, m := range w.nodes {
 		m.reopen(filepath.Join(w.dir, m.name))
 	}
@@ -146,13 +159,17 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func newLedger(t testing.TB) *world {
+func newLedger(t testing.TB) *world { return newLedgerOf(t, members...) }
+
+func newLedgerOf(t testing.TB, names ...string) *world {
 	t.Helper()
-	w := &world{TB: t, dir: t.TempDir(), clock: time.Unix(start, 0), nonces: map[tx.Account]uint64{}}
-	g := governance.Genesis{}
-	for _, name := range members {
+	w := &world{TB: t, dir: t.TempDir(), nonces: map[tx.Account]uint64{}}
+	w.clock.Store(time.Unix(start, 0).UnixNano())
+	retain := uint64(retention)
+	g := governance.Genesis{Params: governance.Changes{RetentionPeriod: &retain}}
+	for i, name := range names {
 		validator, peer := digest("validator/"+name), digest("peer/"+name)
-		class := governance.Class(name)
+		class := governance.Class(members[i%len(members)])
 		g.Members = append(g.Members, governance.Admit{
 			Account: account(name), Name: "Sample " + name, Class: class, Validator: validator[:], Peer: peer[:],
 			Address: name + ".example:7000", Keys: []tx.PublicKey{public(name)},
@@ -162,14 +179,14 @@ func newLedger(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range members {
+	for _, name := range names {
 		m := &member{w: w, name: name, hub: client.NewHub(), calls: map[string]int{}}
 		store, err := state.Open("ledger", state.Options{FS: vfs.NewMem(), PageCache: 4 << 20, BlockCache: 4 << 20, MemTable: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}
 		m.app, err = ledger.New(ledger.Config{
-			Chain: chainID, Modules: modules(), Store: store, Params: governance.LedgerParams, Authenticate: identity.Authenticate,
+			Chain: chainID, Modules: modules(), Store: store, Params: governance.LedgerParams, Authenticate: access.Authenticate,
 			Committed: m.hub.Notify,
 		})
 		if err != nil {
@@ -227,9 +244,7 @@ func (m *member) open(dir string) (*Custodian, error) {
 }
 
 func (m *member) now() time.Time {
-	m.w.mu.Lock()
-	defer m.w.mu.Unlock()
-	return m.w.clock.Add(m.skew)
+	return m.w.now().Add(m.skew)
 }
 
 // node returns a member by its name.
@@ -253,10 +268,10 @@ func (w *world) block(txs ...[]byte) *abci.ResponseFinalizeBlock {
 
 func (w *world) blockLocked(txs ...[]byte) *abci.ResponseFinalizeBlock {
 	w.Helper()
-	w.clock = w.clock.Add(time.Second)
+	w.clock.Add(int64(time.Second))
 	height := int64(len(w.blocks) + 1)
 	hash := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(height)))
-	w.blocks = append(w.blocks, &abci.RequestFinalizeBlock{Txs: txs, Height: height, Time: w.clock.UTC(), Hash: hash[:]})
+	w.blocks = append(w.blocks, &abci.RequestFinalizeBlock{Txs: txs, Height: height, Time: w.now().UTC(), Hash: hash[:]})
 	var first *abci.ResponseFinalizeBlock
 	for _, m := range w.nodes {
 		if res := m.apply(); res != nil && first == nil {
@@ -283,9 +298,7 @@ func (m *member) apply() (res *abci.ResponseFinalizeBlock) {
 
 // advance moves everybody's clock without a block.
 func (w *world) advance(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = w.clock.Add(d)
+	w.clock.Add(int64(d))
 }
 
 // sign makes a transaction.
@@ -354,6 +367,9 @@ func (m *member) Call(ctx context.Context, to tx.Account, path string, req, resp
 		if err != nil {
 			return err
 		}
+		if path == exchange.PathSubdeal {
+			m.fetched += len(b)
+		}
 		return tx.DecodeAny(b, resp, len(b))
 	}
 	return client.ErrUnreachable
@@ -374,8 +390,23 @@ func (m *member) serve(ctx context.Context, from tx.Account, path string, b []by
 		return answer(b, func(q *exchange.LocateRequest) (*exchange.Sealed, error) { return m.Locate(ctx, q) })
 	case exchange.PathRelease:
 		return answer(b, func(q *exchange.ReleaseRequest) (*exchange.ReleaseReply, error) { return m.Release(ctx, q) })
+	case exchange.PathSubdeal:
+		if m.refuses != nil && m.refuses(from) {
+			return nil, ErrNoParcel
+		}
+		return answer(b, func(q *exchange.SubdealRequest) (*exchange.Sealed, error) { return m.Subdealt(ctx, from, q) })
 	case exchange.PathOpenings:
 		return answer(b, func(q *exchange.OpeningsRequest) (*exchange.Sealed, error) { return m.Openings(ctx, q) })
+	case exchange.PathShares:
+		return answer(b, func(q *exchange.SharesRequest) (*exchange.Sealed, error) { return m.Shares(ctx, from, q) })
+	case exchange.PathEvaluate:
+		return answer(b, func(q *exchange.EvaluateRequest) (*exchange.EvaluateReply, error) { return m.Evaluate(ctx, q) })
+	case exchange.PathPoint:
+		return answer(b, func(q *exchange.PointRequest) (*struct{}, error) { return &struct{}{}, m.Point(ctx, from, q) })
+	case exchange.PathRows:
+		return answer(b, func(q *exchange.RowsRequest) (*exchange.RowsReply, error) { return m.Rows(ctx, from, q) })
+	case exchange.PathPointers:
+		return answer(b, func(q *exchange.PointersRequest) (*exchange.PointersReply, error) { return m.Pointers(ctx, from, q) })
 	}
 	return nil, fmt.Errorf("no path %s", path)
 }
@@ -418,6 +449,9 @@ func (m *member) step() {
 	if err := m.readLog(ctx); err != nil {
 		m.w.Fatal(err)
 	}
+	if err := m.destroyNoted(ctx); err != nil {
+		m.w.Fatal(err)
+	}
 	if err := m.ingestReady(ctx); err != nil {
 		m.w.Fatal(err)
 	}
@@ -426,6 +460,9 @@ func (m *member) step() {
 		if more, err = m.sendDue(ctx); err != nil {
 			m.w.Fatal(err)
 		}
+	}
+	if err := m.attendOnce(ctx); err != nil {
+		m.w.Fatal(err)
 	}
 }
 
