@@ -43,10 +43,12 @@ type Session struct {
 	Patient tx.Account
 	Purpose consent.Purpose
 	Expires uint64 // block time, unix seconds
+	Latest  uint64 // when it ends if it is extended, which somebody else does
 	Opened  client.Committed
 
 	reading Reading
 	submit  Submitter
+	opened  uint64 // block time
 	key     hpke.PrivateKey
 	public  []byte
 
@@ -59,13 +61,9 @@ type Session struct {
 // OpenSession asks the ledger for a session. It succeeds whether or not anything is allowed:
 // what a refused reader can fetch is nothing, as if there were no records.
 func OpenSession(ctx context.Context, r Reading, submit Submitter, patient tx.Account, purpose consent.Purpose, ttl time.Duration) (*Session, error) {
-	seed, public, err := seal.NewCustodyKey(rand.Reader)
+	key, public, err := sessionKey()
 	if err != nil {
-		return nil, fmt.Errorf("record: session key: %w", err)
-	}
-	key, err := seal.CustodyKeyFromSeed(seed)
-	if err != nil {
-		return nil, fmt.Errorf("record: session key: %w", err)
+		return nil, err
 	}
 	got, err := submit.Submit(ctx, access.KindRequest, &access.Request{
 		Patient: patient, Purpose: purpose, Mask: ^uint64(0), ReaderKey: sha256.Sum256(public), TTL: uint64(ttl / time.Second),
@@ -73,13 +71,7 @@ func OpenSession(ctx context.Context, r Reading, submit Submitter, patient tx.Ac
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{ID: got.ID, Patient: patient, Purpose: purpose, Opened: got, reading: r, submit: submit, key: key, public: public}
-	row, err := r.Chain.Session(ctx, got.ID)
-	if err != nil {
-		return nil, err
-	}
-	s.Expires = row.Expires
-	return s, nil
+	return readBack(ctx, r, submit, got, key, public)
 }
 
 // Spent is what is left of an expired session: all but its key, which opens nothing any more.
@@ -88,7 +80,7 @@ func (s *Session) Spent() *Session {
 	if s.key == nil {
 		return s
 	}
-	return &Session{ID: s.ID, Patient: s.Patient, Purpose: s.Purpose, Expires: s.Expires, Opened: s.Opened, reading: s.reading, submit: s.submit}
+	return &Session{ID: s.ID, Patient: s.Patient, Purpose: s.Purpose, Expires: s.Expires, Latest: s.Latest, Opened: s.Opened, opened: s.opened, reading: s.reading, submit: s.submit}
 }
 
 // A Located record is one that the session may open.
@@ -101,6 +93,7 @@ type Located struct {
 	header  *seal.Header
 	roots   [][32]byte
 	holders []tx.Account
+	epoch   uint64 // custody epoch that held the shares when it was located
 }
 
 // Clinical reports whether it is a record and not an index of records.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"salus/client"
 	"salus/exchange"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
@@ -37,6 +38,12 @@ func (s *Service) deliver(seq uint64) {
 			if s.ctx.Err() != nil {
 				return
 			}
+			if stands(err) { // said once, by the node, and not for every batch
+				if !s.nextBlock() {
+					return
+				}
+				continue
+			}
 			s.metrics.retries.WithLabelValues("deliver").Inc()
 			s.Log.WarnContext(s.ctx, "delivery_waits", "sequence", seq, "err", err)
 			if !pause(s.ctx, retryPause) {
@@ -44,6 +51,21 @@ func (s *Service) deliver(seq uint64) {
 			}
 		}
 	})
+}
+
+// stands reports whether an error says that the ledger stands still.
+func stands(err error) bool {
+	return errors.Is(err, client.ErrNoQuorum) || errors.Is(err, client.ErrUnsettled)
+}
+
+// nextBlock waits for one; false means that the service stops.
+func (s *Service) nextBlock() bool {
+	select {
+	case <-s.Changed():
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
 }
 
 // attempt is one round of a delivery, in one of the places for it.
@@ -57,7 +79,13 @@ func (s *Service) attempt(ctx context.Context, seq uint64) (records int, err err
 	if err != nil {
 		return 0, err
 	}
+	if s.lapsed(p) {
+		return 0, s.again(p)
+	}
 	if err := s.deliverOnce(ctx, p); err != nil {
+		if ctx.Err() == nil && s.lapsed(p) { // meanwhile: its readers need not wait for the next round
+			return 0, s.again(p)
+		}
 		return 0, err
 	}
 	s.wake(p.Records)
@@ -83,7 +111,7 @@ func (s *Service) deliverOnce(ctx context.Context, p *parcelRow) error {
 		links.Go(func() error { return s.count("parcel", s.Links.Call(gctx, to, exchange.PathParcel, &p.Parcel, nil)) })
 	}
 	links.Go(func() error { return s.replicate(gctx, hh, &p.Parcel.Header, p.Parcel.Pack) })
-	g.Go(func() error { return s.awaitActive(gctx, hh) })
+	g.Go(func() error { return s.awaitActive(gctx, p) })
 	err := g.Wait()
 	cancel()
 	_ = links.Wait() // counted above; ACTIVE is what decides
@@ -106,6 +134,9 @@ func (s *Service) put(ctx context.Context, p *parcelRow) error {
 	if _, ok := s.anchored(hh); ok {
 		return nil
 	}
+	if err := s.enrolLate(ctx, p.Records); err != nil {
+		return err
+	}
 	_, err := s.Submit.Submit(ctx, anchor.KindPut, &anchor.Put{Header: p.Parcel.Header, Envelopes: seal.EnvelopesHash(p.Parcel.Envelopes), Pack: tx.Hash(p.Parcel.Pack)})
 	if errors.Is(err, anchor.ErrKnown) {
 		return nil
@@ -119,11 +150,18 @@ func (s *Service) anchored(hh [32]byte) (anchor.Batch, bool) {
 	return anchor.Lookup(v, hh)
 }
 
-func (s *Service) awaitActive(ctx context.Context, hh [32]byte) error {
+// errLapsed ends a delivery that no block can bring to ACTIVE any more.
+var errLapsed = errors.New("record: the committee changed before the batch was active")
+
+func (s *Service) awaitActive(ctx context.Context, p *parcelRow) error {
+	hh := p.Parcel.Header.Hash()
 	for {
 		changed := s.Changed()
 		if b, ok := s.anchored(hh); ok && b.Active > 0 {
 			return nil
+		}
+		if s.lapsed(p) {
+			return errLapsed
 		}
 		select {
 		case <-changed:

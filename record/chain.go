@@ -28,6 +28,22 @@ type Chain interface {
 type Committee struct {
 	Epoch committee.Epoch `cbor:"1,keyasint"`
 	Keys  [][][]byte      `cbor:"2,keyasint"` // Ed25519 service keys of custodian i+1
+	// Before is the committee before, while it still holds batches of its own; its Before is nil.
+	Before *Committee `cbor:"3,keyasint,omitempty"`
+}
+
+// errMoved means that the shares have gone to another committee meanwhile.
+var errMoved = errors.New("record: the shares have gone to another committee")
+
+// of returns the committee of an epoch; 0 is the one in force.
+func (c Committee) of(epoch uint64) (Committee, error) {
+	switch {
+	case epoch == 0 || epoch == c.Epoch.Epoch:
+		return c, nil
+	case c.Before != nil && epoch == c.Before.Epoch.Epoch:
+		return *c.Before, nil
+	}
+	return c, errMoved
 }
 
 // Errors of a Chain.
@@ -47,6 +63,19 @@ func (r Replica) Committee(context.Context) (Committee, error) {
 	if err != nil {
 		return Committee{}, err
 	}
+	c := committeeOf(v, epoch)
+	if committee.HeldNow(v).Late {
+		last, err := committee.At(v, epoch.Epoch-1)
+		if err != nil {
+			return Committee{}, err
+		}
+		before := committeeOf(v, last)
+		c.Before = &before
+	}
+	return c, nil
+}
+
+func committeeOf(v *state.View, epoch committee.Epoch) Committee {
 	c := Committee{Epoch: epoch}
 	for _, account := range epoch.Members {
 		var keys [][]byte
@@ -58,7 +87,7 @@ func (r Replica) Committee(context.Context) (Committee, error) {
 		}
 		c.Keys = append(c.Keys, keys)
 	}
-	return c, nil
+	return c
 }
 
 // signed reports whether one of custodian index's keys (1-based) made the signature.

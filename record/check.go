@@ -18,6 +18,9 @@ func (s *Service) Check(ctx context.Context) error {
 		if err := s.store.open(key(prefixRecord, rest), value, &r); err != nil {
 			return err
 		}
+		if r.Erased != nil {
+			return ctx.Err()
+		}
 		if _, err := compress.Decompress(r.Body, maxPlain); err != nil {
 			return errDamaged
 		}
@@ -28,7 +31,12 @@ func (s *Service) Check(ctx context.Context) error {
 	v := s.Ledger.View()
 	defer v.Close()
 	return s.outbox.check(func(header [32]byte, pending bool) error {
-		if b, ok := anchor.Lookup(v, header); !pending && (!ok || b.Active == 0) {
+		b, ok := anchor.Lookup(v, header)
+		var again bool
+		if s.store.get(lapsedKey(header), &again) == nil {
+			return ctx.Err() // its records were sealed again
+		}
+		if !pending && (!ok || b.Active == 0) {
 			return fmt.Errorf("%w: a delivered batch is not on the ledger", ErrOutbox)
 		}
 		return ctx.Err()
@@ -52,7 +60,7 @@ func (s *Service) Rebuild() (int, error) {
 			return err
 		}
 		n++
-		if r.Status == Stored {
+		if r.Status == Stored && r.Erased == nil {
 			if err := b.Set(key(prefixStored, r.ID[:]), nil, nil); err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 
 	"salus/exchange"
 	"salus/ledger/module/committee"
+	"salus/ledger/module/reshare"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/seal"
@@ -21,6 +22,10 @@ import (
 // refuse to publish a key, must not keep anybody's records from becoming active. The batch
 // then has one holder less, so a short absence is worth waiting for.
 const graceTime = time.Minute
+
+// lateTime is the same for a custodian that was away when its committee came into force: that did
+// not wait for it either.
+const lateTime = 5 * time.Second
 
 // errNoKeys: too few custodians have a key that an envelope could be sealed to.
 var errNoKeys = errors.New("record: the custodians' keys are not all here yet")
@@ -60,7 +65,7 @@ func (k *custodyKeys) current(ctx context.Context) (committee.Epoch, []seal.Cust
 			k.present(m)
 			continue
 		}
-		if missing = errors.Join(missing, err); !k.givenUp(m) {
+		if missing = errors.Join(missing, err); !k.givenUp(m, patience(v, epoch, i)) {
 			return epoch, nil, fmt.Errorf("%w: %w", errNoKeys, missing)
 		}
 		if out[i], err = nobody(i + 1); err != nil {
@@ -104,8 +109,19 @@ func (k *custodyKeys) present(m tx.Account) {
 	delete(k.absent, m)
 }
 
-// givenUp reports whether a custodian has been without a key for graceTime.
-func (k *custodyKeys) givenUp(m tx.Account) bool {
+// patience is how long custodian i+1's key is waited for.
+func patience(v *state.View, epoch committee.Epoch, i int) time.Duration {
+	r, ok := reshare.Lookup(v, epoch.Epoch)
+	for pass := range r.Passes {
+		if ok && !r.Passes[pass].Confirmed(uint8(i+1)) {
+			return lateTime
+		}
+	}
+	return graceTime
+}
+
+// givenUp reports whether a custodian has been without a key for that long.
+func (k *custodyKeys) givenUp(m tx.Account, wait time.Duration) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	since, ok := k.absent[m]
@@ -113,7 +129,7 @@ func (k *custodyKeys) givenUp(m tx.Account) bool {
 		k.absent[m] = k.now()
 		return false
 	}
-	return k.now().Sub(since) >= graceTime
+	return k.now().Sub(since) >= wait
 }
 
 func (k *custodyKeys) public(ctx context.Context, members []tx.Account, i int, hash tx.Hash) ([]byte, error) {

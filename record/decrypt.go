@@ -36,12 +36,16 @@ type Result struct {
 // ciphertext failed on.
 func (s *Session) Read(ctx context.Context, records []Located) (*Result, error) {
 	all := &Result{}
-	for some := range slices.Chunk(records, exchange.MaxList) {
+	for some := range together(records) {
 		fetch, list, err := s.Commit(ctx, some)
 		if err != nil {
 			return nil, err
 		}
 		res, err := s.ReadFetch(ctx, fetch, list, some)
+		if moved, merr := s.moved(ctx, some); err != nil && moved != nil && merr == nil {
+			// The committee changed between: the same records once more, from who holds them now.
+			return s.Read(ctx, append(moved, afterList(records, some)...))
+		}
 		if res != nil {
 			all.Records, all.Fetch = append(all.Records, res.Records...), res.Fetch
 			s.blame(all, res.Bad...)
@@ -67,7 +71,7 @@ func (s *Session) ReadFetch(ctx context.Context, fetch uint32, list *exchange.Li
 	if len(list.Items) != len(records) {
 		return nil, errNotLocated
 	}
-	got, err := s.release(ctx, fetch, list, false)
+	got, err := s.release(ctx, fetch, list, epochOf(records), false)
 	if errors.Is(err, errNothing) {
 		// Revoked, expired or closed between the list and the release: no data.
 		return &Result{Fetch: fetch}, nil
@@ -129,22 +133,30 @@ func (s *Session) keys(ctx context.Context, res *Result, fetch uint32, list *exc
 		for i, x := range indices {
 			entries[i] = byItem[exchange.Item{Header: header, Index: uint16(x)}].Entry
 		}
-		found, err := seal.Combine(first.header, entries, indices, got.shares[header])
+		h := got.header(first.header)
+		found, err := seal.Combine(h, entries, indices, got.shares[header])
 		disputed := errors.Is(err, seal.ErrMismatch) || errors.Is(err, seal.ErrTooFew) || errors.Is(err, seal.ErrDisputed)
+		moved := h != first.header
+		if moved {
+			// The author committed to no shares of this committee: whoever is found out is so by the
+			// shares alone, of all custodians if those of the first t do not fit together.
+			disputed = disputed && found == nil
+		}
 		if disputed && !proven {
-			if got, err = s.release(ctx, fetch, list, true); err != nil {
+			if got, err = s.release(ctx, fetch, list, got.com.Epoch.Epoch, true); err != nil {
 				return nil, err
 			}
 			proven = true
 			s.blame(res, got.bad...)
 		}
-		if disputed {
+		switch {
+		case disputed && moved:
+			found, err = seal.Combine(h, entries, indices, got.shares[header])
+		case disputed:
 			found, err = s.combineProven(first, entries, indices, got, header)
 		}
 		if liars, ok := errors.AsType[*seal.BadShare](err); ok {
-			if err := s.blameShares(ctx, res, liars.Custodians); err != nil {
-				return nil, err
-			}
+			s.blameShares(&got.com, res, liars.Custodians)
 		}
 		if found == nil {
 			return nil, fmt.Errorf("record: combine: %w", err)
@@ -169,17 +181,12 @@ func (s *Session) combineProven(l Located, entries []seal.Entry, indices []int, 
 	return seal.CombineProven(l.header, entries, l.roots, indices, got.shares[header], proofs)
 }
 
-func (s *Session) blameShares(ctx context.Context, res *Result, custodians []int) error {
-	c, err := s.reading.Chain.Committee(ctx)
-	if err != nil {
-		return err
-	}
+func (s *Session) blameShares(c *Committee, res *Result, custodians []int) {
 	for _, i := range custodians {
 		if i >= 1 && i <= len(c.Epoch.Members) {
 			s.blame(res, BadCustodian{Index: i, Account: c.Epoch.Members[i-1], Why: "its share is not the one that the author dealt to it"})
 		}
 	}
-	return nil
 }
 
 // blame adds custodians to the result, each once.

@@ -81,7 +81,7 @@ func (s *Service) undealt(ctx context.Context, ids []ID) ([]*row, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Status == Stored {
+		if r.Status == Stored && r.Erased == nil {
 			rows = append(rows, r)
 		}
 	}

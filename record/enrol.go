@@ -18,20 +18,21 @@ import (
 // Enrol returns the pseudonym of a patient that this organisation knows by a FHIR reference.
 // The first time it draws a random pseudonym and a slot map, keeps both durably, and only then
 // calls enrol to register the pseudonym on the ledger; a crash in between repeats that call
-// with the same pseudonym. The reference never leaves the store.
+// with the same pseudonym. While the ledger stands still the pseudonym is only kept, and
+// registered before the first of the patient's batches is anchored. The reference never leaves the store. It then sets what an
+// emergency may open, until the patient does so herself.
 func (s *Service) Enrol(ctx context.Context, reference string, enrol EnrolFunc) (tx.Account, error) {
-	s.enrolling.Lock()
-	defer s.enrolling.Unlock()
-	link := key(prefixLink, s.store.hash([]byte("reference"), []byte(reference)))
-	var patient tx.Account
-	err := s.store.get(link, &patient)
-	if errors.Is(err, errNotFound) {
-		patient, err = s.newPatient(link, reference)
-	}
+	patient, err := s.pseudonym(reference)
 	if err != nil {
 		return patient, err
 	}
+	free, err := s.claims.take(ctx, registering(patient))
+	if err != nil {
+		return patient, err
+	}
+	defer free()
 	if s.enrolled(patient) {
+		s.direct(ctx, patient)
 		return patient, nil
 	}
 	p, err := s.patient(patient)
@@ -42,7 +43,58 @@ func (s *Service) Enrol(ctx context.Context, reference string, enrol EnrolFunc) 
 	if err != nil && s.enrolled(patient) {
 		err = nil // an earlier call's transaction, of which nobody heard, was faster
 	}
+	if stands(err) {
+		return patient, nil // her records can be stored; enrolLate does it before the first of them is anchored
+	}
+	if err != nil {
+		return patient, err
+	}
+	s.direct(ctx, patient)
+	return patient, nil
+}
+
+// pseudonym returns that of a reference, a fresh one the first time.
+func (s *Service) pseudonym(reference string) (patient tx.Account, err error) {
+	s.enrolling.Lock()
+	defer s.enrolling.Unlock()
+	link := key(prefixLink, s.store.hash([]byte("reference"), []byte(reference)))
+	if err = s.store.get(link, &patient); errors.Is(err, errNotFound) {
+		return s.newPatient(link, reference)
+	}
 	return patient, err
+}
+
+// registering is what those claim who register a patient's pseudonym: one at a time, while others are
+// registered too. Two blocks pass meanwhile, one of them for what an emergency may open.
+func registering(patient tx.Account) []string { return []string{"registering " + string(patient[:])} }
+
+// enrolLate registers the pseudonym of a batch's patient if it was drawn while the ledger stood still.
+func (s *Service) enrolLate(ctx context.Context, batch []ID) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	r, err := s.store.record(batch[0])
+	if err != nil {
+		return err
+	}
+	if s.enrolled(r.Patient) {
+		return nil
+	}
+	free, err := s.claims.take(ctx, registering(r.Patient))
+	if err != nil {
+		return err
+	}
+	defer free()
+	p, err := s.patient(r.Patient)
+	if err != nil || p.Steward != s.Self || s.enrolled(r.Patient) {
+		return err
+	}
+	claim := identity.ClaimCommit(identity.ClaimSigner(r.Patient, p.Secret).Public())
+	if _, err := s.Submit.Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: r.Patient, Claim: claim}); err != nil && !s.enrolled(r.Patient) {
+		return fmt.Errorf("record: late enrolment: %w", err)
+	}
+	s.direct(ctx, r.Patient)
+	return nil
 }
 
 func (s *Service) enrolled(patient tx.Account) bool {
@@ -118,8 +170,8 @@ func (s *Service) patient(patient tx.Account) (*patientRow, error) {
 var ErrUnknownPatient = errors.New("record: this organisation does not know that patient; enrol or adopt her first")
 
 // Adopt makes a patient whom another organisation stewards known here, under the reference
-// that this organisation gives her, so that it can write records about her. Repeating it
-// changes nothing.
+// that this organisation gives her, so that it can write records about her; likewise one who
+// enrolled herself here from a wallet. Repeating it changes nothing.
 // Errors: ErrUnknownPatient, ErrReference.
 func (s *Service) Adopt(patient tx.Account, reference string) error {
 	v := s.Ledger.View()
@@ -127,6 +179,11 @@ func (s *Service) Adopt(patient tx.Account, reference string) error {
 	v.Close()
 	if !ok {
 		return ErrUnknownPatient
+	}
+	if p.Member == s.Self {
+		if err := s.TakeIn(s.ctx, patient); err != nil {
+			return err
+		}
 	}
 	s.enrolling.Lock()
 	defer s.enrolling.Unlock()
@@ -138,12 +195,17 @@ func (s *Service) Adopt(patient tx.Account, reference string) error {
 	case err != nil && !errors.Is(err, errNotFound):
 		return err
 	}
-	if _, err := s.patient(patient); err == nil || !errors.Is(err, ErrUnknownPatient) {
+	row, err := s.patient(patient)
+	switch {
+	case errors.Is(err, ErrUnknownPatient):
+		row = &patientRow{Patient: patient, Steward: p.Member}
+	case err != nil, row.Reference != "":
 		return err
 	}
+	row.Reference = reference
 	b := s.store.db.NewBatch()
 	defer b.Close()
-	if err := s.store.put(b, key(prefixPatient, patient[:]), &patientRow{Patient: patient, Steward: p.Member, Reference: reference}); err != nil {
+	if err := s.store.put(b, key(prefixPatient, patient[:]), row); err != nil {
 		return err
 	}
 	if err := s.store.put(b, link, patient); err != nil {

@@ -109,7 +109,7 @@ func (s *Service) same(patient tx.Account, r fhir.Resource) string {
 	return string(s.store.hash(patient[:], []byte(r.Type()), []byte(r.ID()), r.Raw()))
 }
 
-// claims lets one call at a time decide about the same bytes, so that of two that bring them
+// claims lets one call at a time decide about the same bytes, or patient, so that of two that bring them
 // together one stores them and the other finds them stored. Others are not held up.
 type claims struct {
 	mu    sync.Mutex // guards taken

@@ -38,6 +38,16 @@ func (o *org) setDown(down bool) {
 	o.down = down
 }
 
+// away stops the organisation's custodian, which answers nobody any more.
+func (o *org) away() {
+	o.setDown(true)
+	o.serving.Lock() // whoever is being answered is answered
+	stop := o.stop
+	o.stop = func() {}
+	o.serving.Unlock()
+	stop()
+}
+
 func (o *org) isDown() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -88,6 +98,11 @@ func (o *org) reach(to tx.Account) (*org, error) {
 }
 
 func (o *org) serve(ctx context.Context, from tx.Account, path string, b []byte) ([]byte, error) {
+	o.serving.RLock()
+	defer o.serving.RUnlock()
+	if o.isDown() {
+		return nil, client.ErrUnreachable
+	}
 	switch path {
 	case exchange.PathParcel:
 		return answer(b, func(p *exchange.Parcel) (*struct{}, error) { return &struct{}{}, o.custody.Accept(ctx, from, p) })
@@ -95,10 +110,14 @@ func (o *org) serve(ctx context.Context, from tx.Account, path string, b []byte)
 		return answer(b, func(q *exchange.ParcelRequest) (*exchange.Parcel, error) { return o.custody.Parcel(ctx, from, q) })
 	case exchange.PathKey:
 		return answer(b, func(q *exchange.KeyRequest) (*exchange.KeyReply, error) { return o.custody.Key(ctx, q) })
+	case exchange.PathSubdeal:
+		return answer(b, func(q *exchange.SubdealRequest) (*exchange.Sealed, error) { return o.custody.Subdealt(ctx, from, q) })
 	case exchange.PathLocate:
 		return answer(b, func(q *exchange.LocateRequest) (*exchange.Sealed, error) { return o.custody.Locate(ctx, q) })
 	case exchange.PathRelease:
 		return answer(b, func(q *exchange.ReleaseRequest) (*exchange.ReleaseReply, error) { return o.custody.Release(ctx, q) })
+	case exchange.PathOpenings:
+		return answer(b, func(q *exchange.OpeningsRequest) (*exchange.Sealed, error) { return o.custody.Openings(ctx, q) })
 	case exchange.PathSlots:
 		return answer(b, func(q *exchange.SlotsRequest) (*exchange.SlotsReply, error) { return o.record.Slots(ctx, from, q) })
 	}

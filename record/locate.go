@@ -80,14 +80,16 @@ func ask(ctx context.Context, epoch committee.Epoch, h hurry, call func(ctx cont
 	var timer *time.Timer
 	answered, refused := 0, 0
 	var wg sync.WaitGroup
+	settled := make(chan struct{}) // t have answered
 	for i, m := range epoch.Members {
 		wg.Go(func() {
-			errs[i] = call(ctx, i, m)
+			errs[i] = again(ctx, settled, func() error { return call(ctx, i, m) })
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case errs[i] == nil:
 				if answered++; answered == int(epoch.T) {
+					close(settled)
 					timer = time.AfterFunc(h.grace, enough)
 				}
 			case errors.Is(errs[i], exchange.ErrNotReleased):
@@ -102,6 +104,35 @@ func ask(ctx context.Context, epoch committee.Epoch, h hurry, call func(ctx cont
 		timer.Stop()
 	}
 	return errs
+}
+
+// How often, and for how long, a custodian is asked again that cannot decide yet.
+const (
+	againAfter = 100 * time.Millisecond
+	againFor   = 3 * time.Second
+)
+
+// again calls until the custodian can decide: its replica is a block behind, or its pace is used up. It gives
+// up after a while, and when the others are enough.
+func again(ctx context.Context, settled <-chan struct{}, call func() error) error {
+	late := time.NewTimer(againFor)
+	defer late.Stop()
+	for {
+		err := call()
+		if !errors.Is(err, exchange.ErrNotNow) {
+			return err
+		}
+		t := time.NewTimer(againAfter)
+		select {
+		case <-t.C:
+			continue
+		case <-late.C:
+		case <-settled:
+		case <-ctx.Done():
+		}
+		t.Stop()
+		return err
+	}
 }
 
 func (s *Session) locateAt(ctx context.Context, custodian tx.Account) ([]exchange.LocatedBatch, error) {
@@ -127,7 +158,12 @@ func (s *Session) locateAt(ctx context.Context, custodian tx.Account) ([]exchang
 
 // open decrypts an answer to the session's key.
 func (s *Session) open(what string, box *exchange.Sealed, v any) error {
-	plain, err := seal.Unbox(s.key, exchange.AnswerInfo(what, s.ID), box.Box)
+	return s.openOf(what, s.ID, box, v)
+}
+
+// openOf decrypts an answer to the session's key about another session.
+func (s *Session) openOf(what string, about tx.Hash, box *exchange.Sealed, v any) error {
+	plain, err := seal.Unbox(s.key, exchange.AnswerInfo(what, about), box.Box)
 	if err != nil {
 		return fmt.Errorf("record: a custodian's answer does not open: %w", err)
 	}
@@ -182,7 +218,7 @@ func (f *sightings) addBatch(ctx context.Context, chain Chain, custodian int, b 
 			}
 			x = &sighting{Located: Located{
 				Item: item, Entry: e.Entry, Author: a.Batch.Author, Time: a.Batch.Time, Log: a.Batch.Index,
-				header: &a.Put.Header, roots: b.ShareRoots, holders: a.Holders,
+				header: &a.Put.Header, roots: b.ShareRoots, holders: a.Holders, epoch: a.HeldBy(),
 			}}
 			f.seen[item] = x
 		}

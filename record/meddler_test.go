@@ -21,8 +21,9 @@ type meddler struct {
 	locate  func(page *exchange.Located) (*exchange.Sealed, error)
 	release func(req *exchange.ReleaseRequest, r *exchange.ReleaseReply) (*exchange.ReleaseReply, error)
 
-	mu    sync.Mutex // guards first
+	mu    sync.Mutex // guards first, told
 	first chan struct{}
+	told  bool // first is closed
 }
 
 // turn makes the others wait for the liar's answer to the same kind of question.
@@ -40,7 +41,8 @@ func (m *meddler) turn(custodian tx.Account) (done func()) {
 	return func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.first != nil {
+		if !m.told { // it may be asked again, with others that were not waited for
+			m.told = true
 			close(m.first)
 		}
 	}

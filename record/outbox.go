@@ -52,7 +52,7 @@ type outbox struct {
 	// earlier lists further keys that may have signed: the member's service keys before sign.
 	earlier func() []ed25519.PublicKey
 
-	mu   sync.Mutex // guards head; held over the append's fsync so the chain has one order
+	mu   sync.Mutex // guards head; held from a link to its place in the write-ahead log, so that the chain has one order
 	head outboxHead
 }
 
@@ -89,8 +89,20 @@ func (p *parcelRow) link() doneRow {
 	return doneRow{Seq: p.Seq, Prev: p.Prev, Digest: p.digest(), Header: p.Parcel.Header.Hash(), Signature: p.Signature}
 }
 
-// append adds a parcel and everything else in b with one fsync.
+// append adds a parcel and everything else in b, and returns when it is on disk. Links are written one after the other
+// and made durable together: an fsync of the write-ahead log takes along all that is in it before.
 func (o *outbox) append(b *pebble.Batch, p *parcelRow) error {
+	if err := o.chain(b, p); err != nil {
+		return err
+	}
+	if err := o.store.db.LogData(nil, pebble.Sync); err != nil {
+		return fmt.Errorf("record: outbox: %w", err)
+	}
+	return nil
+}
+
+// chain writes a parcel at the end. A crash takes it away only with all that came after.
+func (o *outbox) chain(b *pebble.Batch, p *parcelRow) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p.Seq, p.Prev = o.head.Next, o.head.Hash
@@ -103,7 +115,7 @@ func (o *outbox) append(b *pebble.Batch, p *parcelRow) error {
 	if err := o.store.put(b, keyHead, head); err != nil {
 		return err
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := b.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("record: outbox: %w", err)
 	}
 	o.head = head
@@ -154,7 +166,8 @@ func (o *outbox) pending() ([]uint64, error) {
 	return out, err
 }
 
-// done replaces a delivered parcel by its row in the chain, together with what is in b.
+// done replaces a delivered parcel by its row in the chain, together with what is in b. It needs no fsync: the ledger
+// knows what became of the parcel, and a delivery that a crash brings back finds it there.
 func (o *outbox) done(b *pebble.Batch, p *parcelRow) error {
 	if err := b.Delete(outboxKey(p.Seq), nil); err != nil {
 		return fmt.Errorf("record: outbox: %w", err)
@@ -162,7 +175,7 @@ func (o *outbox) done(b *pebble.Batch, p *parcelRow) error {
 	if err := o.store.put(b, doneKey(p.Seq), p.link()); err != nil {
 		return err
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := b.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("record: outbox: %w", err)
 	}
 	return nil

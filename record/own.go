@@ -28,6 +28,7 @@ type Owned struct {
 	Batch   tx.Hash         `json:"batch"`
 	Index   uint16          `json:"index"`
 	Bytes   int             `json:"bytes"` // compressed
+	Erased  bool            `json:"erased,omitempty"`
 }
 
 // MarshalText is the id's hex form.
@@ -53,7 +54,7 @@ func ParseID(s string) (id ID, err error) {
 }
 
 func (r *row) owned() Owned {
-	return Owned{ID: r.ID, Patient: r.Patient, Type: r.Type, Status: r.Status.String(), Labels: r.Labels, Summary: r.Summary, Batch: r.Batch, Index: r.Index, Bytes: len(r.Body)}
+	return Owned{ID: r.ID, Patient: r.Patient, Type: r.Type, Status: r.Status.String(), Labels: r.Labels, Summary: r.Summary, Batch: r.Batch, Index: r.Index, Bytes: len(r.Body), Erased: r.Erased != nil}
 }
 
 // Records lists what this organisation wrote about a patient, in the order of their ids.
@@ -74,6 +75,9 @@ func (s *Service) Body(id ID) ([]byte, Owned, error) {
 	r, err := s.store.record(id)
 	if err != nil {
 		return nil, Owned{}, err
+	}
+	if r.Erased != nil {
+		return nil, Owned{}, ErrErased
 	}
 	b, err := compress.Decompress(r.Body, maxPlain)
 	if err != nil {
@@ -114,7 +118,7 @@ func (s *Service) Versions(f func(reference string, o Owned, body []byte) error)
 	for _, p := range patients {
 		err := s.store.scan(key(prefixOf, p.Patient[:]), func(rest, _ []byte) error {
 			r, err := s.store.record(ID(rest))
-			if err != nil || !r.Version {
+			if err != nil || !r.Version || r.Erased != nil {
 				return err
 			}
 			b, err := compress.Decompress(r.Body, maxPlain)

@@ -93,8 +93,8 @@ type Service struct {
 	// the network, are under way at once. What waits for a place is on disk.
 	dealing, delivering chan struct{}
 
-	enrolling sync.Mutex // one enrolment at a time: a reference gets one pseudonym
-	claims    claims     // on bytes that are being stored
+	enrolling sync.Mutex // a reference gets one pseudonym
+	claims    claims     // on bytes that are being stored, and on patients who are being registered
 
 	mu      sync.Mutex           // guards waiting
 	waiting map[ID]chan struct{} // closed when a record becomes active
@@ -166,6 +166,7 @@ func (s *Service) resume() error {
 	for _, seq := range pending {
 		s.deliver(seq)
 	}
+	s.work.Go(s.copies)
 	// Gathered first: what one patient has waiting goes into as few batches as it can.
 	stored := map[tx.Account][]ID{}
 	err = s.store.scan([]byte{prefixStored}, func(rest, _ []byte) error {

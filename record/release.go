@@ -25,6 +25,7 @@ type released struct {
 	shares map[tx.Hash]map[int][]threshold.Share
 	proofs map[tx.Hash]map[int][]byte // sealed
 	bad    []BadCustodian
+	com    Committee // whose shares they are
 }
 
 // errNothing: the custodians release nothing for this list any more.
@@ -34,17 +35,20 @@ var errNothing = errors.New("record: nothing to release")
 // matter: with proofs, when somebody must be found out, a little longer.
 // Errors: ErrTooFew; errNothing when so many had nothing to release that no t of the others
 // could: the session has ended or allows this no longer, which looks like no data.
-func (s *Session) release(ctx context.Context, fetch uint32, list *exchange.List, proofs bool) (*released, error) {
+func (s *Session) release(ctx context.Context, fetch uint32, list *exchange.List, epoch uint64, proofs bool) (*released, error) {
 	com, err := s.reading.Chain.Committee(ctx)
 	if err != nil {
 		return nil, err
 	}
-	req := &exchange.ReleaseRequest{Session: s.ID, Fetch: fetch, ReaderKey: s.public, List: *list, Proofs: proofs, Height: uint64(s.seen.Load())}
+	if com, err = com.of(epoch); err != nil {
+		return nil, err
+	}
+	req := &exchange.ReleaseRequest{Session: s.ID, Fetch: fetch, ReaderKey: s.public, List: *list, Proofs: proofs, Height: uint64(s.seen.Load()), Epoch: com.Epoch.Epoch}
 	h := hurry{settled: true}
 	if proofs {
 		h.grace = graceAnswers
 	}
-	out := &released{shares: map[tx.Hash]map[int][]threshold.Share{}, proofs: map[tx.Hash]map[int][]byte{}}
+	out := &released{com: com, shares: map[tx.Hash]map[int][]threshold.Share{}, proofs: map[tx.Hash]map[int][]byte{}}
 	var mu sync.Mutex // guards out
 	errs := ask(ctx, com.Epoch, h, func(ctx context.Context, i int, m tx.Account) error {
 		reply, err := s.reading.Custodians.Release(ctx, m, req)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,8 +30,60 @@ func (s *scene) sign(liar string, req *exchange.ReleaseRequest, r *exchange.Rele
 }
 
 // A custodian whose answer is wrong is named, it alone, and the records are read all the same.
-func TestWrongReleaseIsNamedExactly(t *testing.T) {
+func TestWrongReleaseIsNamedExactly(t *testing.T) { newScene(t).namesWrongReleases(t) }
+
+// The same by shares that the author did not deal, when a resharing has made new ones.
+func TestWrongReleaseIsNamedAfterAResharing(t *testing.T) {
 	s := newScene(t)
+	s.order()
+	s.takenOver(2)
+	s.namesWrongReleases(t)
+
+	// One honest custodian that is slower than the liar is not waited for at first.
+	m, session := s.meddle("hospital")
+	m.Custodians = laggard{m.Custodians, account("lab")}
+	m.release = func(req *exchange.ReleaseRequest, r *exchange.ReleaseReply) (*exchange.ReleaseReply, error) {
+		n := 0
+		for header, indices := range req.List.Groups() {
+			var err error
+			if r.Parts[n].Sealed, err = seal.Release(req.ReaderKey, req.Session, int(r.Custodian), header, indices, make([]threshold.Share, len(indices))); err != nil {
+				return nil, err
+			}
+			n++
+		}
+		return s.sign("hospital", req, r), nil
+	}
+	found, err := session.Locate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := session.Read(t.Context(), clinical(found))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(bodies(s.rs), opened(res)); d != "" {
+		t.Errorf("what is read: %s", d)
+	}
+	if len(res.Bad) != 1 || res.Bad[0].Account != account("hospital") {
+		t.Errorf("blamed %v, want the hospital alone", res.Bad)
+	}
+}
+
+// A laggard is one custodian that answers a release only when it is waited for.
+type laggard struct {
+	Custodians
+	who tx.Account
+}
+
+func (l laggard) Release(ctx context.Context, custodian tx.Account, req *exchange.ReleaseRequest) (*exchange.ReleaseReply, error) {
+	if custodian == l.who && !req.Proofs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return l.Custodians.Release(ctx, custodian, req)
+}
+
+func (s *scene) namesWrongReleases(t *testing.T) {
 	v := s.app.View()
 	epoch, err := committee.Current(v)
 	v.Close()
@@ -160,6 +213,57 @@ func (l late) Release(ctx context.Context, custodian tx.Account, req *exchange.R
 	return l.Custodians.Release(ctx, custodian, req)
 }
 
+// soon are custodians that cannot decide the first times they are asked.
+type soon struct {
+	Custodians
+	mu   *sync.Mutex
+	left map[tx.Account]int
+}
+
+func (l soon) now(custodian tx.Account) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left[custodian]--
+	return l.left[custodian] < 0
+}
+
+func (l soon) Locate(ctx context.Context, custodian tx.Account, req *exchange.LocateRequest) (*exchange.Sealed, error) {
+	if !l.now(custodian) {
+		return nil, exchange.ErrNotNow
+	}
+	return l.Custodians.Locate(ctx, custodian, req)
+}
+
+func (l soon) Release(ctx context.Context, custodian tx.Account, req *exchange.ReleaseRequest) (*exchange.ReleaseReply, error) {
+	if !l.now(custodian) {
+		return nil, exchange.ErrNotNow
+	}
+	return l.Custodians.Release(ctx, custodian, req)
+}
+
+// Who is asked to come back later does.
+func TestCustodiansThatAreABlockBehindAreAskedAgain(t *testing.T) {
+	s := newScene(t)
+	behind := func() soon {
+		return soon{s.ways(), new(sync.Mutex), map[tx.Account]int{account("lab"): 2, account("insurer"): 3}}
+	}
+	want, err := s.session(s.p, s.ways()).Locate(t.Context())
+	if err != nil || len(want) == 0 {
+		t.Fatalf("got %d, %v", len(want), err)
+	}
+	ways := behind()
+	session := s.session(s.p, ways)
+	found, err := session.Locate(t.Context())
+	if err != nil || len(found) != len(want) {
+		t.Errorf("got %d, %v; want %d", len(found), err, len(want))
+	}
+	ways.left[account("lab")], ways.left[account("insurer")] = 2, 3
+	res, err := session.Read(t.Context(), clinical(found))
+	if err != nil || len(opened(res)) != len(clinical(found)) {
+		t.Errorf("got %v, %v; want all", res, err)
+	}
+}
+
 // Custodians that are behind have not said that there is nothing.
 func TestCustodiansThatCannotDecideAreNotAnAnswer(t *testing.T) {
 	s := newScene(t)
@@ -244,7 +348,7 @@ func TestLyingHoldersOnlyWithhold(t *testing.T) {
 	}
 	defer empty.Close()
 	lies := &lyingLinks{Links: s.orgs["clinic"], honest: map[tx.Account]bool{}}
-	session := s.session(s.p, memberLinks{&Service{Config: Config{Self: account("nobody"), Links: lies, Vault: empty}}})
+	session := s.session(s.p, memberLinks{&Service{Config: Config{Self: account("nobody"), Ledger: s.app, Links: lies, Vault: empty}}})
 	found, err := session.Locate(t.Context())
 	if err != nil {
 		t.Fatal(err)

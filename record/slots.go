@@ -33,7 +33,7 @@ var errSlotMap = errors.New("record: slot map is damaged")
 
 // NewSlotMap draws a map for every label that this version of the label table knows.
 func NewSlotMap(random io.Reader) (*SlotMap, error) {
-	labels := append([]fhir.Label{StewardLabel}, fhir.AllLabels()...)
+	labels := append([]fhir.Label{StewardLabel, EmergencyLabel}, fhir.AllLabels()...)
 	perm, err := permutation(random, 64)
 	if err != nil {
 		return nil, err

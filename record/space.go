@@ -35,3 +35,7 @@ func (s *Service) room(size int) error {
 	}
 	return nil
 }
+
+// Room says whether the disk takes that many bytes beside the reserve, for what waits on it to be stored.
+// Errors: ErrNoSpace, of the disk.
+func (s *Service) Room(size int64) error { return s.room(int(size)) }

@@ -59,7 +59,8 @@ func (s *Service) SlotMap(patient tx.Account) (*SlotMap, error) {
 }
 
 // Slots answers another author: the slots of exactly the labels it is about to write. It must
-// be a member whom one of the patient's grants lets treat her.
+// be a member whom one of the patient's grants lets treat her, or the steward of a pseudonym with which this organisation
+// proposed to merge hers.
 func (s *Service) Slots(_ context.Context, from tx.Account, req *exchange.SlotsRequest) (*exchange.SlotsReply, error) {
 	p, err := s.patient(req.Patient)
 	if err != nil || p.Steward != s.Self {
@@ -68,7 +69,7 @@ func (s *Service) Slots(_ context.Context, from tx.Account, req *exchange.SlotsR
 	if len(req.Labels) == 0 || len(req.Labels) > 32 {
 		return nil, ErrLabel
 	}
-	if !s.treats(from, req.Patient) {
+	if !s.treats(from, req.Patient) && !s.merges(from, req.Patient) {
 		return nil, ErrNotAuthor
 	}
 	var m SlotMap

@@ -60,6 +60,8 @@ type row struct {
 	Index   uint16     `cbor:"11,keyasint"` // in the batch's manifest
 	// Version: it is a version of the clinical store, which can be made again from these rows.
 	Version bool `cbor:"12,keyasint,omitempty"`
+	// Erased is set when what the record said is gone: what it held is all that is known of it.
+	Erased *Named `cbor:"13,keyasint,omitempty"`
 }
 
 // patientRow is what the organisation keeps about one patient.
@@ -85,6 +87,7 @@ const (
 	prefixOutbox  = 'o' // + sequence: parcel in delivery
 	prefixDone    = 'O' // + sequence: doneRow, the chain of what was delivered
 	prefixMeta    = 'm' // outbox head, key check
+	prefixSummary = 'e' // + account: Summary, the last for emergencies
 )
 
 // store is the organisation's own encrypted store over one Pebble database.

@@ -76,7 +76,7 @@ func (w *world) session(p *patient, ways Custodians) *Session {
 
 // ways reaches custodians and vaults as the clinic does.
 func (w *world) ways() Custodians {
-	return memberLinks{&Service{Config: Config{Self: account("clinic"), Links: w.orgs["clinic"], Vault: w.orgs["clinic"].vault}}}
+	return memberLinks{&Service{Config: Config{Self: account("clinic"), Ledger: w.app, Links: w.orgs["clinic"], Vault: w.orgs["clinic"].vault}}}
 }
 
 // read opens everything clinical that a new session of the doctor may see.

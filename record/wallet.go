@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
+	"salus/internal/durable"
 	"salus/ledger/module/identity"
 	"salus/ledger/tx"
 )
@@ -52,28 +52,7 @@ func (w *Wallet) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("record: wallet: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".wallet-*")
-	if err != nil {
-		return fmt.Errorf("record: wallet: %w", err)
-	}
-	defer os.Remove(f.Name())
-	if err := f.Chmod(0o600); err != nil {
-		return fmt.Errorf("record: wallet: %w", err)
-	}
-	if _, err := f.Write(b); err != nil {
-		return fmt.Errorf("record: wallet: %w", err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("record: wallet: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("record: wallet: %w", err)
-	}
-	d, err := os.Open(filepath.Dir(path)) // the name must survive too
-	if err != nil {
-		return fmt.Errorf("record: wallet: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	if err := durable.WriteFile(path, b); err != nil {
 		return fmt.Errorf("record: wallet: %w", err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,8 +25,12 @@ import (
 	"salus/ledger/module/audit"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/emergency"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
+	"salus/ledger/module/merge"
+	"salus/ledger/module/recovery"
+	"salus/ledger/module/reshare"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/vault"
@@ -60,9 +65,9 @@ type world struct {
 	app  *ledger.App
 	hub  *client.Hub
 	orgs map[string]*org
+	time atomic.Int64 // nanoseconds; read without mu, for a custodian asks while it holds the ledger
 
 	mu     sync.Mutex // guards what follows, one block at a time
-	time   time.Time
 	height int64
 	nonces map[tx.Account]uint64
 	puts   int // anchor.put that committed
@@ -89,6 +94,8 @@ type org struct {
 	mu   sync.Mutex // guards the hooks
 	gate func(ctx context.Context, step string) error
 	down bool
+
+	serving sync.RWMutex // held for reading while an answer is made
 }
 
 // The steps at which a gate is asked.
@@ -102,7 +109,14 @@ const (
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{TB: t, dir: t.TempDir(), hub: client.NewHub(), orgs: map[string]*org{}, time: time.Unix(start, 0), nonces: map[tx.Account]uint64{}}
+	return newWorldOf(t, members...)
+}
+
+// newWorldOf is newWorld with these organisations.
+func newWorldOf(t testing.TB, members ...string) *world {
+	t.Helper()
+	w := &world{TB: t, dir: t.TempDir(), hub: client.NewHub(), orgs: map[string]*org{}, nonces: map[tx.Account]uint64{}}
+	w.time.Store(time.Unix(start, 0).UnixNano())
 	var g governance.Genesis
 	for _, name := range members {
 		validator, peer := digest("validator/"+name), digest("peer/"+name)
@@ -120,9 +134,9 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.app, err = ledger.New(ledger.Config{
-		Chain: chainID, Store: store, Params: governance.LedgerParams, Authenticate: identity.Authenticate, Committed: w.hub.Notify,
+		Chain: chainID, Store: store, Params: governance.LedgerParams, Authenticate: access.Authenticate, Committed: w.hub.Notify,
 		Modules: []ledger.Module{
-			governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(),
+			governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(), emergency.Module(), recovery.Module(), reshare.Module(), merge.Module(),
 		},
 	})
 	if err != nil {
@@ -130,7 +144,7 @@ func newWorld(t testing.TB) *world {
 	}
 	t.Cleanup(func() { w.app.Close() })
 	if _, err := w.app.InitChain(t.Context(), &abci.RequestInitChain{
-		ChainId: chainID, Time: w.time.UTC(), InitialHeight: 1, AppStateBytes: raw,
+		ChainId: chainID, Time: w.now().UTC(), InitialHeight: 1, AppStateBytes: raw,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -184,9 +198,7 @@ func (o *org) runCustody() {
 func (o *org) logger() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.time
+	return time.Unix(0, w.time.Load())
 }
 
 // open opens the organisation's record service on a directory; "" is its own.
@@ -235,9 +247,9 @@ func (w *world) block(raws ...[]byte) *abci.ResponseFinalizeBlock {
 
 func (w *world) blockLocked(raws ...[]byte) *abci.ResponseFinalizeBlock {
 	w.height++
-	w.time = w.time.Add(time.Second)
+	w.time.Add(int64(time.Second))
 	hash := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(w.height)))
-	res, err := w.app.FinalizeBlock(context.Background(), &abci.RequestFinalizeBlock{Txs: raws, Height: w.height, Time: w.time.UTC(), Hash: hash[:]})
+	res, err := w.app.FinalizeBlock(context.Background(), &abci.RequestFinalizeBlock{Txs: raws, Height: w.height, Time: w.now().UTC(), Hash: hash[:]})
 	if err == nil {
 		_, err = w.app.Commit(context.Background(), &abci.RequestCommit{})
 	}

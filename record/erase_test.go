@@ -1,0 +1,94 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"salus/fhir"
+)
+
+func TestErasedRecordsSayNothing(t *testing.T) {
+	w := newWorld(t)
+	s := w.orgs["hospital"].open("")
+	p, q := w.patient("Patient/p"), w.patient("Patient/q")
+	a, b, c := observation(t, "a", "first"), observation(t, "b", "second"), observation(t, "c", "third")
+	ids := w.put(p.Patient, a, b)
+	others := w.put(q.Patient, c)
+	w.active(append(ids, others...)...)
+	for range 2 { // repeated, it changes nothing
+		if err := s.Erase(t.Context(), []ID{ids[0], {9}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := s.Body(ids[0]); !errors.Is(err, ErrErased) {
+		t.Errorf("got %v, want %v", err, ErrErased)
+	}
+	if got, _, err := s.Body(ids[1]); err != nil || string(got) != string(b.Raw()) {
+		t.Errorf("the other record: %v", err)
+	}
+	o, err := s.Record(ids[0])
+	if err != nil || !o.Erased || o.Bytes != 0 || len(o.Labels) != 0 || len(o.Summary) != 0 || o.Type != "" || o.Batch.IsZero() {
+		t.Errorf("got %+v, %v; want a stub that says where it was", o, err)
+	}
+	if _, err := s.Find(p.Patient, a); !errors.Is(err, ErrUnknownRecord) {
+		t.Errorf("by its bytes: got %v, want %v", err, ErrUnknownRecord)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n, err := s.Rebuild(); err != nil || n != 5 { // with two index records
+		t.Errorf("got %d records, %v", n, err)
+	}
+	if err := s.Versions(func(_ string, o Owned, _ []byte) error {
+		if o.ID == ids[0] {
+			t.Error("an erased record is a version")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if err := s.ErasePatient(t.Context(), p.Patient); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Body(ids[1]); !errors.Is(err, ErrErased) {
+		t.Errorf("got %v, want %v", err, ErrErased)
+	}
+	if _, err := s.Known("Patient/p"); !errors.Is(err, ErrUnknownPatient) {
+		t.Errorf("got %v, want %v", err, ErrUnknownPatient)
+	}
+	if _, err := s.Put(t.Context(), p.Patient, []fhir.Resource{observation(t, "d", "new")}); !errors.Is(err, ErrUnknownPatient) {
+		t.Errorf("writing about who is erased: got %v, want %v", err, ErrUnknownPatient)
+	}
+	if _, _, err := s.Body(others[0]); err != nil {
+		t.Error(err)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What the clinical store may have of a record is known before and after it is erased.
+func TestWhatARecordHeldIsRemembered(t *testing.T) {
+	w := newWorld(t)
+	s := w.orgs["hospital"].open("")
+	p := w.patient("Patient/p")
+	raw := bytes.Replace(observation(t, "a", "first").Raw(), []byte(`"meta":{`), []byte(`"meta":{"versionId":"7",`), 1)
+	r, err := fhir.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	acks, err := s.PutVersions(t.Context(), p.Patient, []fhir.Resource{r}, [][]fhir.Label{fhir.LabelsOf(r)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		got, err := s.Named([]ID{acks[0].ID, {9}})
+		if err != nil || len(got) != 1 || got[0] != (Named{"Observation", "a", 7}) {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		if err := s.Erase(t.Context(), []ID{acks[0].ID}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
