@@ -28,9 +28,9 @@ const self = "salus/"
 // lower layers, and the peers named for it below. A room includes what is below
 // its folder, unless that is a room itself.
 var layers = [][]string{
-	{"ledger/tx", "threshold", "seal", "fhir", "hl7"},
-	{"fhir/index", "fhir/validate", "fhir/patch", "fhir/terminology", "fhir/ips"},
-	{"ledger/state", "config", "internal", "hl7/tofhir", "hl7/feed", "ccda", "tabular"},
+	{"ledger/tx", "threshold", "seal", "fhir", "hl7", "internal/durable"},
+	{"hl7/tofhir", "hl7/fromfhir", "fhir/index", "fhir/validate", "fhir/patch", "fhir/terminology", "fhir/ips"},
+	{"ledger/state", "config", "internal", "hl7/feed", "ccda", "tabular"},
 	{"ledger"},
 	{"ledger/module"},
 	{"exchange"},
@@ -38,7 +38,7 @@ var layers = [][]string{
 	{"custody", "record"},
 	{"gateway/rest"},
 	{"gateway/chart", "gateway/smart", "gateway/bulk", "gateway/subscription", "gateway/terminology", "gateway/summary", "gateway/pcf", "gateway/balp"},
-	{"gateway/oversight"},
+	{"gateway/oversight", "gateway/intake"},
 	{"gateway", "portal"},
 	{"node"},
 	{"internal/devnet"}, // a network of nodes in one process
@@ -53,12 +53,19 @@ var peers = map[string][]string{
 	"fhir/definition":          {"fhir/element"},
 	"fhir/definition/generate": {"fhir/element"},
 	"fhir/fhirpath":            {"fhir/element", "fhir/definition"},
+	"hl7/fromfhir":             {"hl7/tofhir"},
 	"hl7/mllp":                 {"hl7"},
 	"ledger/module/identity":   {"ledger/module/governance", "ledger/module/audit"},
 	"ledger/module/committee":  {"ledger/module/governance", "ledger/module/identity"},
 	"ledger/module/anchor":     {"ledger/module/identity", "ledger/module/committee"},
 	"ledger/module/consent":    {"ledger/module/governance", "ledger/module/identity", "ledger/module/audit"},
-	"ledger/module/access":     {"ledger/module/governance", "ledger/module/identity", "ledger/module/committee", "ledger/module/anchor", "ledger/module/consent", "ledger/module/audit"},
+	"ledger/module/emergency":  {"ledger/module/governance", "ledger/module/identity", "ledger/module/consent", "ledger/module/audit"},
+	"ledger/module/erasure":    {"ledger/module/governance", "ledger/module/identity", "ledger/module/committee", "ledger/module/anchor", "ledger/module/audit"},
+	"ledger/module/access":     {"ledger/module/governance", "ledger/module/identity", "ledger/module/committee", "ledger/module/anchor", "ledger/module/consent", "ledger/module/emergency", "ledger/module/erasure", "ledger/module/recovery", "ledger/module/audit"},
+	"ledger/module/recovery":   {"ledger/module/governance", "ledger/module/identity", "ledger/module/consent", "ledger/module/audit"},
+	"ledger/module/reshare":    {"ledger/module/governance", "ledger/module/identity", "ledger/module/committee", "ledger/module/anchor", "ledger/module/erasure"},
+	"ledger/module/lookup":     {"ledger/module/governance", "ledger/module/identity", "ledger/module/committee", "ledger/module/consent", "ledger/module/audit"},
+	"ledger/module/merge":      {"ledger/module/governance", "ledger/module/identity", "ledger/module/consent", "ledger/module/audit"},
 	"ledger/module/governance": {},
 	"ledger/module/audit":      {},
 }
@@ -67,6 +74,7 @@ var peers = map[string][]string{
 var engine = []string{
 	"ledger", "ledger/ledgertest", "node", "client", "receipt", "internal/cometdb",
 	"internal/devnet", // writes the genesis and validator key files
+	"test/adversary",  // signs evidence with a stolen validator key
 	"test/perf",       // measures against CometBFT's own application
 	"test/sim",        // calls the application in CometBFT's place
 }
@@ -75,14 +83,15 @@ var engine = []string{
 var pure = []string{"ledger", "seal", "threshold", "fhir"}
 
 // outside is what pure rooms must not import.
-var outside = []string{"net", "net/http", "os", "os/exec", "log", "log/slog", "math/rand", "math/rand/v2"}
+var outside = []string{"net", "net/http", "os", "os/exec", "log", "log/slog", "math/rand", "math/rand/v2", "salus/internal/durable"}
 
 // reach names what a pure package may import all the same.
 var reach = map[string][]string{
 	"ledger/state": {"os"}, // the store is where the state meets the disk
 	// Types that hold keys or records implement slog.LogValuer, to print nothing.
-	"fhir/definition/generate": {"os"}, // a program that writes the embedded file
-	"fhir":                     {"log/slog"}, "seal": {"log/slog"}, "threshold": {"log/slog"},
+	"fhir/definition/generate":  {"os"}, // a program that writes the embedded file
+	"fhir/terminology/generate": {"os"}, // likewise
+	"fhir":                      {"log/slog"}, "seal": {"log/slog"}, "threshold": {"log/slog"}, "threshold/oprf": {"log/slog"},
 }
 
 // forTests are packages that only tests import; they may import anything that

@@ -14,8 +14,14 @@ import (
 	"salus/ledger/module/audit"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/emergency"
+	"salus/ledger/module/erasure"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
+	"salus/ledger/module/lookup"
+	"salus/ledger/module/merge"
+	"salus/ledger/module/recovery"
+	"salus/ledger/module/reshare"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 )
@@ -26,7 +32,10 @@ var update = flag.Bool("update", false, "rewrite the generated documents")
 func modules() []ledger.Module {
 	return []ledger.Module{
 		governance.Module(), identity.Module(), committee.Module(), anchor.Module(),
-		consent.Module(), access.Module(), audit.Module(),
+		consent.Module(), access.Module(), audit.Module(), emergency.Module(),
+		erasure.Module(), recovery.Module(),
+		reshare.Module(),
+		lookup.Module(), merge.Module(),
 	}
 }
 

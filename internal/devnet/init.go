@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -129,6 +130,12 @@ func Init(dir string, o Options) (*Manifest, error) {
 		all = append(all, d)
 		m.Orgs = append(m.Orgs, org.Name)
 	}
+	if o.Params.Origins == nil {
+		o.Params.Origins = slices.Clone(governance.DefaultParams().Origins)
+		for _, d := range all {
+			o.Params.Origins = append(o.Params.Origins, d.cfg.PortalOrigin())
+		}
+	}
 	genesis, err := newGenesis(m.Chain, all, o.Params)
 	if err != nil {
 		return nil, err
@@ -164,9 +171,11 @@ func Init(dir string, o Options) (*Manifest, error) {
 func newDraft(home string, org Org, port int, w *Wires) (*draft, error) {
 	at := func(i int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)) }
 	d := &draft{org: org, cfg: config.Default(home)}
+	d.cfg.Record.Reserve = 64 << 20 // a sample network shares its disk with everything else
 	d.cfg.Name = org.Name
 	d.cfg.LogLevel = "warn"
 	d.cfg.Ledger.Listen, d.cfg.Ledger.RPC, d.cfg.Peer.Listen, d.cfg.Gateway.Listen = at(0), at(1), at(2), at(3)
+	d.cfg.Portal = config.Portal{Listen: at(4), SignUp: true}
 	if w != nil {
 		d.cfg.Peer.Listen = net.JoinHostPort(w.host(org.Name), strconv.Itoa(port+2))
 	}

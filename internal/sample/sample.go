@@ -54,6 +54,7 @@ type resource struct{ typ, id, json string }
 type generator struct {
 	seed   uint64
 	state  uint64
+	own    uint64 // of the seed, in every id: the sequences of seeds beside each other are the same, one step apart
 	prefix string // of references: "urn:uuid:", or "" for Type/id
 	plain  bool   // no meta, as some systems export
 	story  story
@@ -65,6 +66,7 @@ type generator struct {
 
 func newGenerator(seed uint64, prefix string) *generator {
 	g := &generator{seed: seed, state: seed*0x9e3779b97f4a7c15 + 0x2545f4914f6cdd1d, prefix: prefix}
+	g.own = (&generator{state: ^seed * 0xd1342543de82ef95}).next()
 	g.patient, g.practitioner, g.organization, g.coverage = g.uuid(), g.uuid(), g.uuid(), g.uuid()
 	g.plain = seed%2 == 1
 	g.story = stories[seed%uint64(len(stories))]
@@ -85,7 +87,7 @@ func (g *generator) below(n int) int { return int(g.next() >> 11 % uint64(n)) }
 
 // uuid returns a version 4 UUID (RFC 9562) of the sequence.
 func (g *generator) uuid() string {
-	a, b := g.next(), g.next()
+	a, b := g.next()^g.own, g.next()^g.own
 	a = a&^0xf000 | 0x4000
 	b = b&^(3<<62) | 2<<62
 	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", a>>32, a>>16&0xffff, a&0xffff, b>>48, b&0xffffffffffff)

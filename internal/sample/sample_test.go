@@ -112,3 +112,19 @@ func TestTheSameSeedGivesTheSameBytes(t *testing.T) {
 		t.Errorf("got %d resources for n = 0, want the Patient alone", got)
 	}
 }
+
+// Whoever imports two patients must not find a resource of one in the other.
+func TestPatientsShareNoIDs(t *testing.T) {
+	of := map[string]uint64{}
+	for seed := range uint64(40) {
+		for it, err := range fhir.ReadBundle(bytes.NewReader(sample.Bundle(seed, 100))) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other, ok := of[it.Resource.ID()]; ok && other != seed {
+				t.Fatalf("%s of %d is one of %d too", it.Type, seed, other)
+			}
+			of[it.Resource.ID()] = seed
+		}
+	}
+}

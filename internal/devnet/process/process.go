@@ -27,11 +27,12 @@ import (
 	"salus/internal/devnet"
 )
 
-// Build builds the salus command into dir and returns its path. The module it is built from is the one of
-// the working directory.
-func Build(ctx context.Context, dir string) (string, error) {
+// Build builds the salus command into dir and returns its path; flags are more ones for go build. The module it
+// is built from is the one of the working directory.
+func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 	binary := filepath.Join(dir, "salus")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "salus/cmd/salus") //nolint:gosec // into the caller's own folder
+	args := append(append([]string{"build", "-trimpath"}, flags...), "-o", binary, "salus/cmd/salus")
+	build := exec.CommandContext(ctx, "go", args...) //nolint:gosec // into the caller's own folder
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("process: build: %w\n%s", err, out)
 	}
