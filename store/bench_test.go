@@ -104,3 +104,56 @@ func BenchmarkSearch(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkHistory measures a page of the history of everything, of a store that has ever more.
+func BenchmarkHistory(b *testing.B) {
+	s, err := OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "store.db"), [32]byte{1}, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	has := 0
+	for _, n := range []int{1_000, 20_000} {
+		for ; has < n; has += 500 {
+			err := s.Write(b.Context(), func(t *Tx) error {
+				for i := range 500 {
+					if _, err := t.Put(observation(has + i)); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		for _, typ := range []string{"", "Observation"} {
+			b.Run(fmt.Sprintf("%d/%s", n, typ), func(b *testing.B) {
+				for b.Loop() {
+					if l, _, err := s.History(b.Context(), Past{Type: typ, Scopes: []Scope{Own}, Count: 50, Uncounted: true}); err != nil || len(l) != 50 {
+						b.Fatal(len(l), err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkAfter measures what those who follow the store ask after each commit: what is new.
+func BenchmarkAfter(b *testing.B) {
+	s, err := OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "store.db"), [32]byte{1}, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for i := range 100 {
+		if _, err := tryPut(s, observation(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if l, err := s.After(b.Context(), 99, 100); err != nil || len(l) != 1 {
+			b.Fatal(len(l), err)
+		}
+	}
+}

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"salus/fhir/search"
 )
@@ -42,6 +45,7 @@ type builder struct {
 	reader
 	sight  *Sight
 	within bool // a condition of the sight is being built: it looks without such conditions itself
+	few    bool // another clause leaves few matches: spans are looked up one by one
 	n      int  // aliases given out
 }
 
@@ -54,7 +58,11 @@ func (b *builder) alias() string {
 // a query that looks at a resource has them, also those at the other end of a chain: what may not
 // be seen must not be felt.
 func (b *builder) seen(alias string, types []string) (sqlText, error) {
-	s := text(alias+".scope IN ("+marks(len(b.sight.Scopes))+") AND "+alias+".method <> 3", anys(b.sight.Scopes)...)
+	scope := alias + ".scope"
+	if b.sight.Owner != "" {
+		scope += " + 0" // by the index of owners, not through what everybody has in these scopes
+	}
+	s := text(scope+" IN ("+marks(len(b.sight.Scopes))+") AND "+alias+".method <> 3", anys(b.sight.Scopes)...)
 	and := func(t sqlText) { s.s, s.args = s.s+" AND ("+t.s+")", append(s.args, t.args...) }
 	if len(types) > 0 {
 		and(text(alias+".type IN ("+marks(len(types))+")", anys(types)...))
@@ -103,6 +111,8 @@ func (b *builder) params(types []string, name string) []any {
 // clause is what a resource of one of the types, under the alias, must satisfy.
 func (b *builder) clause(alias string, types []string, c *search.Clause) (sqlText, error) {
 	switch {
+	case c.Tree != nil:
+		return b.tree(alias, types, c.Tree)
 	case c.Chain != nil:
 		return b.chain(alias, types, c)
 	case c.Has != nil:
@@ -117,9 +127,17 @@ func (b *builder) clause(alias string, types []string, c *search.Clause) (sqlTex
 	if c.Modifier == search.Missing {
 		return b.missing(alias, types, c)
 	}
+	if b.sight.Owner != "" {
+		if t, ok := b.each(alias, types, c); ok {
+			return t, nil
+		}
+	}
 	inner, err := b.matching(types, c)
 	if err != nil {
 		return inner, err
+	}
+	if b.few && (alias == "r" || b.sight.Owner != "") && c.Modifier == search.Plain && tableOf(c.Param.Kind, c.Modifier) == "idx_span" && c.Param.Kind != search.Composite && c.Param.Kind != search.Spot {
+		return text("EXISTS ("+inner.s+" AND rid = "+alias+".rid)", inner.args...), nil
 	}
 	not := ""
 	if c.Modifier == search.Not {
@@ -128,10 +146,100 @@ func (b *builder) clause(alias string, types []string, c *search.Clause) (sqlTex
 	return text(alias+".rid "+not+"IN ("+inner.s+")", inner.args...), nil
 }
 
+// tree joins what a _filter asks.
+func (b *builder) tree(alias string, types []string, t *search.Tree) (sqlText, error) {
+	parts := make([]sqlText, 0, len(t.Of))
+	for i := range t.Of {
+		c, err := b.clause(alias, types, &t.Of[i])
+		if err != nil {
+			return nothing, err
+		}
+		parts = append(parts, c)
+	}
+	switch {
+	case t.Op == search.And && len(parts) > 0:
+		return join(parts, " AND "), nil
+	case t.Op == search.Or && len(parts) > 0:
+		return join(parts, " OR "), nil
+	case t.Op == search.Negation && len(parts) == 1:
+		return text("NOT ("+parts[0].s+")", parts[0].args...), nil
+	}
+	return nothing, errors.New("store: clauses are joined in no known way")
+}
+
+// each asks every resource that the rest of a query leaves whether it has one of the values, by its own row
+// of the index. Who sees one compartment asks so wherever the index allows it: a list of everybody's rows
+// would take the longer the more there is that she does not see. ok is false where it does not.
+func (b *builder) each(alias string, types []string, c *search.Clause) (t sqlText, ok bool) {
+	column := ""
+	switch c.Param.Kind {
+	case search.Token:
+		ok = c.Modifier == search.Plain || c.Modifier == search.Not
+		column = "code"
+	case search.Reference:
+		ok = c.Modifier == search.Plain || c.Modifier == search.Typed
+		column = "target"
+	}
+	ids := b.params(types, search.IndexName(c.Param.Code, search.Plain, 0))
+	if !ok || len(ids) == 0 || len(c.Values) == 0 || len(c.Values) > manyCodes {
+		return t, false
+	}
+	var ors []sqlText
+	for i := range c.Values {
+		v := &c.Values[i]
+		for _, id := range ids {
+			table := "idx_ref"
+			w := text("p = ? AND target = ?", id, clip(v.Text, maxExact))
+			if column == "code" {
+				if v.Text == "" {
+					return t, false // all codes of a system
+				}
+				table, w = "idx_token", text("p = ? AND code = ?", id, clip(v.Text, maxText))
+				if v.HasSystem {
+					w.s, w.args = w.s+" AND system = ?", append(w.args, clip(v.System, maxText))
+				} else {
+					s := b.systems(w)
+					w.s, w.args = w.s+" AND system IN ("+s.s+")", append(w.args, s.args...)
+				}
+			}
+			ors = append(ors, text("EXISTS (SELECT 1 FROM "+table+" WHERE "+w.s+" AND rid = "+alias+".rid)", w.args...))
+		}
+	}
+	t = join(ors, " OR ")
+	if c.Modifier == search.Not {
+		t.s = "NOT (" + t.s + ")"
+	}
+	return t, true
+}
+
+// systems are those that a code has in an index, from each to the next: they are few, its rows are not.
+func (b *builder) systems(of sqlText) sqlText {
+	s := b.alias()
+	first := "SELECT MIN(system) FROM idx_token WHERE " + of.s
+	return text("WITH RECURSIVE "+s+"(system) AS ("+first+" UNION ALL SELECT (SELECT MIN(i.system) FROM idx_token i WHERE i."+strings.Replace(of.s, "AND code", "AND i.code", 1)+
+		" AND i.system > "+s+".system) FROM "+s+" WHERE "+s+".system IS NOT NULL) SELECT system FROM "+s+" WHERE system IS NOT NULL", slices.Concat(of.args, of.args)...)
+}
+
+// leavesFew tells clauses that one patient's resources satisfy, or fewer. A range of dates beside one
+// is then asked of each of them: everybody's resources of a year are many more.
+func leavesFew(c *search.Clause) bool {
+	if c.Chain != nil || c.Has != nil || c.Tree != nil {
+		return false
+	}
+	switch c.Modifier {
+	case search.Plain, search.Typed, search.Identifier:
+		return c.Param.Kind == search.Reference || c.Param.Code == "_id" || c.Param.Code == "identifier"
+	}
+	return false
+}
+
 // matching selects the row numbers that have one of the clause's values.
 func (b *builder) matching(types []string, c *search.Clause) (sqlText, error) {
-	if c.Param.Kind == search.Composite {
+	switch c.Param.Kind {
+	case search.Composite:
 		return b.composites(types, c)
+	case search.Spot:
+		return b.near(types, c), nil
 	}
 	m := c.Modifier
 	switch m {
@@ -140,12 +248,16 @@ func (b *builder) matching(types []string, c *search.Clause) (sqlText, error) {
 		m = search.Plain
 	}
 	ids := b.params(types, search.IndexName(c.Param.Code, m, 0))
-	if len(ids) == 0 {
+	if len(ids) == 0 || len(c.Values) == 0 {
 		return text("SELECT rid FROM resource WHERE " + nothing.s), nil
 	}
+	values := c.Values
 	var ors []sqlText
-	for i := range c.Values {
-		v, err := b.value("", c.Param.Kind, c.Modifier, &c.Values[i])
+	if c.Param.Kind == search.Token && m == search.Plain && len(values) > manyCodes {
+		ors, values = manyTokens(values), nil
+	}
+	for i := range values {
+		v, err := b.value("", c.Param.Kind, c.Modifier, &values[i])
 		if err != nil {
 			return nothing, err
 		}
@@ -177,6 +289,9 @@ func (b *builder) value(at string, k search.Kind, m search.Modifier, v *search.V
 		switch m {
 		case search.Plain, search.Not:
 			return token(at, v), nil
+		case search.Differs:
+			t := token(at, v)
+			return text("NOT ("+t.s+")", t.args...), nil
 		case search.Text:
 			return begins(at+"value", clip(v.Text, maxText)), nil
 		case search.OfType:
@@ -189,6 +304,12 @@ func (b *builder) value(at string, k search.Kind, m search.Modifier, v *search.V
 			return text(at+"value = ? AND "+at+"exact = ?", clip(search.Fold(v.Text), maxText), clip(v.Text, maxExact)), nil
 		case search.Contains:
 			return text(b.d.position+"("+at+"value, ?) > 0", clip(v.Text, maxText)), nil
+		case search.Equals:
+			return text(at+"value = ?", clip(v.Text, maxText)), nil
+		case search.Differs:
+			return text(at+"value <> ?", clip(v.Text, maxText)), nil
+		case search.Ends:
+			return ends(at+"value", clip(v.Text, maxText)), nil
 		}
 		return begins(at+"value", clip(v.Text, maxText)), nil
 	case search.URI:
@@ -197,12 +318,20 @@ func (b *builder) value(at string, k search.Kind, m search.Modifier, v *search.V
 			return begins(at+"value", clip(v.Text, maxExact)), nil
 		case search.Above:
 			return text(b.d.position+"(CAST(? AS TEXT), "+at+"value) = 1", v.Text), nil
+		case search.Contains:
+			return text(b.d.position+"("+at+"value, ?) > 0", clip(v.Text, maxExact)), nil
+		case search.Differs:
+			return text(at+"value <> ?", clip(v.Text, maxExact)), nil
+		case search.Ends:
+			return ends(at+"value", clip(v.Text, maxExact)), nil
 		}
 		return text(at+"value = ?", clip(v.Text, maxExact)), nil
 	case search.Reference:
 		switch m {
 		case search.Plain, search.Typed:
 			return text(at+"target = ?", clip(v.Text, maxExact)), nil
+		case search.Differs:
+			return text(at+"target <> ?", clip(v.Text, maxExact)), nil
 		case search.Identifier:
 			return token(at, v), nil
 		}
@@ -232,9 +361,47 @@ func token(at string, v *search.Value) sqlText {
 	return text(at+"code = ? AND "+at+"system = ?", clip(v.Text, maxText), clip(v.System, maxText))
 }
 
+// manyCodes is from where on alternatives are joined by system: databases bound how deep a condition
+// is nested, and search a list faster than a chain of comparisons.
+const manyCodes = 16
+
+// manyTokens are the conditions of many alternatives of a token, one for each system.
+func manyTokens(vs []search.Value) (ors []sqlText) {
+	by := map[string][]any{} // codes of a system; under "?", of any
+	var systems []any
+	for i := range vs {
+		v := &vs[i]
+		switch {
+		case v.HasSystem && v.Text == "":
+			systems = append(systems, clip(v.System, maxText))
+		case v.HasSystem:
+			by["="+v.System] = append(by["="+v.System], clip(v.Text, maxText))
+		default:
+			by["?"] = append(by["?"], clip(v.Text, maxText))
+		}
+	}
+	if len(systems) > 0 {
+		ors = append(ors, text("system IN ("+marks(len(systems))+")", systems...))
+	}
+	for _, k := range slices.Sorted(maps.Keys(by)) {
+		codes := text("code IN ("+marks(len(by[k]))+")", by[k]...)
+		if k != "?" {
+			codes.s, codes.args = codes.s+" AND system = ?", append(codes.args, clip(k[1:], maxText))
+		}
+		ors = append(ors, codes)
+	}
+	return ors
+}
+
 // begins compares by byte range, which every index can do.
 func begins(column, prefix string) sqlText {
 	return text(column+" >= ? AND "+column+" < ?", prefix, prefix+"\U0010FFFF")
+}
+
+// ends compares the last characters.
+func ends(column, suffix string) sqlText {
+	n := int64(utf8.RuneCountInString(suffix))
+	return text("length("+column+") >= ? AND substr("+column+", CAST(length("+column+") - ? + 1 AS INTEGER)) = ?", n, n, suffix)
 }
 
 // span is search.Range.Matches in SQL.
@@ -314,9 +481,38 @@ func sameGroup(table, alias, otherTable, other string) string {
 	return group(table, alias) + " = " + group(otherTable, other)
 }
 
+// near selects what has a position in one of the circles. The index narrows it to what is about as far
+// away in one direction; the rest is what search.Circle.Contains computes, in its order, so that every
+// database finds the same.
+func (b *builder) near(types []string, c *search.Clause) sqlText {
+	one := b.params(types, search.IndexName(c.Param.Code, search.Plain, 1))
+	two := b.params(types, search.IndexName(c.Param.Code, search.Plain, 2))
+	if len(one) == 0 || len(two) == 0 || len(c.Values) == 0 {
+		return text("SELECT rid FROM resource WHERE " + nothing.s)
+	}
+	x, z := b.alias(), b.alias()
+	difference := func(column string, of float64) sqlText {
+		return text("("+column+" - ?) * ("+column+" - ?)", of, of)
+	}
+	var ors []sqlText
+	for i := range c.Values {
+		at := c.Values[i].Circle
+		r := math.Sqrt(at.Chord2) * (1 + 1e-9)
+		dx, dy, dz := difference(x+".low", at.X), difference(x+".high", at.Y), difference(z+".low", at.Z)
+		ors = append(ors, text(x+".low BETWEEN ? AND ? AND "+x+".high BETWEEN ? AND ? AND "+dx.s+" + "+dy.s+" + "+dz.s+" <= ?",
+			slices.Concat([]any{at.X - r, at.X + r, at.Y - r, at.Y + r}, dx.args, dy.args, dz.args, []any{at.Chord2})...))
+	}
+	w := join(ors, " OR ")
+	return text("SELECT "+x+".rid FROM idx_span "+x+" JOIN idx_span "+z+" ON "+z+".rid = "+x+".rid AND "+z+".grp = "+x+".grp AND "+z+".p IN ("+marks(len(two))+
+		") WHERE "+x+".p IN ("+marks(len(one))+") AND ("+w.s+")", slices.Concat(two, one, w.args)...)
+}
+
 func (b *builder) missing(alias string, types []string, c *search.Clause) (sqlText, error) {
 	name, kind := search.IndexName(c.Param.Code, search.Plain, 0), c.Param.Kind
-	if kind == search.Composite {
+	switch kind {
+	case search.Spot:
+		name = search.IndexName(c.Param.Code, search.Plain, 1)
+	case search.Composite:
 		name, kind = search.IndexName(c.Param.Code, search.Plain, 1), c.Param.Components[0].Param.Kind
 	}
 	ids := b.params(types, name)

@@ -6,6 +6,7 @@
 //	dialect.go  what SQLite and PostgreSQL say differently
 //	schema.go   tables, and how they become those of a later version
 //	write.go    Tx: putting and deleting versions with their index entries
+//	added.go    the index rows that a commit adds, written in the order of their tables
 //	entry.go    index entries as rows, and as the bytes beside a resource
 //	read.go     reading resources, versions and histories
 //	search.go   answering a search.Query, page by page

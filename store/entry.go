@@ -68,6 +68,11 @@ func rowOf(e *search.Entry, param int64) (row, error) {
 		}
 	case search.Number, search.Date:
 		r.Table, r.Low, r.High = spanTable, v.Range.Low, v.Range.High
+	case search.Spot:
+		if e.Group == 0 || e.Part == 0 {
+			return r, fmt.Errorf("store: an entry of parameter %s is no part of a position", e.Code)
+		}
+		r.Table, r.Low, r.High = spanTable, v.Range.Low, v.Range.High
 	case search.Quantity:
 		r.Table, r.Low, r.High = quantityTable, v.Range.Low, v.Range.High
 		r.A, r.B, r.C = clip(v.Code, maxText), clip(v.System, maxText), clip(e.Exact, maxText)

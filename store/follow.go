@@ -41,10 +41,11 @@ func (s *Store) Changed() <-chan struct{} { return s.changed.wait() }
 func (s *Store) After(ctx context.Context, seq int64, count int) ([]Version, error) {
 	// In one statement, because what is written between two would be passed over. Each table by its
 	// index of seq: adding 0 keeps SQLite from taking that of the scope, the same for nearly all rows.
+	// See bounded for the 0 that is added to the limits.
 	l, err := s.reader().list(ctx, false, `SELECT * FROM (
-		SELECT * FROM (SELECT `+columns+` FROM resource r WHERE r.seq > ? AND r.scope + 0 = 0 ORDER BY r.seq LIMIT ?) a
-		UNION ALL SELECT * FROM (SELECT `+formerly+` FROM version v JOIN resource r ON v.rid = r.rid WHERE v.seq > ? AND r.scope + 0 = 0 ORDER BY v.seq LIMIT ?) b
-		) h ORDER BY seq LIMIT ?`, seq, count, seq, count, count)
+		SELECT * FROM (SELECT `+columns+` FROM resource r WHERE r.seq > ? AND r.scope + 0 = 0 ORDER BY r.seq LIMIT ? + 0) a
+		UNION ALL SELECT * FROM (SELECT `+formerly+` FROM version v JOIN resource r ON v.rid = r.rid WHERE v.seq > ? AND r.scope + 0 = 0 ORDER BY v.seq LIMIT ? + 0) b
+		) h ORDER BY seq LIMIT ? + 0`, seq, count, seq, count, count)
 	out := make([]Version, len(l))
 	for i := range l {
 		out[i] = l[i].Version
@@ -73,5 +74,5 @@ func (s *Store) Mark(ctx context.Context, name string) (n int64, err error) {
 
 // SetMark sets a number: how far somebody who follows the store has come.
 func (t *Tx) SetMark(name string, n int64) error {
-	return t.fail(t.w.do(`INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, "mark."+name, strconv.FormatInt(n, 10)))
+	return t.fail(t.do(`INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, "mark."+name, strconv.FormatInt(n, 10)))
 }

@@ -129,8 +129,9 @@ func (b *builder) backward(ctx context.Context, x *search.Include, from []found)
 		}
 		args := append(append([]any{id}, targets[:n]...), w.args...)
 		targets = targets[n:]
+		limit := bounded(maxIncluded + 1)
 		l, err := b.list(ctx, true, "SELECT "+columns+`, r.entries FROM resource r WHERE r.rid IN
-			(SELECT rid FROM idx_ref WHERE p = ? AND target IN (`+marks(n)+")) AND "+w.s+" ORDER BY r.rid LIMIT ?", append(args, maxIncluded+1)...)
+			(SELECT rid FROM idx_ref WHERE p = ? AND target IN (`+marks(n)+")) AND "+w.s+" ORDER BY r.rid"+limit.s, append(args, limit.args...)...)
 		if err != nil {
 			return nil, err
 		}

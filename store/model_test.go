@@ -45,6 +45,16 @@ func (m model) search(scopes []Scope, q *search.Query) (out model) {
 
 func (m model) satisfies(scopes []Scope, r *modelResource, c *search.Clause) bool {
 	switch {
+	case c.Tree != nil:
+		is := func(c search.Clause) bool { return m.satisfies(scopes, r, &c) }
+		isNot := func(c search.Clause) bool { return !is(c) }
+		switch c.Tree.Op {
+		case search.Or:
+			return slices.ContainsFunc(c.Tree.Of, is)
+		case search.Negation:
+			return isNot(c.Tree.Of[0])
+		}
+		return !slices.ContainsFunc(c.Tree.Of, isNot)
 	case c.Chain != nil:
 		for i, t := range c.Chain.Types {
 			for _, o := range m.seen(scopes, t) {
@@ -67,6 +77,20 @@ func (m model) satisfies(scopes []Scope, r *modelResource, c *search.Clause) boo
 	found := false
 	for i := range c.Values {
 		v := &c.Values[i]
+		if c.Param.Kind == search.Spot {
+			var p search.Place
+			some := false
+			for j := range r.entries {
+				switch e := &r.entries[j]; {
+				case e.Code == c.Param.Code && e.Part == 1:
+					p.X, p.Y, some = e.Value.Range.Low, e.Value.Range.High, true
+				case e.Code == c.Param.Code && e.Part == 2:
+					p.Z = e.Value.Range.Low
+				}
+			}
+			found = found || some && v.Circle.Contains(p)
+			continue
+		}
 		if c.Param.Kind == search.Composite {
 			for group := 1; group < 4; group++ {
 				all := true
@@ -91,13 +115,23 @@ func (r *modelResource) refers(code string, to Key) bool {
 }
 
 func matches(e *search.Entry, m search.Modifier, v *search.Value) bool {
+	switch m {
+	case search.Differs:
+		if e.Kind == search.Token {
+			return !matches(e, search.Plain, v)
+		}
+		return e.Value.Text != v.Text
+	case search.Equals:
+		return e.Value.Text == v.Text
+	case search.Ends:
+		return strings.HasSuffix(e.Value.Text, v.Text)
+	case search.Contains:
+		return strings.Contains(e.Value.Text, v.Text)
+	}
 	switch e.Kind {
 	case search.String:
-		switch m {
-		case search.Exact:
+		if m == search.Exact {
 			return e.Exact == v.Text
-		case search.Contains:
-			return strings.Contains(e.Value.Text, v.Text)
 		}
 		return strings.HasPrefix(e.Value.Text, v.Text)
 	case search.Token:
@@ -125,7 +159,8 @@ func matches(e *search.Entry, m search.Modifier, v *search.Value) bool {
 var modelParams = map[string]*search.Param{
 	"name": {Code: "name", Kind: search.String}, "code": {Code: "code", Kind: search.Token}, "date": {Code: "date", Kind: search.Date},
 	"url": {Code: "url", Kind: search.URI}, "value": {Code: "value", Kind: search.Quantity}, "number": {Code: "number", Kind: search.Number},
-	"ref": {Code: "ref", Kind: search.Reference, Targets: []string{"A", "B"}},
+	"place": {Code: "place", Kind: search.Spot},
+	"ref":   {Code: "ref", Kind: search.Reference, Targets: []string{"A", "B"}},
 }
 
 var modelComposites = []*search.Param{
@@ -173,11 +208,22 @@ func drawEntry(t *rapid.T, kind search.Kind, code string) search.Entry {
 	return e
 }
 
+// drawPoint is one of few places: at the poles, at the date line, close to each other.
+func drawPoint(t *rapid.T) search.Place {
+	p, _ := search.Position(rapid.SampledFrom([]float64{-90, -10, 0, 0.01, 48.123, 90}).Draw(t, "latitude"), rapid.SampledFrom([]float64{-180, -179.99, 0, 0.01, 11.5, 179.99, 180}).Draw(t, "longitude"))
+	return p
+}
+
 func drawEntries(t *rapid.T) (out []search.Entry) {
 	for _, code := range []string{"name", "code", "date", "url", "value", "number", "ref"} {
 		for range rapid.IntRange(0, 2).Draw(t, code) {
 			out = append(out, drawEntry(t, modelParams[code].Kind, code))
 		}
+	}
+	if rapid.Bool().Draw(t, "is somewhere") {
+		p := drawPoint(t)
+		two := search.Positioned("place", p)
+		out = append(out, two[:]...)
 	}
 	for _, composite := range modelComposites {
 		for g := range rapid.IntRange(0, 2).Draw(t, "groups") {
@@ -198,6 +244,10 @@ func drawValue(t *rapid.T, kind search.Kind, m search.Modifier) (v search.Value)
 		if v.Text = words.Draw(t, "text"); m != search.Exact {
 			v.Text = search.Fold(v.Text)
 		}
+	case search.Spot:
+		// Never the distance of two of the places: what is just there, rounding decides.
+		chord := rapid.SampledFrom([]float64{1e-12, 1e-4, 1e-3, 0.35, 1.7, 5}).Draw(t, "chord")
+		v.Circle = &search.Circle{Place: drawPoint(t), Chord2: chord * chord}
 	case search.Token:
 		v.Text = words.Draw(t, "code")
 		if v.HasSystem = rapid.Bool().Draw(t, "has system") || v.Text == ""; v.HasSystem {
@@ -234,6 +284,15 @@ func drawClause(t *rapid.T, links int) search.Clause {
 		}
 	case how == 1 && links > 0:
 		return search.Clause{Has: &search.Has{Type: types.Draw(t, "has"), By: modelParams["ref"], Clause: drawClause(t, links-1)}}
+	case how == 3 && links > 0:
+		t0 := &search.Tree{Op: search.Op(rapid.IntRange(1, 3).Draw(t, "op"))}
+		for range rapid.IntRange(1, 3).Draw(t, "joined") {
+			t0.Of = append(t0.Of, drawClause(t, links-1))
+		}
+		if t0.Op == search.Negation {
+			t0.Of = t0.Of[:1]
+		}
+		return search.Clause{Tree: t0}
 	case how == 2:
 		c := search.Clause{Param: rapid.SampledFrom(modelComposites).Draw(t, "composite")}
 		for range rapid.IntRange(1, 2).Draw(t, "values") {
@@ -245,7 +304,7 @@ func drawClause(t *rapid.T, links int) search.Clause {
 		}
 		return c
 	}
-	p := modelParams[rapid.SampledFrom([]string{"name", "code", "date", "url", "value", "number", "ref"}).Draw(t, "param")]
+	p := modelParams[rapid.SampledFrom([]string{"name", "code", "date", "url", "value", "number", "ref", "place"}).Draw(t, "param")]
 	c := search.Clause{Param: p}
 	if rapid.IntRange(0, 5).Draw(t, "missing") == 0 {
 		c.Modifier, c.Missing = search.Missing, rapid.Bool().Draw(t, "is missing")
@@ -253,13 +312,19 @@ func drawClause(t *rapid.T, links int) search.Clause {
 	}
 	switch p.Kind {
 	case search.String:
-		c.Modifier = rapid.SampledFrom([]search.Modifier{search.Plain, search.Exact, search.Contains}).Draw(t, "modifier")
+		c.Modifier = rapid.SampledFrom([]search.Modifier{search.Plain, search.Exact, search.Contains, search.Equals, search.Ends, search.Differs}).Draw(t, "modifier")
 	case search.Token:
-		c.Modifier = rapid.SampledFrom([]search.Modifier{search.Plain, search.Not}).Draw(t, "modifier")
+		c.Modifier = rapid.SampledFrom([]search.Modifier{search.Plain, search.Not, search.Differs}).Draw(t, "modifier")
 	case search.URI:
-		c.Modifier = rapid.SampledFrom([]search.Modifier{search.Plain, search.Below, search.Above}).Draw(t, "modifier")
+		c.Modifier = rapid.SampledFrom([]search.Modifier{search.Plain, search.Below, search.Above, search.Contains, search.Ends, search.Differs}).Draw(t, "modifier")
+	case search.Reference:
+		c.Modifier = rapid.SampledFrom([]search.Modifier{search.Plain, search.Plain, search.Differs}).Draw(t, "modifier")
 	}
-	for range rapid.IntRange(1, 3).Draw(t, "values") {
+	n := rapid.IntRange(1, 3)
+	if p.Kind == search.Token {
+		n = rapid.OneOf(n, rapid.SampledFrom([]int{0, manyCodes + 1})) // as value sets make them
+	}
+	for range n.Draw(t, "values") {
 		c.Values = append(c.Values, drawValue(t, p.Kind, c.Modifier))
 	}
 	return c
@@ -283,8 +348,10 @@ func drawQuery(t *rapid.T) *search.Query {
 
 // pages reads all pages of a query.
 func pages(t *rapid.T, s *Store, q search.Query, scopes []Scope) (all []Version) {
+	// All is in no compartment: who sees one sees the same, by other ways.
+	owner := rapid.SampledFrom([]string{"", "mine"}).Draw(t, "owner")
 	for range 50 {
-		p, err := s.Search(context.Background(), Search{Query: &q, Sight: Sight{Scopes: scopes}, Count: 3})
+		p, err := s.Search(context.Background(), Search{Query: &q, Sight: Sight{Scopes: scopes, Owner: owner}, Count: 3})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,11 @@ func (s *Store) rows(ctx context.Context, q string, args ...any) (*sql.Rows, err
 func (s *Store) number(name string) (int64, bool) { return s.params.get(name) }
 
 func (t *Tx) rows(ctx context.Context, q string, args ...any) (*sql.Rows, error) {
+	if t.held != nil {
+		if err := t.ready(); err != nil {
+			return nil, t.fail(err)
+		}
+	}
 	st, err := t.w.prepared(q)
 	if err != nil {
 		return nil, t.fail(err)
@@ -180,50 +186,67 @@ type Past struct {
 	Since    time.Time // versions written at or after it
 	Before   int64     // versions with a lower Seq only; 0 for all. The next page: the lowest of the last.
 	Count    int
+	// Uncounted leaves the number out, which costs a look at every version.
+	Uncounted bool
 }
 
 // History returns versions, the last first, and their number without regard to Before and Count.
 func (s *Store) History(ctx context.Context, p Past) ([]Version, int64, error) {
 	r := s.reader()
-	var where []string
-	var args []any
-	add := func(w string, a ...any) { where, args = append(where, w), append(args, a...) }
-	add("r.scope IN ("+marks(len(p.Scopes))+")", anys(p.Scopes)...)
-	if p.Type != "" {
-		add("r.type = ?", p.Type)
-	}
-	if p.ID != "" {
-		add("r.id = ?", p.ID)
-	}
-	filter := strings.Join(where, " AND ")
-	var since int64
-	if !p.Since.IsZero() {
-		since = p.Since.UnixMilli()
-	}
 	var total int64
-	rows, err := r.src.rows(ctx, `SELECT (SELECT COUNT(*) FROM resource r WHERE `+filter+` AND r.updated >= ?)
-		+ (SELECT COUNT(*) FROM resource r JOIN version v ON v.rid = r.rid WHERE `+filter+` AND v.updated >= ?)`,
-		append(append(append(append([]any{}, args...), since), args...), since)...)
-	if err != nil {
-		return nil, 0, fmt.Errorf("store: history: %w", err)
-	}
-	if err := one(rows, &total); err != nil {
-		return nil, 0, fmt.Errorf("store: history: %w", err)
+	if !p.Uncounted {
+		filter, args := p.filter(false)
+		rows, err := r.src.rows(ctx, `SELECT (SELECT COUNT(*) FROM resource r WHERE `+filter+` AND r.updated >= ?)
+			+ (SELECT COUNT(*) FROM resource r JOIN version v ON v.rid = r.rid WHERE `+filter+` AND v.updated >= ?)`,
+			append(append(append(append([]any{}, args...), p.since()), args...), p.since())...)
+		if err != nil {
+			return nil, 0, fmt.Errorf("store: history: %w", err)
+		}
+		if err := one(rows, &total); err != nil {
+			return nil, 0, fmt.Errorf("store: history: %w", err)
+		}
 	}
 	before := p.Before
 	if before == 0 {
 		before = 1<<63 - 1
 	}
-	both := append(append([]any{}, args...), since, before)
+	// Each table by its order of seq, and no further than the page: to sort all versions there are
+	// would read all bodies.
+	filter, args := p.filter(true)
+	args = append(args, p.since(), before, p.Count)
 	l, err := r.list(ctx, false, `SELECT * FROM (
-		SELECT `+columns+` FROM resource r WHERE `+filter+` AND r.updated >= ? AND r.seq < ?
-		UNION ALL SELECT `+formerly+` FROM resource r JOIN version v ON v.rid = r.rid WHERE `+filter+` AND v.updated >= ? AND v.seq < ?
-		) h ORDER BY seq DESC LIMIT ?`, append(append(append([]any{}, both...), both...), p.Count)...)
+		SELECT * FROM (SELECT `+columns+` FROM resource r WHERE `+filter+` AND r.updated >= ? AND r.seq < ? ORDER BY r.seq DESC LIMIT ? + 0) a
+		UNION ALL SELECT * FROM (SELECT `+formerly+` FROM version v JOIN resource r ON v.rid = r.rid WHERE `+filter+` AND v.updated >= ? AND v.seq < ? ORDER BY v.seq DESC LIMIT ? + 0) b
+		) h ORDER BY seq DESC LIMIT ? + 0`, append(append(append([]any{}, args...), args...), p.Count)...)
 	out := make([]Version, len(l))
 	for i := range l {
 		out[i] = l[i].Version
 	}
 	return out, total, err
+}
+
+// filter is what the resources of these versions satisfy. Of many resources, inOrder keeps SQLite
+// from the indexes of scope and type, so that it takes that of seq.
+func (p *Past) filter(inOrder bool) (string, []any) {
+	scope, typ := "r.scope", "r.type"
+	if inOrder && p.ID == "" {
+		scope, typ = "r.scope + 0", "r.type || ''"
+	}
+	where, args := scope+" IN ("+marks(len(p.Scopes))+")", anys(p.Scopes)
+	if p.Type != "" {
+		where, args = where+" AND "+typ+" = ?", append(args, p.Type)
+	}
+	if p.ID != "" {
+		where, args = where+" AND r.id = ?", append(args, p.ID)
+	}
+	return where, args
+}
+
+func (p *Past) since() int64 {
+	if p.Since.IsZero() {
+		return 0
+	}
+	return p.Since.UnixMilli()
 }
 
 // one reads the only row of a result.
@@ -233,6 +256,17 @@ func one(rows *sql.Rows, to ...any) (err error) {
 		return errors.Join(sql.ErrNoRows, rows.Err())
 	}
 	return rows.Scan(to...)
+}
+
+// bounded is a LIMIT. SQLite plans a statement anew for every value of a limit that is a placeholder
+// alone, which costs more than most searches: what pages usually have is in the text. Where the plan
+// does not depend on it, "? + 0" is planned once.
+func bounded(n int) sqlText {
+	switch n {
+	case 2, 11, 21, 51, 101, 201, 501, 1001: // one more than a page
+		return text(" LIMIT " + strconv.Itoa(n))
+	}
+	return text(" LIMIT ?", n)
 }
 
 // marks is n placeholders.

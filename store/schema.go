@@ -7,8 +7,14 @@ import (
 	"strings"
 )
 
-// schemaVersion is that of the tables below. A later one adds a step to migrations.
-const schemaVersion = 1
+// schemaVersion is that of the tables below: those of version 1 and what each step added.
+const schemaVersion = 2
+
+// steps make the tables of version 1 into those of 2, and so on.
+var steps = []string{
+	// A date or number of a resource that is known already.
+	`CREATE INDEX idx_span_rid ON idx_span (rid, p)`,
+}
 
 // The tables. rid is a resource's row number. Index tables have no index by rid: what rows a
 // resource has is kept beside it (entries), because most resources are written once and an index
@@ -64,7 +70,13 @@ func prepare(ctx context.Context, db *sql.DB, d *dialect) error {
 	case version > schemaVersion:
 		return ErrNewer
 	}
-	for statement := range strings.SplitSeq(d.expand(schema), ";") {
+	var statements []string
+	if version == 0 {
+		statements = strings.Split(d.expand(schema), ";")
+		version = 1
+	}
+	statements = append(statements, steps[version-1:]...)
+	for _, statement := range append(statements, `DELETE FROM meta WHERE name = 'schema'`) {
 		if strings.TrimSpace(statement) == "" {
 			continue
 		}

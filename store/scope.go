@@ -41,7 +41,7 @@ func (s *Store) EndScopes(ctx context.Context) error {
 	return s.Write(ctx, func(t *Tx) error {
 		for {
 			var scope Scope
-			if err := t.w.query(`SELECT COALESCE(MAX(scope), 0) FROM resource WHERE scope > 0`).scan(&scope); err != nil {
+			if err := t.query(`SELECT COALESCE(MAX(scope), 0) FROM resource WHERE scope > 0`).scan(&scope); err != nil {
 				return t.fail(err)
 			}
 			if scope == Own {
@@ -63,7 +63,7 @@ func (s *Store) Clear(ctx context.Context) error {
 		if err := t.clear(Own); err != nil {
 			return err
 		}
-		return t.fail(t.w.do(`DELETE FROM meta WHERE name LIKE 'mark.%'`))
+		return t.fail(t.do(`DELETE FROM meta WHERE name LIKE 'mark.%'`))
 	})
 }
 
@@ -82,7 +82,7 @@ func (t *Tx) clear(scope Scope) error {
 				return t.fail(fmt.Errorf("store: end a scope: %w", err))
 			}
 			for _, q := range []string{`DELETE FROM version WHERE rid = ?`, `DELETE FROM resource WHERE rid = ?`} {
-				if err := t.w.do(q, l[i].rid); err != nil {
+				if err := t.do(q, l[i].rid); err != nil {
 					return t.fail(fmt.Errorf("store: end a scope: %w", err))
 				}
 			}

@@ -51,6 +51,9 @@ func (s *Store) Search(ctx context.Context, q Search) (*Page, error) {
 
 // Search is Store.Search within the write: a conditional create looks before it leaps.
 func (t *Tx) Search(q Search) (*Page, error) {
+	if err := t.settle(); err != nil {
+		return nil, t.fail(err)
+	}
 	p, err := t.reader().search(context.Background(), t.w.cursors, q)
 	if err != nil && !errors.Is(err, ErrCursor) {
 		return nil, t.fail(err)
@@ -59,7 +62,10 @@ func (t *Tx) Search(q Search) (*Page, error) {
 }
 
 func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, error) {
-	b := &builder{reader: r, sight: &q.Sight}
+	b := &builder{reader: r, sight: &q.Sight, few: q.Compartment != "" || q.Owner != ""}
+	for i := range q.Query.Where {
+		b.few = b.few || leavesFew(&q.Query.Where[i])
+	}
 	seen, err := b.seen("r", q.Query.Types)
 	if err != nil {
 		return nil, err
@@ -136,8 +142,9 @@ func (b *builder) page(ctx context.Context, cursors *cursors, q *Search, where s
 	if after.s != "" {
 		stmt, args = stmt+" AND ("+after.s+")", append(args, after.args...)
 	}
-	stmt += " ORDER BY " + strings.Join(append(order, "r.rid"), ", ") + " LIMIT ?"
-	matches, last, err := b.sorted(ctx, len(keys), count, stmt, append(args, count+1)...)
+	limit := bounded(count + 1)
+	stmt += " ORDER BY " + strings.Join(append(order, "r.rid"), ", ") + limit.s
+	matches, last, err := b.sorted(ctx, len(keys), count, stmt, append(args, limit.args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
-	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // the encrypting file system "adiantum"
 )
 
 // Options of a Store. The zero value is good.
@@ -47,8 +46,8 @@ type Store struct {
 // Errors: ErrKey, ErrNewer, or what the file system says.
 func OpenSQLite(ctx context.Context, path string, key [32]byte, o Options) (*Store, error) {
 	q := url.Values{
-		"vfs": {"adiantum"}, "hexkey": {hex.EncodeToString(key[:])},
-		"_pragma": {"page_size(4096)", "busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "cache_size(-65536)", "temp_store(memory)", "wal_autocheckpoint(4000)"},
+		"vfs": {fileSystem}, "hexkey": {hex.EncodeToString(key[:])},
+		"_pragma": {fmt.Sprintf("page_size(%d)", pageSize), "busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "cache_size(-65536)", "temp_store(memory)", "secure_delete(fast)", "wal_autocheckpoint(16000)"},
 	}
 	name := "file:" + url.PathEscape(path) + "?" + q.Encode()
 	open := func() (*sql.DB, error) { return driver.Open(name) }

@@ -97,6 +97,10 @@ type writer struct {
 	last     int64            // time of the last version, milliseconds: versions never go back in time
 	fresh    map[string]int64 // parameters that this commit numbers
 	numbers  int64            // of parameters
+
+	clean   bool    // nothing was written since the transaction began
+	added   []added // index rows of this commit
+	written int     // how many of them are in the tables
 }
 
 func newWriter(ctx context.Context, s *Store) (*writer, error) {
@@ -162,7 +166,7 @@ func (w *writer) end() {
 
 func (w *writer) group(first *job) {
 	jobs := []*job{first}
-	err := w.exec(w.d.begin)
+	err := w.begin()
 	for until := time.Now().Add(groupTime); err == nil; {
 		j := jobs[len(jobs)-1]
 		if err = w.one(j); err != nil || len(jobs) == groupJobs || time.Now().After(until) {
@@ -177,7 +181,10 @@ func (w *writer) group(first *job) {
 		break
 	}
 	if err == nil {
-		err = w.exec("COMMIT")
+		err = w.flush(len(w.added))
+	}
+	if err == nil {
+		err = w.do("COMMIT")
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("store: write: %w", err), w.exec("ROLLBACK"))
@@ -186,7 +193,7 @@ func (w *writer) group(first *job) {
 			w.params.put(name, id)
 		}
 	}
-	clear(w.fresh)
+	w.forget()
 	if err == nil {
 		w.changed.fire()
 	}
@@ -198,30 +205,115 @@ func (w *writer) group(first *job) {
 	}
 }
 
+// begin begins a transaction.
+func (w *writer) begin() error {
+	w.clean = true
+	return w.do(w.d.begin)
+}
+
 // one runs a job so that its failure undoes nothing else. The error is the database's.
 func (w *writer) one(j *job) (err error) {
-	if err := w.exec("SAVEPOINT one"); err != nil {
-		return err
-	}
-	t := &Tx{w: w}
+	t := &Tx{w: w, added: len(w.added), written: w.written}
 	j.err = t.guard(j.run)
 	if t.broken != nil {
 		return t.broken
 	}
 	if j.err == nil {
-		return w.exec("RELEASE SAVEPOINT one")
+		return t.finish()
 	}
 	for _, name := range t.numbered {
 		delete(w.fresh, name)
 	}
-	return errors.Join(w.exec("ROLLBACK TO SAVEPOINT one"), w.exec("RELEASE SAVEPOINT one"))
+	clear(w.added[t.added:])
+	w.added, w.written = w.added[:t.added], t.written
+	return t.undo()
 }
 
 // A Tx is a write under way. It belongs to the function that Write runs.
+//
+// Most are one Put, and nothing can fail after it: so what the first Put writes is held back until
+// something else is asked for, or the function has returned. Only what does more needs a savepoint,
+// for which SQLite copies every page that it changes.
 type Tx struct {
 	w        *writer
+	held     func() error // what the first Put is to write
+	undoing  undoing
+	added    int      // index rows of this commit before it
+	written  int      // how many of them were in the tables
 	numbered []string // parameters that this job was the first to use
 	broken   error    // of the database; nothing of the group can be kept
+}
+
+// undoing is how what a Tx has written is taken back.
+type undoing uint8
+
+const (
+	nothingYet undoing = iota // it has written nothing
+	byEnd                     // the transaction holds nothing else
+	bySavepoint
+)
+
+// ready makes it possible to undo what comes, and writes what is held back. It comes before everything
+// that writes, and all that reads what the held Put would change.
+func (t *Tx) ready() error {
+	if t.undoing == nothingYet {
+		t.undoing = byEnd
+		if !t.w.clean {
+			t.undoing = bySavepoint
+			if err := t.w.do("SAVEPOINT one"); err != nil {
+				return err
+			}
+		}
+		t.w.clean = false
+	}
+	return t.release()
+}
+
+func (t *Tx) release() error {
+	held := t.held
+	if t.held = nil; held == nil {
+		return nil
+	}
+	return held()
+}
+
+// finish ends a Tx that is to be kept.
+func (t *Tx) finish() error {
+	if t.held != nil {
+		t.w.clean = false
+	}
+	if err := t.release(); err != nil || t.undoing != bySavepoint {
+		return err
+	}
+	return t.w.do("RELEASE SAVEPOINT one")
+}
+
+func (t *Tx) undo() error {
+	switch t.undoing {
+	case byEnd:
+		return errors.Join(t.w.do("ROLLBACK"), t.w.begin())
+	case bySavepoint:
+		return errors.Join(t.w.do("ROLLBACK TO SAVEPOINT one"), t.w.do("RELEASE SAVEPOINT one"))
+	}
+	return nil
+}
+
+// query reads a row.
+func (t *Tx) query(q string, args ...any) result {
+	if t.held != nil {
+		if err := t.ready(); err != nil {
+			return result{err: err}
+		}
+	}
+	return t.w.query(q, args...)
+}
+
+// do writes.
+func (t *Tx) do(q string, args ...any) error {
+	if err := t.ready(); err != nil {
+		return err
+	}
+	return t.w.do(q, args...)
 }
 
 // guard turns a panic of f into an error, so that one request cannot stop the writer.
@@ -255,10 +347,15 @@ func (t *Tx) Delete(p Put) (Version, error) {
 }
 
 func (t *Tx) put(p Put, remove bool) (Version, error) {
+	if len(t.w.added)-t.w.written > maxAdded {
+		if err := t.settle(); err != nil {
+			return Version{}, t.fail(err)
+		}
+	}
 	var rid, vid int64
 	var method Method
 	var entries []byte
-	err := t.w.query(`SELECT rid, vid, method, entries FROM resource WHERE type = ? AND id = ? AND scope = ?`, p.Type, p.ID, p.Scope).
+	err := t.query(`SELECT rid, vid, method, entries FROM resource WHERE type = ? AND id = ? AND scope = ?`, p.Type, p.ID, p.Scope).
 		scan(&rid, &vid, &method, &entries)
 	known := err == nil
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -293,15 +390,7 @@ func (t *Tx) put(p Put, remove bool) (Version, error) {
 	}
 	t.w.seq++
 	v.Seq = t.w.seq
-	if known {
-		if err := t.supersede(rid, entries); err != nil {
-			return Version{}, t.fail(err)
-		}
-	} else {
-		t.w.rid++
-		rid = t.w.rid
-	}
-	rows, err := t.index(rid, &p)
+	rows, err := t.rowsOf(&p)
 	if err != nil {
 		return Version{}, err
 	}
@@ -310,19 +399,31 @@ func (t *Tx) put(p Put, remove bool) (Version, error) {
 		return Version{}, err
 	}
 	if known {
-		err = t.w.do(`UPDATE resource SET vid = ?, seq = ?, updated = ?, method = ?, owner = ?, record = ?, body = ?, entries = ? WHERE rid = ?`,
+		if err := t.supersede(rid, entries); err != nil {
+			return Version{}, t.fail(err)
+		}
+		err = t.do(`UPDATE resource SET vid = ?, seq = ?, updated = ?, method = ?, owner = ?, record = ?, body = ?, entries = ? WHERE rid = ?`,
 			v.VID, v.Seq, v.Updated.UnixMilli(), v.Method, v.Owner, v.Record, v.Body, kept, rid)
-	} else {
-		err = t.w.do(`INSERT INTO resource (rid, scope, type, id, vid, seq, updated, method, owner, record, body, entries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		t.add(rid, rows)
+		return v, t.fail(err)
+	}
+	t.w.rid++
+	rid = t.w.rid
+	t.add(rid, rows)
+	t.held = func() error {
+		return t.w.do(`INSERT INTO resource (rid, scope, type, id, vid, seq, updated, method, owner, record, body, entries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			rid, p.Scope, p.Type, p.ID, v.VID, v.Seq, v.Updated.UnixMilli(), v.Method, v.Owner, v.Record, v.Body, kept)
 	}
-	return v, t.fail(err)
+	if t.undoing != nothingYet {
+		return v, t.fail(t.release())
+	}
+	return v, nil
 }
 
 // supersede moves the current version of a resource to the former ones, and takes it out of the
 // index.
 func (t *Tx) supersede(rid int64, entries []byte) error {
-	if err := t.w.do(`INSERT INTO version (rid, vid, seq, updated, method, record, body)
+	if err := t.do(`INSERT INTO version (rid, vid, seq, updated, method, record, body)
 		SELECT rid, vid, seq, updated, method, record, body FROM resource WHERE rid = ?`, rid); err != nil {
 		return err
 	}
@@ -337,22 +438,25 @@ func (t *Tx) unindex(rid int64, entries []byte) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	if err := t.w.do(`DELETE FROM idx_sort WHERE rid = ?`, rid); err != nil {
+	if err := t.settle(); err != nil { // some may be its own
+		return err
+	}
+	if err := t.do(`DELETE FROM idx_sort WHERE rid = ?`, rid); err != nil {
 		return err
 	}
 	for i := range rows {
-		if err := t.w.do(deleteRow[rows[i].Table], rows[i].args(rid)...); err != nil {
+		if err := t.do(deleteRow[rows[i].Table], rows[i].args(rid)...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// index writes the entries of a resource.
-func (t *Tx) index(rid int64, p *Put) ([]row, error) {
+// rowsOf are the index rows of a resource.
+func (t *Tx) rowsOf(p *Put) ([]row, error) {
 	rows := make([]row, 0, len(p.Entries))
 	for i := range p.Entries {
-		param, err := t.param(p.Type + "." + p.Entries[i].Name())
+		param, err := t.param(p.Type, p.Entries[i].Name())
 		if err != nil {
 			return nil, err
 		}
@@ -360,21 +464,14 @@ func (t *Tx) index(rid int64, p *Put) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := t.w.do(insertRow[r.Table], r.args(rid)...); err != nil {
-			return nil, t.fail(err)
-		}
 		rows = append(rows, r)
-	}
-	for _, k := range sortRows(rows) {
-		if err := t.w.do(`INSERT INTO idx_sort (rid, p, low, high, first, last) VALUES (?, ?, ?, ?, ?, ?)`, rid, k.param, k.low, k.high, k.first, k.last); err != nil {
-			return nil, t.fail(err)
-		}
 	}
 	return rows, nil
 }
 
 // param is the number of a parameter of a type, a new one if it has none.
-func (t *Tx) param(name string) (int64, error) {
+func (t *Tx) param(typ, entry string) (int64, error) {
+	name := typ + "." + entry
 	if id, ok := t.w.params.get(name); ok {
 		return id, nil
 	}
@@ -382,7 +479,7 @@ func (t *Tx) param(name string) (int64, error) {
 		return id, nil
 	}
 	t.w.numbers++
-	if err := t.w.do(`INSERT INTO param (id, name) VALUES (?, ?)`, t.w.numbers, name); err != nil {
+	if err := t.do(`INSERT INTO param (id, name) VALUES (?, ?)`, t.w.numbers, name); err != nil {
 		return 0, t.fail(err)
 	}
 	t.w.fresh[name] = t.w.numbers
