@@ -35,6 +35,7 @@ const (
 	aQuantity
 	aMoney
 	aSample
+	aSpot
 )
 
 // howOf says how values of a type are read for a kind of parameter; ok is false if they are not
@@ -61,6 +62,10 @@ func howOf(k search.Kind, t *element.Type) (h how, ok bool) {
 	case search.Quantity:
 		if h = quantities[t.Name]; h == none && t.Is("Quantity") {
 			h = aQuantity // Age, Count, Distance, Duration
+		}
+	case search.Spot:
+		if t.Name == "Location.position" {
+			h = aSpot
 		}
 	}
 	return h, h != none

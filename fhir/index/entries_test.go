@@ -32,6 +32,8 @@ func show(e *search.Entry) string {
 	switch {
 	case e.Kind == search.Date:
 		return s + at(v.Range.Low) + ".." + at(v.Range.High)
+	case e.Kind == search.Spot:
+		return s + fmt.Sprintf("%.9f,%.9f", v.Range.Low, v.Range.High)
 	case e.Kind == search.Number && v.Range.Low == v.Range.High:
 		return s + fmt.Sprint(v.Range.Low)
 	case e.Kind == search.Number:

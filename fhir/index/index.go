@@ -93,6 +93,9 @@ var stores = []string{"_id", "_lastUpdated"}
 
 func (k *catalogue) param(d *definition.Param) (*param, bool) {
 	kind, ok := search.ParseKind(d.Type)
+	if d.URL == near {
+		kind = search.Spot
+	}
 	if !ok || kind == search.Special || d.Expression == "" {
 		return nil, false
 	}
@@ -116,7 +119,7 @@ func (k *catalogue) param(d *definition.Param) (*param, bool) {
 		}
 		kind, ok := search.ParseKind(of.Type)
 		switch kind {
-		case search.Composite, search.Special:
+		case search.Composite, search.Special, search.Spot:
 			ok = false
 		}
 		if !ok {
@@ -139,6 +142,9 @@ func (k *catalogue) search(d *definition.Param, kind search.Kind) search.Param {
 	}
 	return p
 }
+
+// near is the one special parameter of R4 that is about a resource.
+const near = "http://hl7.org/fhir/SearchParameter/Location-near"
 
 // swapped is the composite of R4 that says of its code what it should say of its target, and the
 // other way about.

@@ -48,6 +48,9 @@ func (w *walk) measure(a *action, v element.Node) {
 	case aSample:
 		w.sample(a, v)
 		return
+	case aSpot:
+		w.spot(a, v)
+		return
 	}
 	if ok {
 		w.add(a, search.Plain, search.Value{Range: r}, "")
@@ -176,6 +179,19 @@ func (w *walk) sample(a *action, v element.Node) {
 	}
 	if r.Low <= r.High && !math.IsInf(r.Low, 0) && !math.IsInf(r.High, 0) {
 		w.amount(a, r, v.Get("origin"))
+	}
+}
+
+// spot adds the entries of a position on the Earth. One that is none is found by nothing.
+func (w *walk) spot(a *action, v element.Node) {
+	lat, ok := number(v.Get("latitude"))
+	lon, ok2 := number(v.Get("longitude"))
+	if !ok || !ok2 || w.group > 0 {
+		return
+	}
+	if p, ok := search.Position(lat.Low, lon.Low); ok {
+		entries := search.Positioned(a.code, p)
+		w.entries = append(w.entries, entries[:]...)
 	}
 }
 

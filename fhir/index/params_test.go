@@ -38,7 +38,7 @@ func TestParamsAreThoseThatCanBeSearchedBy(t *testing.T) {
 		{"DomainResource", "_id", 0},
 		{"Nothing", "_id", 0},
 		{"", "_id", 0},
-		{"Location", "near", search.Special},
+		{"Location", "near", search.Spot},
 		{"Patient", "_filter", search.Special},
 		{"Patient", "_text", 0},
 		{"Patient", "_content", 0},
@@ -77,9 +77,9 @@ func TestWhatIsNotOfferedIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.put(fixtures(t))
 	for query, code := range map[string]string{
-		"Location?near=42.2|-83.6|11|km": search.CodeNotSupported, "Location?near:missing=true": search.CodeNotSupported,
-		"Patient?_filter=name+eq+x": search.CodeNotSupported, "Patient?_text=x": search.CodeNotSupported, "Patient?_content=x": search.CodeNotSupported,
-		"Patient?_list=x": search.CodeNotSupported, "Patient?_query=x": search.CodeNotSupported,
+		"Location?near=42.2": search.CodeValue, "Location?near:not=1|2": search.CodeModifier,
+		"Patient?_filter=name+is+x": search.CodeFilter, "Patient?_filter=name+gt+x": search.CodeOperator, "Patient?_filter=subject.near+eq+1": search.CodeUnknownParam, "Patient?_text=x": search.CodeNotSupported, "Patient?_content=x": search.CodeNotSupported,
+		"Patient?_query=x":   search.CodeNotSupported,
 		"Patient?nonsense=x": search.CodeUnknownParam, "Location?_sort=near": search.CodeSort, "Observation?_sort=code-value-quantity": search.CodeSort,
 		"Patient?general-practitioner.near=1": search.CodeChain, "Observation?code-value-quantity=x": search.CodeValue,
 		"Patient?name:ucum=1": search.CodeModifier, "Observation?value-quantity:ucum=1": search.CodeModifier,
@@ -104,6 +104,8 @@ func TestSearchesByEveryForm(t *testing.T) {
 	for _, x := range fixtures(t) {
 		w.put1(string(x.Raw()))
 	}
+	w.put1(`{"resourceType":"Location","id":"l2","position":{"latitude":-17.000,"longitude":-179.99}}`)
+	w.put1(`{"resourceType":"Location","id":"l3","partOf":{"reference":"Location/l1"},"position":{"latitude":-170,"longitude":0}}`) // nowhere
 	const ucumIn = "|http://unitsofmeasure.org|"
 	for query, want := range map[string]string{
 		// A reference in all its forms; a foreign one is not ours.
@@ -145,6 +147,15 @@ func TestSearchesByEveryForm(t *testing.T) {
 		"?_type=Patient,Observation&_tag=t1": "Patient/p1", "Measure?depends-on=http://example.org/Library/l": "Measure/me1", "Measure?successor=Measure/me2": "Measure/me1",
 		"Measure?successor=http://example.org/fhir/Measure/me2": "Measure/me1", "Bundle?composition=Composition/k1": "Bundle/b1", "Bundle?message:missing=true": "Bundle/b1",
 		"QuestionnaireResponse?item-subject=Patient/p5": "QuestionnaireResponse/q1", "Observation?gene-identifier=http://www.genenames.org|HGNC:1": "Observation/o1",
+		// Places: two kilometres apart, across the date line.
+		"Location?near=-17|179.999|10|km": "Location/l1 Location/l2", "Location?near=-17|179.999|1|km": "Location/l1", "Location?near=-17|-179.99|0.5": "Location/l2", "Location?near=-17|-179.99|1.9|km": "Location/l2",
+		"Location?near=-17|-179.99|3|km": "Location/l1 Location/l2", "Location?near=17|-179.99|3|km": "", "Location?near=17|179,-17|179.99|10|m": "Location/l1", "Location?near=0|0|21000": "Location/l1 Location/l2",
+		"Location?near:missing=true": "Location/l3", "Location?near:missing=false&near=-17|179.999|1|km": "Location/l1", "Location?partof.near=-17|179.99|1|km": "Location/l3",
+		// Filters.
+		`Patient?_filter=name+eq+%22sample-Test%22+and+not+(gender+eq+male)`: "Patient/p1", `Patient?_filter=name+eq+samp`: "", `Patient?_filter=name+sw+SAMP`: "Patient/p1", `Patient?_filter=name+ew+TEST`: "Patient/p1",
+		`Patient?_filter=gender+ne+male+and+(name+co+x+or+address-city+co+town)`: "Patient/p1", `Patient?_filter=general-practitioner+re+Practitioner/d2`: "Patient/p1", `Patient?_filter=gender+pr+false`: "",
+		`Observation?_filter=subject.family+sw+sample+and+component-value-quantity+ge+15` + ucumIn + "kPa": "Observation/o1", `Observation?_filter=date+po+2020-03+or+code+eq+11778-8`: "Observation/o2 Observation/o1",
+		`Location?_filter=partof.name+pr+true`: "Location/l3", `Condition?_filter=onset-age+eq+35` + ucumIn + "d": "Condition/c1",
 		// The other end.
 		"Observation?subject:Patient.family=sample": "Observation/o1", "Observation?patient.gender=male": "", "Patient?_has:Observation:patient:component-code=8480-6": "Patient/p1", "Patient?_has:Observation:patient:status=amended": "",
 		"Group?_has:Observation:subject:code=11778-8": "Group/g1", "Patient?link.name=x": "",

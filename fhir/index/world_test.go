@@ -239,6 +239,13 @@ func queriesOf(entries []search.Entry) (all []string) {
 		if e.Modifier == search.InBase {
 			continue // what asks with a unit asks there
 		}
+		if e.Kind == search.Spot {
+			if e.Part == 2 {
+				of := entries[i-1].Value.Range // x and y
+				all = append(all, fmt.Sprintf("%s=%.7f|%.7f|1|m", e.Code, math.Asin(e.Value.Range.Low)*180/math.Pi, math.Atan2(of.High, of.Low)*180/math.Pi))
+			}
+			continue
+		}
 		if e.Group > 0 {
 			g := fmt.Sprintf("%s\x00%d", e.Code, e.Group)
 			if groups[g] == nil {

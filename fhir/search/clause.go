@@ -12,7 +12,7 @@ func (p *parser) clause(types []string, name, value string, links int) (*Clause,
 		return p.has(types, rest, value, links)
 	}
 	if first, rest, chained := strings.Cut(name, "."); chained {
-		return p.chain(types, first, rest, value, links)
+		return p.chain(types, first, links, func(t string) (*Clause, *Issue) { return p.clause([]string{t}, rest, value, links-1) })
 	}
 	code, modifier, modified := strings.Cut(name, ":")
 	param, err := p.param(types, code)
@@ -38,6 +38,15 @@ func (p *parser) clause(types []string, name, value string, links int) (*Clause,
 		c.Missing = value == "true"
 		return c, nil
 	}
+	switch c.Modifier {
+	case In, NotIn, Above, Below:
+		if param.Kind == Token {
+			if err := p.resolve(c, value); err != nil {
+				return nil, err
+			}
+			return c, nil
+		}
+	}
 	for _, v := range split(value, ',') {
 		vs, err := p.values(c, v)
 		if err != nil {
@@ -47,12 +56,17 @@ func (p *parser) clause(types []string, name, value string, links int) (*Clause,
 			return nil, issue(CodeTooMany, param.Code)
 		}
 	}
-	if m, ok := p.Params.(Measurer); ok && param.Kind == Quantity {
+	p.measured(c)
+	return c, nil
+}
+
+// measured asks for quantities in base units where they have such.
+func (p *parser) measured(c *Clause) {
+	if m, ok := p.Params.(Measurer); ok && c.Param.Kind == Quantity {
 		if in, ok := m.Base(c.Values); ok {
 			c.Modifier, c.Values = InBase, in
 		}
 	}
-	return c, nil
 }
 
 // modify reads a modifier.
@@ -66,6 +80,9 @@ func (c *Clause) modify(s string, params Params) *Issue {
 	}
 	i := slices.Index(modifierNames[:Typed], s)
 	m := Modifier(max(i, 0))
+	if c.Param.Kind == Reference && (m == Above || m == Below) {
+		return issue(CodeNotSupported, c.Param.Code) // hierarchies of resources
+	}
 	if i <= 0 || m != Missing && !slices.Contains(modifiers[c.Param.Kind], m) || c.Param.Code == "_id" && m != Missing && m != Not {
 		return issue(CodeModifier, c.Param.Code)
 	}
@@ -73,8 +90,8 @@ func (c *Clause) modify(s string, params Params) *Issue {
 	return nil
 }
 
-// chain reads what must hold at the other end of a reference.
-func (p *parser) chain(types []string, first, rest, value string, links int) (*Clause, *Issue) {
+// chain reads what must hold at the other end of a reference, which then reads for each of its types.
+func (p *parser) chain(types []string, first string, links int, then func(typ string) (*Clause, *Issue)) (*Clause, *Issue) {
 	code, target, typed := strings.Cut(first, ":")
 	param, err := p.param(types, code)
 	if err != nil {
@@ -93,7 +110,7 @@ func (p *parser) chain(types []string, first, rest, value string, links int) (*C
 	ch := &Chain{}
 	var why *Issue
 	for _, t := range targets {
-		c, err := p.clause([]string{t}, rest, value, links-1)
+		c, err := then(t)
 		if err != nil {
 			why = err
 			continue
@@ -186,6 +203,8 @@ func (p *parser) value(param *Param, m Modifier, s string) (v Value, err *Issue)
 		return quantity(s, bad)
 	case Composite:
 		return p.composite(param, s, bad)
+	case Spot:
+		return circle(s, bad)
 	}
 	return v, issue(CodeNotSupported, param.Code)
 }
@@ -202,8 +221,6 @@ func token(m Modifier, s string, bad *Issue) (v Value, err *Issue) {
 		if v.Text = Fold(unescape(s)); v.Text == "" {
 			return v, bad
 		}
-	case m == In || m == NotIn:
-		v.Text = unescape(s)
 	case m == OfType:
 		if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
 			return v, bad
@@ -248,7 +265,7 @@ func (p *parser) composite(param *Param, s string, bad *Issue) (v Value, err *Is
 	}
 	for i, part := range parts {
 		of := param.Components[i].Param
-		if part == "" || of.Kind == Composite {
+		if part == "" || of.Kind == Composite || of.Kind == Spot {
 			return v, bad
 		}
 		if of.Kind == Reference {

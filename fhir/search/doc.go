@@ -6,9 +6,12 @@
 //	value.go    what queries ask for and entries hold, one type per kind of parameter
 //	date.go     dates, dateTimes and Periods as ranges of time
 //	number.go   numbers and quantities as ranges, by their written precision
+//	position.go places on the Earth, and what is near them
 //	query.go    Query and its parts
 //	parse.go    from the query string to a Query
 //	clause.go   one parameter with its modifier, prefixes, chain or _has
+//	filter.go   _filter as a tree of clauses
+//	codes.go    value sets and hierarchies as the codes they stand for
 //	issue.go    what may be wrong with a query
 //
 // Contract: Parse takes any bytes and gives either a Query of which every part is known and

@@ -37,7 +37,7 @@ var params = func() some {
 		},
 		"ValueSet":       {"url": {Kind: URI}},
 		"RiskAssessment": {"probability": {Kind: Number}},
-		"Location":       {"near": {Kind: Special}},
+		"Location":       {"near": {Kind: Spot}, "nowhere": {Kind: Special}},
 		"Group":          {}, "Device": {},
 	}
 	for _, ps := range s {

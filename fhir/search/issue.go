@@ -18,6 +18,11 @@ const (
 	CodeNotSupported  = "search-not-supported"     // a standard parameter that this server does not offer
 	CodeResourceType  = "search-resource-type"     // _type or a chain names no resource type of R4
 	CodeModifierValue = "search-modifier-value"    // the modifier takes other values, as :missing takes true and false
+	CodeNoTerminology = "search-no-terminology"    // a value set, code system or code that is not here
+	CodeTooCostly     = "search-too-costly"        // a value set or hierarchy of more codes than MaxCodes
+	CodeFilter        = "search-filter"            // a _filter that does not parse
+	CodeOperator      = "search-filter-operator"   // the operation of a _filter does not go with the parameter
+	CodeTerminology   = "search-terminology"       // a value set or code system that is here and cannot be used
 )
 
 var texts = map[string]string{
@@ -35,6 +40,11 @@ var texts = map[string]string{
 	CodeNotSupported:  "this server does not offer this standard parameter",
 	CodeResourceType:  "there is no such resource type in FHIR R4",
 	CodeModifierValue: "the modifier takes another value",
+	CodeNoTerminology: "the value set, code system or code is not known here, or its content is not loaded",
+	CodeTooCostly:     "the value set or hierarchy has too many codes to search by",
+	CodeFilter:        "write tests as name op value, joined by and, or, not (...), as in _filter=name co \"x\" and not (gender eq male)",
+	CodeOperator:      "this operation of _filter does not go with the parameter",
+	CodeTerminology:   "the value set or code system cannot be used here: it is malformed, only in part here, or needs what is not supported",
 }
 
 // Codes returns every code with its sentence.

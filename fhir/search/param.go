@@ -14,11 +14,12 @@ const (
 	Quantity
 	URI
 	Special
+	Spot // of a special parameter that is offered: a position, as Location-near asks for
 )
 
 var kindNames = [...]string{
 	Number: "number", Date: "date", String: "string", Token: "token", Reference: "reference",
-	Composite: "composite", Quantity: "quantity", URI: "uri", Special: "special",
+	Composite: "composite", Quantity: "quantity", URI: "uri", Special: "special", Spot: "special",
 }
 
 // String is the code of R4's value set search-param-type.

@@ -14,6 +14,8 @@ type Options struct {
 	Lenient bool      // Prefer: handling=lenient: leave out what is unknown, and say so in Ignored
 	// Also lists parameters that are the transport's, as _format and _pretty; they are passed over.
 	Also []string
+	// Terminology resolves :in, :not-in, :above and :below of tokens; nil refuses them.
+	Terminology Terminology
 }
 
 // A Pair is one parameter of a query string, decoded, in its order.
@@ -46,6 +48,9 @@ func Parse(resourceType string, pairs []Pair, o Options) (*Query, error) {
 			continue
 		}
 		err := p.take(x)
+		if p.failed != nil {
+			return nil, p.failed
+		}
 		if err == nil {
 			continue
 		}
@@ -68,6 +73,10 @@ type parser struct {
 	Options
 	q    *Query
 	seen map[string]bool // result parameters that may stand once
+
+	failed error // of Terminology: not about the query
+	tests  int   // of all _filter
+	codes  int   // that terminology made of the query so far
 }
 
 func (p *parser) types(value, given string) *Issue {
@@ -100,6 +109,15 @@ func (p *parser) take(x Pair) *Issue {
 		return issue(CodeEmptyValue, name)
 	}
 	switch name {
+	case "_filter":
+		if modifier != "" {
+			return issue(CodeModifier, name)
+		}
+		c, err := p.filter(x.Value)
+		if err == nil {
+			p.q.Where = append(p.q.Where, *c)
+		}
+		return err
 	case "_include":
 		return p.include(&p.q.Include, name, modifier, x.Value)
 	case "_revinclude":
@@ -190,7 +208,7 @@ func (p *parser) sort(value string) *Issue {
 			return issue(CodeSort, "_sort")
 		}
 		switch param.Kind {
-		case Composite, Special:
+		case Composite, Special, Spot:
 			return issue(CodeSort, "_sort")
 		}
 		p.q.Sort = append(p.q.Sort, Order{Param: param, Descending: down})

@@ -2,10 +2,11 @@ package search
 
 // Limits on a query.
 const (
-	MaxClauses = 64   // parameters in one query
-	MaxValues  = 1000 // alternatives in one clause, as in _id=a,b,c
-	MaxChain   = 4    // links of a chain or of nested _has
-	MaxCount   = 1000 // resources on a page
+	MaxClauses = 64     // parameters in one query
+	MaxValues  = 1000   // alternatives in one clause, as in _id=a,b,c
+	MaxChain   = 4      // links of a chain or of nested _has
+	MaxCount   = 1000   // resources on a page
+	MaxCodes   = 10_000 // that value sets and hierarchies stand for in one query
 )
 
 // A Query is a search: of one type, of several (_type), or of all when Types is empty.
@@ -26,7 +27,9 @@ type Query struct {
 	Ignored []*Issue
 }
 
-// A Clause is one parameter with its alternatives: one of the values must match.
+// A Clause is one parameter with its alternatives: one of the values must match. No clause of Parse
+// has the modifiers In, NotIn, Above or Below of a token: it has the codes that they stand for, with
+// Plain or, for NotIn, Not. Without any value Plain matches nothing, and Not everything.
 type Clause struct {
 	Param    *Param
 	Modifier Modifier
@@ -36,6 +39,8 @@ type Clause struct {
 
 	// Chain follows the reference Param to what must hold there (subject:Patient.name=x).
 	Chain *Chain
+	// Tree joins other clauses; there is nothing else then.
+	Tree *Tree
 	// Has asks the other way: that some resource refers here (_has:Observation:patient:code=x).
 	Has *Has
 }
@@ -64,7 +69,7 @@ const (
 	Contains            // string :contains
 	Not                 // token :not
 	Text                // token :text, on the display text
-	In                  // token :in a ValueSet
+	In                  // token :in a ValueSet; like the next three, only in query strings (see Terminology)
 	NotIn               // token :not-in a ValueSet
 	Above               // token, uri, reference :above
 	Below               // token, uri, reference :below
@@ -72,9 +77,12 @@ const (
 	Identifier          // reference :identifier
 	Typed               // reference :[type]
 	InBase              // of no query string: a quantity in base units of UCUM (see Measurer)
+	Equals              // string eq of a _filter: the whole, folded
+	Ends                // string, uri ew of a _filter
+	Differs             // string, uri, token, reference ne of a _filter: some value is another
 )
 
-var modifierNames = [...]string{"", "missing", "exact", "contains", "not", "text", "in", "not-in", "above", "below", "of-type", "identifier", "[type]", "ucum"}
+var modifierNames = [...]string{"", "missing", "exact", "contains", "not", "text", "in", "not-in", "above", "below", "of-type", "identifier", "[type]", "ucum", "eq", "ew", "ne"}
 
 // String is the modifier as it is written, without the colon.
 func (m Modifier) String() string {

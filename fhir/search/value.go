@@ -64,6 +64,8 @@ type Value struct {
 	Code  string
 	// Parts are those of a composite, one for each component.
 	Parts []Value
+	// Circle is what is asked of positions; only in queries.
+	Circle *Circle
 }
 
 // A Range is a closed interval of an order-preserving measure: milliseconds since 1970 in UTC for
@@ -111,7 +113,8 @@ func Fold(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
 	space := false
-	for _, r := range norm.NFKD.String(s) {
+	// A byte that is no UTF-8 would keep what follows it from being taken apart.
+	for _, r := range norm.NFKD.String(strings.ToValidUTF8(s, "\ufffd")) {
 		switch {
 		case unicode.Is(unicode.Mn, r) || !starter(r):
 			continue
@@ -158,7 +161,7 @@ func starter(r rune) bool {
 type Entry struct {
 	Code     string
 	Modifier Modifier // Plain; Identifier of references, Text and OfType of tokens, InBase of quantities have entries of their own
-	Kind     Kind     // of the value: not Composite, whose parts are entries with one Group
+	Kind     Kind     // of the value: not Composite, whose parts are entries with one Group; a Spot is two of them (see Positioned)
 	Value    Value
 	Exact    string // of a string, as it is written; of a quantity, its unit
 	Group    int    // of a part of a composite: which value it belongs to, from 1

@@ -81,6 +81,9 @@ func (w *walk) claimed(e element.Element, n element.Node, s *shape, profiles []s
 	}
 	i := 0
 	for c := range n.Get("meta").Get("profile").Children() {
+		if w.v.o.Unclaimed {
+			break
+		}
 		p := w.v.profiles[unversioned(c.Text())]
 		if p != nil && s.typ.Is(p.of) {
 			check(p)

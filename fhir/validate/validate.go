@@ -57,6 +57,8 @@ type Options struct {
 	Limit      int // of issues; DefaultLimit if 0
 	// Profiles are checked on every resource of their type, claimed or not.
 	Profiles []string
+	// Unclaimed passes over the profiles that meta.profile claims.
+	Unclaimed bool
 	// Contexts says where an extension may stand, by its canonical (see ReadContexts).
 	Contexts map[string][]Context
 	// Terminology answers for value sets that the Set could not expand. It may be nil.
