@@ -3,6 +3,8 @@ package ccda
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,6 +32,24 @@ func set(o object, k string, v any) {
 	o[k] = v
 }
 
+// push appends v to the list under k unless it is empty.
+func push(o object, k string, v any) {
+	switch v := v.(type) {
+	case nil:
+		return
+	case string:
+		if v == "" {
+			return
+		}
+	case object:
+		if len(v) == 0 {
+			return
+		}
+	}
+	l, _ := o[k].([]any)
+	o[k] = append(l, v)
+}
+
 func list[T any](v ...T) []any {
 	var out []any
 	for _, x := range v {
@@ -45,17 +65,56 @@ func coding(sys, code string) object {
 	return object{"coding": list(object{"system": sys, "code": code})}
 }
 
-// absent is the extension for data that is not there (ConceptMap CF-NullFlavorDataAbsentReason).
-func absent(n *node) object {
+const absentURL = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+
+// why maps a null flavor (ConceptMap CF-NullFlavorDataAbsentReason).
+func why(n *node) string {
 	code := map[string]string{
 		"NI": "unknown", "OTH": "unsupported", "NINF": "negative-infinity", "PINF": "positive-infinity",
 		"MSK": "masked", "NA": "not-applicable", "UNK": "unknown", "ASKU": "asked-unknown", "NAV": "temp-unknown",
 		"NASK": "not-asked", "TRC": "unsupported", "NP": "unknown",
-	}[n.a("nullFlavor")]
+	}[n.peek("nullFlavor")]
 	if code == "" {
-		code = "unknown"
+		return "unknown"
 	}
-	return object{"extension": list(object{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": code})}
+	n.feed("nullFlavor")
+	return code
+}
+
+// absent is the extension for data that is not there.
+func absent(n *node) object {
+	return object{"extension": list(object{"url": absentURL, "valueCode": why(n)})}
+}
+
+func words(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// codingOf reads the code, system, version and display of n itself.
+func (m *mapper) codingOf(n *node) object {
+	code := words(n.peek("code"))
+	if code == "" {
+		return nil
+	}
+	n.feed("code")
+	o := object{"code": code}
+	if s := n.peek("codeSystem"); s != "" {
+		if u := system(s); u != "" {
+			o["system"] = u
+			n.feed("codeSystem")
+			n.pass("codeSystemName")
+		} else {
+			m.lostAttr(n, "codeSystem", ReasonValue)
+		}
+	}
+	if v := words(n.peek("codeSystemVersion")); v != "" {
+		o["version"] = v
+		n.feed("codeSystemVersion")
+	}
+	if d := words(n.peek("displayName")); d != "" {
+		o["display"] = d
+		n.feed("displayName")
+	}
+	n.pass("sdtc:valueSet", "sdtc:valueSetVersion")
+	return o
 }
 
 // concept reads CD, CE, CV, CS: codings of the code and its translations, text by
@@ -64,31 +123,44 @@ func (m *mapper) concept(n *node) object {
 	if n == nil {
 		return nil
 	}
-	n.enter()
-	var codings []any
-	add := func(c *node) {
-		if code := strings.Join(strings.Fields(c.a("code")), " "); code != "" {
-			o := object{"code": code}
-			if s := c.a("codeSystem"); s != "" {
-				o["system"] = system(s)
-			}
-			set(o, "display", strings.Join(strings.Fields(c.a("displayName")), " "))
-			codings = append(codings, o)
-		}
-	}
-	add(n)
+	codings := list(m.codingOf(n))
+	originals := []*node{n.one("originalText")}
 	for _, t := range n.all("translation") {
-		add(t.enter())
-		t.one("originalText").take()
+		if c := m.codingOf(t); c != nil && (len(codings) >= maxMerged || !slices.ContainsFunc(codings, func(x any) bool { return same(x, c) })) {
+			codings = append(codings, c)
+		}
+		originals = append(originals, t.one("originalText"))
 	}
 	o := object{}
 	set(o, "coding", codings)
-	text := m.text(n.one("originalText"))
+	text := ""
+	for _, t := range originals {
+		if len(text) > maxText {
+			break
+		}
+		switch s := m.text(t); {
+		case text == "":
+			text = s
+		case s != "" && s != text:
+			text += "; " + s
+		}
+	}
 	if text == "" {
-		text = n.a("displayName")
+		text = words(n.peek("displayName"))
+		n.feed("displayName")
 	}
 	set(o, "text", text)
 	return o
+}
+
+// maxText bounds what is put together from parts; what is left out stays unread.
+const maxText = 1 << 14
+
+// same compares two codings.
+func same(a, b any) bool {
+	x, _ := a.(object)
+	y, _ := b.(object)
+	return x["system"] == y["system"] && x["code"] == y["code"] && x["display"] == y["display"] && x["version"] == y["version"]
 }
 
 // must is concept, or why there is none.
@@ -99,18 +171,37 @@ func (m *mapper) must(n *node) object {
 	return absent(n)
 }
 
+// target finds the narrative that an ED refers to, as long as the entries together do
+// not repeat many times what the document holds.
+func (m *mapper) target(n *node) *node {
+	ref := n.one("reference").peek("value")
+	at := m.byID[strings.TrimPrefix(ref, "#")]
+	if ref == "" || at == nil || at.size > m.budget {
+		return nil
+	}
+	m.budget -= at.size
+	return at
+}
+
 // text reads an ED: its own words, or those of the narrative that it refers to.
 func (m *mapper) text(n *node) string {
-	if n == nil {
+	if n == nil || n.peek("representation") == "B64" {
 		return ""
 	}
-	n.take()
-	if id := strings.TrimPrefix(n.one("reference").a("value"), "#"); id != "" {
-		if t := m.byID[id]; t != nil {
-			return t.words()
+	n.pass("mediaType", "language", "representation")
+	ref := n.one("reference")
+	if t := m.target(n); t != nil {
+		ref.feed("value")
+		if own := n.say(); own != "" {
+			return own
 		}
+		return t.words()
 	}
-	return n.words()
+	own := n.say()
+	if ref.peek("value") != "" {
+		m.lostAttr(ref, "value", ReasonReference)
+	}
+	return own
 }
 
 var stamp = regexp.MustCompile(`^(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\.\d+)?([+-]\d{4})?$`)
@@ -118,19 +209,29 @@ var stamp = regexp.MustCompile(`^(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\.\d
 // moment reads a TS as a dateTime. Without a zone a time of day is kept only if
 // Options.Zone says where it was written.
 func (m *mapper) moment(n *node) string {
-	v := n.a("value")
+	v := n.peek("value")
 	if v == "" {
 		return ""
 	}
-	n.take()
-	p := stamp.FindStringSubmatch(v)
-	if p == nil {
-		m.lost(n, ReasonValue)
+	n.feed("value")
+	bad := func() string {
+		m.lostAttr(n, "value", ReasonValue)
+		n.find("value").state = told
 		return ""
+	}
+	p := stamp.FindStringSubmatch(v)
+	if p == nil || p[1] == "0000" {
+		return bad()
 	}
 	out := p[1]
 	for i := 2; i <= 3 && p[i] != ""; i++ {
 		out += "-" + p[i]
+	}
+	if _, err := time.Parse("2006-01-02"[:len(out)], out); err != nil {
+		return bad()
+	}
+	if p[4] == "" {
+		return out
 	}
 	if p[5] != "" {
 		sec := p[6]
@@ -141,28 +242,40 @@ func (m *mapper) moment(n *node) string {
 		switch {
 		case p[8] != "":
 			out = clock + p[8][:3] + ":" + p[8][3:]
-			if _, err := time.Parse(time.RFC3339Nano, out); err != nil {
-				m.lost(n, ReasonValue)
-				return ""
+			if _, err := time.Parse(time.RFC3339Nano, out); err != nil || p[8][1:3] > "14" {
+				return bad()
 			}
 			return out
 		case m.o.Zone != nil:
 			t, err := time.ParseInLocation("2006-01-02T15:04:05", clock, m.o.Zone)
 			if err != nil {
-				m.lost(n, ReasonValue)
-				return ""
+				return bad()
 			}
 			return clock + t.Format("-07:00")
 		}
-		m.lost(n, ReasonPrecision)
-	} else if p[4] != "" {
-		m.lost(n, ReasonPrecision)
 	}
-	if _, err := time.Parse("2006-01-02"[:len(out)], out); err != nil {
-		m.lost(n, ReasonValue)
-		return ""
-	}
+	m.lostAttr(n, "value", ReasonPrecision)
+	n.find("value").state = told
 	return out
+}
+
+// point is the moment of a TS, or of an interval its low (guide, "Structured types").
+func (m *mapper) point(n *node) string {
+	if t := m.moment(n); t != "" {
+		return t
+	}
+	return m.moment(n.one("low"))
+}
+
+// day is a date: what is more precise than a day is reported.
+func (m *mapper) day(n *node) string {
+	v := m.moment(n)
+	if len(v) > 10 {
+		m.lostAttr(n, "value", ReasonPrecision)
+		n.find("value").state = told
+		v = v[:10]
+	}
+	return v
 }
 
 // when puts effectiveTime under name+"DateTime" or name+"Period".
@@ -174,7 +287,7 @@ func (m *mapper) when(o object, name string, n *node) {
 		o[name+"DateTime"] = t
 		return
 	}
-	p := m.period(n)
+	p := m.interval(n)
 	if p["start"] != nil && p["start"] == p["end"] {
 		o[name+"DateTime"] = p["start"]
 		return
@@ -182,14 +295,38 @@ func (m *mapper) when(o object, name string, n *node) {
 	set(o, name+"Period", p)
 }
 
-func (m *mapper) period(n *node) object {
+// interval reads the low and high of an IVL_TS as a Period.
+func (m *mapper) interval(n *node) object {
 	o := object{}
 	if n != nil {
-		n.enter()
-		set(o, "start", m.moment(n.one("low")))
-		set(o, "end", m.moment(n.one("high")))
+		start, end := m.moment(n.one("low")), m.moment(n.one("high"))
+		set(o, "start", start)
+		if start != "" && end != "" && before(end, start) { // per-1
+			m.lostAttr(n.one("high"), "value", ReasonValue)
+			return o
+		}
+		set(o, "end", end)
 	}
 	return o
+}
+
+// period is interval; a single time is its start (guide, encounters).
+func (m *mapper) period(n *node) object {
+	if t := m.moment(n); t != "" {
+		return object{"start": t}
+	}
+	return m.interval(n)
+}
+
+// before compares two dateTimes as far as both are precise.
+func before(a, b string) bool {
+	if len(a) > 10 && len(b) > 10 {
+		x, err1 := time.Parse(time.RFC3339Nano, a)
+		y, err2 := time.Parse(time.RFC3339Nano, b)
+		return err1 == nil && err2 == nil && x.Before(y)
+	}
+	k := min(len(a), len(b), 10)
+	return a[:k] < b[:k]
 }
 
 var number10 = regexp.MustCompile(`^([+-]?)0*(\d*)(\.\d+)?$`)
@@ -206,152 +343,150 @@ func decimal(s string) (json.Number, bool) {
 	return json.Number(strings.TrimPrefix(p[1], "+") + p[2] + p[3]), true
 }
 
-// quantity reads a PQ, or the value of an REAL.
+// quantity reads a PQ, or the value of a REAL. A value that is only in a translation
+// (a unit outside of UCUM) has its unit as text.
 func (m *mapper) quantity(n *node) object {
-	v := n.a("value")
-	if v == "" {
-		return nil
-	}
-	d, ok := decimal(v)
+	d, ok := decimal(n.peek("value"))
 	if !ok {
+		for _, t := range n.all("translation") {
+			v, ok := decimal(t.peek("value"))
+			if !ok {
+				continue
+			}
+			t.feed("value")
+			o := object{"value": v}
+			unit := m.text(t.one("originalText"))
+			if c := m.codingOf(t); c != nil && c["system"] != nil {
+				o["system"], o["code"] = c["system"], c["code"]
+				if unit == "" {
+					unit, _ = c["display"].(string)
+				}
+			}
+			set(o, "unit", unit)
+			return o
+		}
 		return nil
 	}
-	n.enter()
-	for _, t := range n.all("translation") {
-		m.text(t.one("originalText"))
-	}
+	n.feed("value")
 	o := object{"value": d}
-	if u := n.a("unit"); u != "" {
+	if u := n.peek("unit"); u != "" {
+		n.feed("unit")
 		o["unit"] = u
-		if u != "1" && !strings.ContainsAny(u, " \t\r\n") {
+		if !strings.ContainsAny(u, " \t\r\n") {
 			o["system"], o["code"] = "http://unitsofmeasure.org", u
 		}
 	}
 	return o
 }
 
+// bounds reads an IVL_PQ: a Range, or a Quantity with a comparator (guide, "Ranges of
+// Physical Quantities").
+func (m *mapper) bounds(n *node) (quantity, span object) {
+	if q := m.quantity(n); q != nil {
+		return q, nil
+	}
+	low, high := m.quantity(n.one("low")), m.quantity(n.one("high"))
+	open := func(k string) bool {
+		v := n.one(k).peek("inclusive")
+		n.one(k).feed("inclusive")
+		return v == "false"
+	}
+	switch {
+	case low != nil && high != nil && (low["value"] != json.Number("0") || !open("low")):
+		if open("low") || open("high") { // Range has no open ends
+			for _, k := range []string{"low", "high"} {
+				if n.one(k).peek("inclusive") == "false" {
+					n.one(k).find("inclusive").state = told
+					m.lostAttr(n.one(k), "inclusive", ReasonValue)
+				}
+			}
+		}
+		return nil, object{"low": low, "high": high}
+	case high != nil:
+		high["comparator"] = map[bool]string{true: "<", false: "<="}[open("high")]
+		return high, nil
+	case low != nil:
+		low["comparator"] = map[bool]string{true: ">", false: ">="}[open("low")]
+		return low, nil
+	}
+	return nil, nil
+}
+
+// whole reads an INT.
+func whole(n *node) (int64, bool) {
+	i, err := strconv.ParseInt(n.peek("value"), 10, 32)
+	if err != nil {
+		return 0, false
+	}
+	n.feed("value")
+	return i, true
+}
+
+// flag reads a BL.
+func flag(n *node) (v, ok bool) {
+	s := n.peek("value")
+	if s != "true" && s != "false" {
+		return false, false
+	}
+	n.feed("value")
+	return s == "true", true
+}
+
+// Systems whose OID alone identifies nobody (guide, "CDA id", note 1).
+var bare = map[string]bool{"2.16.840.1.113883.4.1": true, "2.16.840.1.113883.4.6": true}
+
 // identifiers reads II (guide, "CDA id to FHIR identifier").
-func identifiers(nodes []*node) []any {
+func (m *mapper) identifiers(nodes []*node) []any {
 	var out []any
 	for _, n := range nodes {
-		root, ext := n.a("root"), n.a("extension")
-		if root == "" {
-			continue
-		}
-		n.take()
+		root, ext := n.peek("root"), n.peek("extension")
+		o := object{}
+		sys := system(root)
 		switch {
+		case root == "" && ext == "":
+			continue
+		case root == "":
+			o["value"] = ext
 		case ext != "" && root == "2.16.840.1.113883.4.873":
 			i := max(strings.LastIndexByte(ext, '/'), strings.LastIndexByte(ext, ':'))
-			if i > 0 && i < len(ext)-1 {
-				out = append(out, object{"system": ext[:i], "value": ext[i+1:]})
+			if i > 0 && i < len(ext)-1 && !strings.ContainsAny(ext, " \t\r\n") {
+				o["system"], o["value"] = ext[:i], ext[i+1:]
+			} else {
+				o["system"], o["value"] = "urn:ietf:rfc:3986", ext
 			}
+		case ext != "" && sys != "":
+			o["system"], o["value"] = sys, ext
 		case ext != "":
-			out = append(out, object{"system": system(root), "value": ext})
+			m.lostAttr(n, "root", ReasonValue)
+			o["value"] = ext
+		case bare[root]:
+			o["system"], o["_value"] = sys, absent(n)
 		case oid(root):
-			out = append(out, object{"system": "urn:ietf:rfc:3986", "value": "urn:oid:" + root})
+			o["system"], o["value"] = "urn:ietf:rfc:3986", "urn:oid:"+root
+		case sys != "":
+			o["system"], o["value"] = "urn:ietf:rfc:3986", sys
 		default:
-			out = append(out, object{"system": "urn:ietf:rfc:3986", "value": "urn:uuid:" + strings.ToLower(root)})
-		}
-	}
-	return out
-}
-
-// names, telecoms and addresses: guide, "CDA name, telecom, addr"; uses by the
-// ConceptMaps CF-NameUse, CF-TelecomUse, CF-TelecomType, CF-AddressUse.
-func names(nodes []*node) []any {
-	var out []any
-	for _, n := range nodes {
-		o := object{}
-		for _, k := range n.kids {
-			w := k.words()
-			if w == "" {
-				continue
-			}
-			switch k.name {
-			case "family":
-				o["family"] = w
-			case "given", "prefix", "suffix":
-				l, _ := o[k.name].([]any)
-				o[k.name] = append(l, w)
-			case "":
-				if t, _ := o["text"].(string); t == "" {
-					o["text"] = w
-				}
-				continue
-			default:
-				continue
-			}
-			k.take()
-		}
-		if len(o) > 0 {
-			n.enter()
-			use := strings.Fields(n.a("use"))
-			if len(use) > 0 {
-				set(o, "use", map[string]string{"A": "nickname", "C": "official", "L": "usual", "P": "nickname"}[use[0]])
-			}
-			out = append(out, o)
-		}
-	}
-	return out
-}
-
-func telecoms(nodes []*node) []any {
-	var out []any
-	for _, n := range nodes {
-		v := n.a("value")
-		if v == "" {
+			m.lostAttr(n, "root", ReasonValue)
 			continue
 		}
-		n.take()
-		o := object{"value": v}
-		scheme, rest, ok := strings.Cut(v, ":")
-		sys := map[string]string{"mailto": "email", "http": "url", "https": "url", "tel": "phone", "fax": "fax", "x-text-fax": "fax"}[strings.ToLower(scheme)]
-		if ok && sys != "" {
-			o["system"] = sys
-			if sys != "url" && rest != "" {
-				o["value"] = rest
-			}
-		}
-		if u := strings.Fields(n.a("use")); len(u) > 0 {
-			set(o, "use", map[string]string{
-				"AS": "work", "BAD": "old", "DIR": "work", "H": "home", "HP": "home", "HV": "home",
-				"MC": "mobile", "PG": "mobile", "PUB": "work", "TMP": "temp", "WP": "work",
-			}[u[0]])
+		n.feed("root", "extension")
+		n.pass("displayable")
+		if a := words(n.peek("assigningAuthorityName")); a != "" {
+			n.feed("assigningAuthorityName")
+			o["assigner"] = object{"display": a}
 		}
 		out = append(out, o)
 	}
 	return out
 }
 
-func addresses(nodes []*node) []any {
-	var out []any
-	for _, n := range nodes {
-		o := object{}
-		for _, k := range n.kids {
-			w := k.words()
-			to := map[string]string{"city": "city", "state": "state", "postalCode": "postalCode", "country": "country", "county": "district"}[k.name]
-			switch {
-			case w == "":
-			case k.name == "streetAddressLine":
-				l, _ := o["line"].([]any)
-				o["line"] = append(l, w)
-				k.take()
-			case k.name == "":
-				if t, _ := o["text"].(string); t == "" {
-					o["text"] = w
-				}
-			case to != "":
-				o[to] = w
-				k.take()
-			}
-		}
-		if len(o) > 0 {
-			n.enter()
-			if u := strings.Fields(n.a("use")); len(u) > 0 {
-				set(o, "use", map[string]string{"BAD": "old", "H": "home", "HP": "home", "HV": "home", "TMP": "temp", "WP": "work", "DIR": "work", "PUB": "work"}[u[0]])
-			}
-			out = append(out, o)
-		}
+// key gives what an identifier is searched by, or "" if it does not identify alone.
+func key(id any) string {
+	o, _ := id.(object)
+	s, _ := o["system"].(string)
+	v, _ := o["value"].(string)
+	if s == "" || v == "" {
+		return ""
 	}
-	return out
+	return s + "|" + v
 }

@@ -1,8 +1,11 @@
 package ccda
 
-import "maps"
+import (
+	"slices"
+	"strconv"
+)
 
-// Templates of C-CDA R2.1 under 2.16.840.1.113883.10.20.22.4.
+// Templates of C-CDA R2.1 and its companions, under 2.16.840.1.113883.10.20.22.4.
 const (
 	t              = "2.16.840.1.113883.10.20.22.4."
 	problemConcern = t + "3"
@@ -12,83 +15,526 @@ const (
 	reaction       = t + "9"
 	medication     = t + "16"
 	immunization   = t + "52"
-	procedure      = t + "14"
-	procedureAct   = t + "12"
-	resultPanel    = t + "1"
 	result         = t + "2"
-	vitalPanel     = t + "26"
-	vital          = t + "27"
-	social         = t + "38"
-	smoking        = t + "78"
-	tobacco        = t + "85"
+	entryReference = t + "122"
+	comment        = t + "64"
+	note           = t + "202"
 )
 
-// entry maps one entry of section s and gives references to what came of it.
-func (m *mapper) entry(e, s *node) []any {
-	var out []any
-	for _, n := range e.kids {
-		switch {
-		case n.template(problemConcern):
-			for _, r := range n.enter().all("entryRelationship") {
-				if o := r.one("observation"); o.template(problem) {
-					out = append(out, m.problem(o, n, s))
-				}
-			}
-		case n.template(problem):
-			out = append(out, m.problem(n, nil, s))
-		case n.template(allergyConcern):
-			for _, r := range n.enter().all("entryRelationship") {
-				if o := r.one("observation"); o.template(allergy) {
-					out = append(out, m.allergy(o, n))
-				}
-			}
-		case n.template(medication):
-			out = append(out, m.medication(n))
-		case n.template(immunization):
-			out = append(out, m.immunization(n))
-		case n.template(procedure, procedureAct):
-			out = append(out, m.procedure(n))
-		case n.template(resultPanel):
-			out = append(out, m.report(n))
-		case n.template(vitalPanel):
-			out = append(out, m.panel(n))
-		case n.template(result):
-			out = append(out, m.observation(n, "laboratory"))
-		case n.template(vital):
-			out = append(out, m.observation(n, "vital-signs"))
-		case n.template(social, smoking, tobacco):
-			out = append(out, m.observation(n, "social-history"))
+func decimalText(i int64) string { return strconv.FormatInt(i, 10) }
+
+// wrappers hold statements and are no resource themselves: what they hold is mapped.
+// The category is that of problems in them.
+var wrappers = map[string]string{
+	t + "132": "health-concern",      // Health Concern Act
+	t + "136": "health-concern",      // Risk Concern Act
+	t + "80":  "encounter-diagnosis", // Encounter Diagnosis
+	t + "33":  "encounter-diagnosis", // Hospital Discharge Diagnosis
+	t + "34":  "encounter-diagnosis", // Hospital Admission Diagnosis
+	t + "51":  "encounter-diagnosis", // Postprocedure Diagnosis
+	t + "65":  "encounter-diagnosis", // Preoperative Diagnosis
+	t + "35":  "-",                   // Discharge Medication
+	t + "36":  "-",                   // Admission Medication
+	t + "135": "-",                   // Medical Equipment Organizer
+	t + "108": "-",                   // Advance Directive Organizer
+}
+
+// observations are the templates that become an Observation, with the category that
+// US Core gives them, or "" where it has none.
+var observations = map[string]string{
+	t + "2": "laboratory", t + "27": "vital-signs",
+	t + "38": "social-history", t + "78": "social-history", t + "85": "social-history",
+	t + "13":                         "procedure",
+	t + "69":                         "survey",            // Assessment Scale Observation
+	t + "86":                         "survey",            // Assessment Scale Supporting Observation
+	t + "67":                         "functional-status", // Functional Status Observation
+	t + "66":                         "functional-status",
+	t + "74":                         "cognitive-status", // Mental Status Observation
+	t + "75":                         "cognitive-status",
+	t + "128":                        "functional-status", // Self-Care Activities
+	t + "127":                        "functional-status", // Sensory Status
+	t + "505":                        "disability-status",
+	t + "72":                         "social-history", // Caregiver Characteristics
+	t + "109":                        "social-history", // Characteristics of Home Environment
+	t + "111":                        "social-history", // Cultural and Religious Observation
+	t + "501":                        "social-history", // Sexual Orientation
+	t + "503":                        "social-history", // Basic Occupation
+	t + "504":                        "social-history", // Basic Industry
+	t + "281":                        "social-history", // Pregnancy Intention
+	"2.16.840.1.113883.10.20.15.3.8": "social-history", // Pregnancy
+	t + "5":                          "",               // Health Status
+	t + "48":                         "",               // Advance Directive
+	t + "76":                         "exam",           // Number of Pressure Ulcers
+	t + "77":                         "exam",           // Highest Pressure Ulcer Stage
+	t + "110":                        "",               // Progress Toward Goal
+	t + "113":                        "",               // Prognosis
+	t + "114":                        "exam",           // Longitudinal Care Wound
+	t + "133":                        "exam",           // Wound Measurement
+	t + "134":                        "exam",           // Wound Characteristic
+	t + "124":                        "exam",           // Nutritional Status
+	t + "138":                        "exam",           // Nutrition Assessment
+	t + "143":                        "",               // Priority Preference
+	t + "144":                        "",               // Outcome
+	t + "9":                          "",               // Reaction, where it stands alone
+	"2.16.840.1.113883.10.20.6.2.12": "imaging",        // Text Observation
+	"2.16.840.1.113883.10.20.6.2.13": "imaging",        // Code Observations
+	"2.16.840.1.113883.10.20.6.2.14": "imaging",        // Quantity Measurement Observation
+}
+
+// category of a template, and whether it is one of the Observations.
+func category(n *node) (string, bool) {
+	for _, x := range n.all("templateId") {
+		if c, ok := observations[x.peek("root")]; ok {
+			return c, true
+		}
+	}
+	return "", false
+}
+
+func planned(n *node) bool {
+	return slices.Contains([]string{"INT", "RQO", "PRMS", "PRP", "ARQ", "APT"}, n.peek("moodCode"))
+}
+
+// entry maps one entry of section s and gives what came of it.
+func (m *mapper) entry(e, s *node) []*draft {
+	return m.statements(e, where{section: s.one("code").peek("code")})
+}
+
+// where says in what section and wrapper a statement stands.
+type where struct {
+	section, category string
+	concern           *node
+}
+
+func (m *mapper) statements(holder *node, w where) (out []*draft) {
+	for _, n := range holder.kids {
+		if n.name != "" {
+			out = append(out, m.statement(n, w)...)
 		}
 	}
 	return out
 }
 
-// begin starts a resource with what all entries share. The text of an entry points
-// into the narrative, which the Composition carries.
-func (m *mapper) begin(kind, subject string, n *node) object {
-	n.enter()
-	r := object{"resourceType": kind, subject: m.patient}
-	set(r, "identifier", identifiers(n.all("id")))
-	if t := n.one("text"); t != nil && m.byID[trimHash(t.one("reference").a("value"))] != nil {
-		t.take()
+// statement maps a clinical statement by its template, class and mood.
+func (m *mapper) statement(n *node, w where) []*draft {
+	one := func(d *draft) []*draft {
+		if d == nil {
+			return nil
+		}
+		return []*draft{d}
 	}
-	return r
+	for _, x := range n.all("templateId") {
+		if c, ok := wrappers[x.peek("root")]; ok {
+			return m.wrapper(n, w, c)
+		}
+	}
+	switch n.name {
+	case "observation":
+		switch {
+		case n.template(t+"121") || n.peek("moodCode") == "GOL":
+			return one(m.goal(n))
+		case n.template(t+"200", t+"506", "2.16.840.1.113883.10.20.34.3.45", t+"507"):
+			m.trait(n)
+			return nil
+		case n.template(allergy):
+			return one(m.allergy(n, w.concern))
+		case n.template(problem, t+"68", t+"73"):
+			return one(m.problem(n, w))
+		case n.template(t + "19"): // an Indication that stands alone
+			return one(m.problem(n, w))
+		case planned(n) && !n.template(t+"281") && (n.template(t+"44", t+"140") || hasCategory(n)):
+			return one(m.request(n))
+		case n.template("2.16.840.1.113883.10.20.15.3.8", t+"281"):
+			return one(m.pregnancy(n))
+		case n.template(t + "48"):
+			return one(m.directive(n))
+		case hasCategory(n):
+			c, _ := category(n)
+			return one(m.observation(n, c))
+		}
+	case "act":
+		switch {
+		case n.template(problemConcern), n.template(allergyConcern):
+			return m.concern(n, w)
+		case n.template(t + "60"):
+			return m.coverages(n)
+		case n.template(t + "61"):
+			return one(m.policy(n, nil))
+		case n.template(note):
+			return one(m.noteActivity(n, nil))
+		case n.template(t+"131", t+"146"):
+			return one(m.intervention(n, w))
+		case n.template(t + "500.1"):
+			return nil
+		case n.template(t+"12") && !planned(n):
+			return one(m.procedure(n))
+		case n.template(t+"12", t+"39", t+"20", t+"130", t+"140"):
+			return one(m.request(n))
+		}
+	case "substanceAdministration":
+		switch {
+		case n.template(immunization) && !planned(n):
+			return one(m.immunization(n))
+		case n.template(immunization, t+"120", medication, t+"42"):
+			return one(m.medication(n))
+		}
+	case "supply":
+		switch {
+		case n.template(t+"18") && !planned(n):
+			return one(m.dispense(n, nil))
+		case n.template(t + "17"):
+			return one(m.order(n))
+		case n.template(t+"50", t+"43"):
+			return one(m.supply(n))
+		}
+	case "procedure":
+		switch {
+		case n.template(t+"14", t+"41") && planned(n):
+			return one(m.request(n))
+		case n.template(t + "14"):
+			return one(m.procedure(n))
+		}
+		if pi := n.one("participant", "participantRole"); pi.template(t + "37") { // the device alone
+			return m.devices(n)
+		}
+	case "encounter":
+		if n.template(t+"49", t+"40") {
+			return one(m.encounter(n))
+		}
+	case "organizer":
+		switch {
+		case n.template(t + "1"):
+			return one(m.diagnosticReport(n))
+		case n.template(t + "26"):
+			return one(m.panel(n))
+		case n.template(t + "45"):
+			return one(m.family(n))
+		case n.template(t + "500"):
+			return one(m.team(n))
+		case n.template(t+"66", t+"75"):
+			c, _ := category(n)
+			return one(m.cluster(n, c))
+		}
+	case "observationMedia":
+		return one(m.media(n))
+	}
+	return nil
 }
 
-func trimHash(s string) string {
-	if s != "" && s[0] == '#' {
-		return s[1:]
-	}
-	return s
+func hasCategory(n *node) bool {
+	_, ok := category(n)
+	return ok
 }
 
-func negated(n *node) bool { return n.a("negationInd") == "true" || n.a("negationInd") == "1" }
+// wrapper maps what a wrapper holds. Its id stands for the first of it.
+func (m *mapper) wrapper(n *node, w where, cat string) []*draft {
+	if cat != "-" {
+		w.category = cat
+	}
+	n.one("code").fixed("29308-4", "75310-3", "11535-2", "46241-6", "10219-4", "59769-0", "10183-2", "42346-7", "45473-6", "75311-1")
+	for _, c := range n.one("code").all("translation") {
+		c.fixed("29308-4", "75325-1", "59769-0")
+	}
+	w.concern = nil
+	if n.template(t+"132", t+"136", t+"80", t+"33", t+"34", t+"51", t+"65") {
+		w.concern = n
+	}
+	var out []*draft
+	for _, k := range n.kids {
+		if k.name == "entryRelationship" || k.name == "component" {
+			if x := k.one("act"); x.template(comment) {
+				continue
+			}
+			out = append(out, m.statements(k, w)...)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	m.alias(n, out[0])
+	n.one("statusCode").fixed("completed", "active")
+	for _, d := range out {
+		if n.name == "organizer" || n.template(t+"132", t+"136") {
+			m.origins(d, n)
+		}
+	}
+	for _, k := range n.all("entryRelationship") {
+		if x := k.one("act"); x.template(entryReference) {
+			m.refer(out[0], x, k)
+		}
+	}
+	return out
+}
 
-// status maps statusCode by one of the guide's concept maps.
+// alias makes d known by the ids of a wrapper, which FHIR has no resource for.
+func (m *mapper) alias(n *node, d *draft) {
+	probe := m.identifiers(n.all("id"))
+	for _, id := range probe {
+		if k := key(id); k != "" && m.ids[k] == nil {
+			m.ids[k] = d
+		}
+	}
+	for _, id := range n.all("id") {
+		id.every(unread)
+		for i := range id.attrs {
+			id.attrs[i].state = passed
+		}
+	}
+}
+
+// refer joins d to the entry that an Entry Reference names, once all are known.
+func (m *mapper) refer(d *draft, n, rel *node) {
+	m.later = append(m.later, func() {
+		target := m.found(n)
+		if target == nil {
+			m.lost(n, ReasonReference)
+			return
+		}
+		n.one("statusCode").fixed("completed")
+		if target == d {
+			return
+		}
+		if !link(d, target) {
+			m.note(rel, "", ReasonLink)
+		}
+	})
+}
+
+// relations maps the entryRelationships of d that no map of its own took: comments
+// become notes, Entry References links, statements resources that are joined to d.
+func (m *mapper) relations(d *draft, n *node, w where, taken func(rel, child *node) bool) {
+	for _, rel := range n.kids {
+		if rel.name != "entryRelationship" && rel.name != "component" {
+			continue
+		}
+		for _, k := range rel.kids {
+			switch {
+			case k.name == "" || k.name == "templateId" || k.name == "sequenceNumber" || k.name == "seperatableInd":
+			case taken != nil && taken(rel, k):
+			case k.name == "act" && (k.template(comment) || k.one("code").peek("code") == "48767-8"):
+				m.annotate(d, k)
+			case k.name == "act" && k.template(entryReference):
+				m.refer(d, k, rel)
+			case k.name == "act" && k.template(note):
+				m.noteActivity(k, d)
+			case k.name == "encounter" && len(k.all("templateId")) == 0 && k.one("code") == nil:
+				m.later = append(m.later, func() {
+					if target := m.found(k); target == nil || !link(d, target) {
+						m.lost(k, ReasonReference)
+					}
+				})
+			default:
+				for _, child := range m.statement(k, w) {
+					if !join(d, child, rel.peek("typeCode")) {
+						m.note(rel, "", ReasonLink)
+					}
+				}
+			}
+		}
+	}
+}
+
+// annotatable are the types with an element note.
+var annotatable = map[string]bool{
+	"Condition": true, "AllergyIntolerance": true, "MedicationRequest": true, "MedicationDispense": true, "Immunization": true,
+	"Procedure": true, "Observation": true, "ServiceRequest": true, "Goal": true, "CarePlan": true, "CareTeam": true,
+	"FamilyMemberHistory": true, "Device": true, "DeviceRequest": true, "Media": true, "Specimen": true,
+}
+
+// annotate maps a Comment Activity: guide, "Comment to Annotation".
+func (m *mapper) annotate(d *draft, n *node) {
+	if !annotatable[d.kind] {
+		return
+	}
+	s := m.text(n.one("text"))
+	if s == "" {
+		return
+	}
+	n.one("code").fixed("48767-8")
+	n.one("statusCode").fixed("completed")
+	o := object{"text": s}
+	if a := n.one("author"); a != nil {
+		set(o, "time", m.moment(a.one("time")))
+		if who, _ := m.assigned(a.one("assignedAuthor")); who != nil && slices.Contains(performers, who.kind) && who.kind != "PractitionerRole" {
+			o["authorReference"] = who.ref
+		} else if who != nil {
+			if p, ok := who.r["practitioner"]; ok { // Annotation cannot refer to a PractitionerRole
+				o["authorReference"] = p
+			}
+		}
+	}
+	push(d.r, "note", o)
+}
+
+// reasons are the types with reasonReference, and what it may be.
+var reasons = map[string][]string{
+	"Procedure":         {"Condition", "Observation", "Procedure", "DiagnosticReport", "DocumentReference"},
+	"ServiceRequest":    {"Condition", "Observation", "DiagnosticReport", "DocumentReference"},
+	"MedicationRequest": {"Condition", "Observation"},
+	"Immunization":      {"Condition", "Observation", "DiagnosticReport"},
+	"Encounter":         {"Condition", "Procedure", "Observation"},
+}
+
+// join puts a statement that stands in another into its place there.
+func join(d, child *draft, how string) bool {
+	if child == nil || child == d {
+		return true
+	}
+	if (how == "RSON" || how == "CAUS") && slices.Contains(reasons[d.kind], child.kind) {
+		push(d.r, "reasonReference", child.ref)
+		return true
+	}
+	switch child.kind {
+	case "Observation":
+		switch {
+		case d.kind == "Observation" && (how == "COMP" || how == "SPRT" || how == ""):
+			push(d.r, "hasMember", child.ref)
+		case d.kind == "Condition" && how == "SPRT":
+			push(d.r, "evidence", object{"detail": list(child.ref)})
+		case d.kind == "DiagnosticReport":
+			push(d.r, "result", child.ref)
+		default: // what the observation is about
+			push(child.r, "focus", d.ref)
+		}
+		return true
+	case "ServiceRequest":
+		if d.kind == "CarePlan" {
+			push(d.r, "activity", object{"reference": child.ref})
+		} else {
+			push(child.r, "supportingInfo", d.ref)
+		}
+		return true
+	case "MedicationRequest":
+		switch d.kind {
+		case "CarePlan":
+			push(d.r, "activity", object{"reference": child.ref})
+		case "MedicationRequest", "ServiceRequest":
+			push(child.r, "basedOn", d.ref)
+		default:
+			push(child.r, "supportingInformation", d.ref)
+		}
+		return true
+	case "MedicationDispense":
+		if d.kind == "MedicationRequest" {
+			push(child.r, "authorizingPrescription", d.ref)
+		} else {
+			push(child.r, "supportingInformation", d.ref)
+		}
+		return true
+	case "DocumentReference":
+		if d.kind == "Encounter" {
+			framed(child.r, "encounter", d.ref)
+		} else {
+			framed(child.r, "related", d.ref)
+		}
+		return true
+	case "Procedure":
+		switch d.kind {
+		case "Procedure":
+			push(child.r, "partOf", d.ref)
+		case "Observation":
+			push(d.r, "partOf", child.ref)
+		default:
+			return link(d, child)
+		}
+		return true
+	}
+	return link(d, child)
+}
+
+// link puts a reference from d to a statement that stands elsewhere where FHIR has a
+// place for it.
+func link(d, target *draft) bool {
+	in := func(kinds ...string) bool { return slices.Contains(kinds, target.kind) }
+	add := func(k string) bool {
+		if l, _ := d.r[k].([]any); !has(l, target.ref) {
+			push(d.r, k, target.ref)
+		}
+		return true
+	}
+	switch {
+	case target.kind == "Encounter":
+		switch d.kind {
+		case "Observation", "Condition", "Procedure", "ServiceRequest", "MedicationRequest", "Immunization", "DiagnosticReport", "CarePlan", "AllergyIntolerance":
+			if d.r["encounter"] == nil {
+				d.r["encounter"] = target.ref
+				return true
+			}
+		case "DocumentReference":
+			framed(d.r, "encounter", target.ref)
+			return true
+		case "Encounter":
+			if target.r["partOf"] == nil {
+				target.r["partOf"] = d.ref
+				return true
+			}
+		}
+		return false
+	case d.kind == "Goal" && in("Condition", "Observation", "MedicationStatement", "NutritionOrder", "ServiceRequest", "RiskAssessment"):
+		return add("addresses")
+	case target.kind == "Goal" && in("Goal") && (d.kind == "Observation" || d.kind == "Procedure"):
+		push(target.r, "outcomeReference", d.ref)
+		return true
+	case d.kind == "CarePlan" && in("Goal"):
+		return add("goal")
+	case d.kind == "CarePlan" && in("Condition"):
+		return add("addresses")
+	case d.kind == "CarePlan" && in("ServiceRequest", "MedicationRequest", "DeviceRequest", "NutritionOrder", "Appointment"):
+		push(d.r, "activity", object{"reference": target.ref})
+		return true
+	case d.kind == "CarePlan":
+		push(d.r, "activity", object{"outcomeReference": list(target.ref)})
+		return true
+	case d.kind == "ServiceRequest" && in("Coverage"):
+		return add("insurance")
+	case d.kind == "ServiceRequest":
+		return add("supportingInfo")
+	case d.kind == "MedicationRequest" && in("Coverage"):
+		return add("insurance")
+	case d.kind == "MedicationRequest":
+		return add("supportingInformation")
+	case d.kind == "Observation" && in("Observation", "DocumentReference", "Media"):
+		return add("derivedFrom")
+	case d.kind == "Observation" && in("ServiceRequest", "CarePlan", "MedicationRequest"):
+		return add("basedOn")
+	case d.kind == "Observation" && in("Procedure", "Immunization"):
+		return add("partOf")
+	case d.kind == "Observation":
+		return add("focus")
+	case d.kind == "Procedure" && in("ServiceRequest", "CarePlan"):
+		return add("basedOn")
+	case slices.Contains(reasons[d.kind], target.kind):
+		return add("reasonReference")
+	case d.kind == "Condition":
+		push(d.r, "evidence", object{"detail": list(target.ref)})
+		return true
+	case d.kind == "DocumentReference":
+		framed(d.r, "related", target.ref)
+		return true
+	}
+	return false
+}
+
+func negated(n *node) bool {
+	if negates(n.peek("negationInd")) {
+		n.feed("negationInd")
+		return true
+	}
+	return false
+}
+
+// cannot reports a negated statement whose resource cannot say so.
+func (m *mapper) cannot(n *node) bool {
+	if !negates(n.peek("negationInd")) {
+		return false
+	}
+	m.lost(n, ReasonNegated)
+	return true
+}
+
+// status maps statusCode by a concept map of the guide; other where there is none.
 func status(n *node, table map[string]string, other string) string {
-	c := n.one("statusCode")
-	if s := table[c.a("code")]; s != "" {
-		c.take()
+	if s := n.one("statusCode").choose(table); s != "" {
 		return s
 	}
 	return other
@@ -97,235 +543,29 @@ func status(n *node, table map[string]string, other string) string {
 // nested finds the entryRelationship observations with a code.
 func nested(n *node, code string) *node {
 	for _, r := range n.all("entryRelationship") {
-		if o := r.one("observation"); o.one("code").a("code") == code {
+		if o := r.one("observation"); o != nil && o.one("code").peek("code") == code {
 			return o
 		}
 	}
 	return nil
 }
 
-// clinical reads the Problem or Allergy Status observation, else the concern's status.
-func clinical(n, concern *node, table map[string]string) string {
-	if o := nested(n, "33999-4"); o != nil {
-		if s := table[o.one("value").a("code")]; s != "" {
-			o.take()
-			return s
-		}
+// answer is the coded value of a nested observation by a table; the rest of it is fixed.
+func answer(o *node, table map[string]string) string {
+	s := o.one("value").choose(table)
+	if s == "" {
+		return ""
 	}
-	return status(concern, map[string]string{"aborted": "inactive", "active": "active", "completed": "inactive", "suspended": "inactive"}, "")
+	helper(o)
+	return s
 }
 
-const (
-	conditionClinical = "http://terminology.hl7.org/CodeSystem/condition-clinical"
-	conditionVer      = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
-	allergyClinical   = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
-	allergyVer        = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
-)
-
-// problem: guide, CF-problems.
-func (m *mapper) problem(n, concern, s *node) object {
-	r := m.begin("Condition", "subject", n)
-	n.one("statusCode").take() // fixed to completed
-	cat := "problem-list-item"
-	if s.one("code").a("code") == "46240-8" {
-		cat = "encounter-diagnosis"
+// helper passes what frames the value of an observation that became an element: its
+// code decided the map, its text is in the narrative, its status is fixed.
+func helper(o *node) {
+	if c := o.one("code"); c != nil {
+		c.pass("code")
+		c.described()
 	}
-	r["category"] = list(coding("http://terminology.hl7.org/CodeSystem/condition-category", cat))
-	r["code"] = m.must(n.one("value"))
-	low, high := n.one("effectiveTime", "low"), n.one("effectiveTime", "high")
-	n.one("effectiveTime").enter()
-	set(r, "onsetDateTime", m.moment(low))
-	set(r, "abatementDateTime", m.moment(high))
-	if negated(n) {
-		r["verificationStatus"] = coding(conditionVer, "refuted")
-	}
-	st := clinical(n, concern, map[string]string{
-		"246455001": "recurrence", "263855007": "relapse", "277022003": "remission",
-		"413322009": "resolved", "55561003": "active", "73425007": "inactive",
-	})
-	unknown := high.a("nullFlavor") == "UNK"
-	if unknown && r["abatementDateTime"] == nil {
-		r["_abatementDateTime"] = absent(high)
-	}
-	if (unknown || r["abatementDateTime"] != nil) && st != "resolved" && st != "remission" { // con-4
-		st = "inactive"
-	}
-	if st != "" { // none is made up
-		r["clinicalStatus"] = coding(conditionClinical, st)
-	}
-	return m.add(r, n, false)
-}
-
-// allergy: guide, CF-allergies; category, type and negations by its concept maps.
-func (m *mapper) allergy(n, concern *node) object {
-	r := m.begin("AllergyIntolerance", "patient", n)
-	n.one("statusCode").take() // fixed to completed
-	value := n.one("value")
-	kind := value.a("code")
-	set(r, "type", map[string]string{"235719002": "intolerance", "414285001": "allergy", "416098002": "allergy", "419199007": "allergy", "59037007": "intolerance"}[kind])
-	if c := map[string]string{"235719002": "food", "414285001": "food", "418471000": "food", "416098002": "medication", "419511003": "medication", "59037007": "medication"}[kind]; c != "" {
-		r["category"] = list(c)
-	}
-	if r["type"] != nil || r["category"] != nil {
-		value.take()
-	}
-	agent := n.one("participant", "participantRole", "playingEntity", "code")
-	code := m.concept(agent)
-	switch {
-	case negated(n) && len(list(code)) == 0:
-		if none := map[string]string{"414285001": "429625007", "416098002": "409137002", "419199007": "716186003"}[kind]; none != "" {
-			code = coding("http://snomed.info/sct", none)
-		} else {
-			m.lost(value, ReasonValue)
-			code = absent(agent)
-			r["verificationStatus"] = coding(allergyVer, "refuted")
-		}
-		delete(r, "type")
-	case negated(n):
-		r["verificationStatus"] = coding(allergyVer, "refuted")
-	case len(code) == 0:
-		code = absent(agent)
-	}
-	r["code"] = code
-	n.one("effectiveTime").enter()
-	set(r, "onsetDateTime", m.moment(n.one("effectiveTime", "low")))
-	st := clinical(n, concern, map[string]string{"413322009": "resolved", "73425007": "inactive", "55561003": "active"})
-	if st == "" {
-		st = "active"
-	}
-	r["clinicalStatus"] = coding(allergyClinical, st)
-	if o := nested(n, "82606-5"); o != nil {
-		if c := map[string]string{"CRITH": "high", "CRITL": "low", "CRITU": "unable-to-assess"}[o.one("value").a("code")]; c != "" {
-			r["criticality"] = c
-			o.take()
-		}
-	}
-	var reactions []any
-	for _, e := range n.all("entryRelationship") {
-		o := e.one("observation")
-		if e.a("typeCode") != "MFST" && !o.template(reaction) || o == nil {
-			continue
-		}
-		o.enter()
-		o.one("code").take()
-		o.one("statusCode").take()
-		one := object{"manifestation": list(m.must(o.one("value")))}
-		if sev := nested(o, "SEV"); sev != nil {
-			if s := map[string]string{"255604002": "mild", "6736007": "moderate", "24484000": "severe"}[sev.one("value").a("code")]; s != "" {
-				one["severity"] = s
-				sev.take()
-			}
-		}
-		reactions = append(reactions, one)
-	}
-	set(r, "reaction", reactions)
-	return m.add(r, n, false)
-}
-
-func material(n *node) *node {
-	return n.one("consumable", "manufacturedProduct", "manufacturedMaterial")
-}
-
-// medication: guide, CF-medications. EVN is a plan, INT an order.
-func (m *mapper) medication(n *node) object {
-	r := m.begin("MedicationRequest", "subject", n)
-	r["intent"] = "plan"
-	if n.a("moodCode") == "INT" {
-		r["intent"] = "order"
-	}
-	r["status"] = status(n, map[string]string{"active": "active", "suspended": "on-hold", "aborted": "stopped", "completed": "completed", "nullified": "entered-in-error"}, "unknown")
-	if negated(n) {
-		r["doNotPerform"] = true
-	}
-	r["medicationCodeableConcept"] = m.must(material(n).one("code"))
-	d := object{}
-	for _, t := range n.all("effectiveTime") {
-		repeat := object{}
-		switch t.a("xsi:type") {
-		case "PIVL_TS":
-			p := t.one("period")
-			v, ok := decimal(p.a("value"))
-			if unit := map[string]string{"s": "s", "min": "min", "h": "h", "d": "d", "wk": "wk", "mo": "mo", "a": "a"}[p.a("unit")]; ok && unit != "" {
-				repeat["frequency"], repeat["period"], repeat["periodUnit"] = 1, v, unit
-				t.take()
-			}
-		case "EIVL_TS": // left to Unmapped until the offset is mapped too
-		default:
-			if v := m.moment(t); v != "" {
-				timing, _ := d["timing"].(object)
-				if timing == nil {
-					timing = object{}
-				}
-				timing["event"] = list(v)
-				d["timing"] = timing
-			} else if p := m.period(t); len(p) > 0 {
-				repeat["boundsPeriod"] = p
-			}
-		}
-		if len(repeat) > 0 {
-			timing, _ := d["timing"].(object)
-			if timing == nil {
-				timing = object{}
-				d["timing"] = timing
-			}
-			old, _ := timing["repeat"].(object)
-			maps.Copy(repeat, old)
-			timing["repeat"] = repeat
-		}
-	}
-	set(d, "route", m.concept(n.one("routeCode")))
-	dose := object{}
-	set(dose, "doseQuantity", m.quantity(n.one("doseQuantity")))
-	set(dose, "rateQuantity", m.quantity(n.one("rateQuantity")))
-	set(d, "doseAndRate", list(dose))
-	set(r, "dosageInstruction", list(d))
-	return m.add(r, n, false)
-}
-
-// immunization: guide, CF-immunizations.
-func (m *mapper) immunization(n *node) object {
-	r := m.begin("Immunization", "patient", n)
-	r["status"] = status(n, map[string]string{
-		"aborted": "not-done", "cancelled": "not-done", "completed": "completed", "held": "not-done",
-		"new": "not-done", "nullified": "entered-in-error", "obsolete": "not-done", "suspended": "not-done",
-	}, "")
-	if r["status"] == "" {
-		delete(r, "status")
-		r["_status"] = absent(n.one("statusCode"))
-	}
-	if negated(n) && r["status"] != "entered-in-error" {
-		r["status"] = "not-done"
-		delete(r, "_status")
-	}
-	r["vaccineCode"] = m.must(material(n).one("code"))
-	t := n.one("effectiveTime")
-	at := m.moment(t)
-	if at == "" {
-		at = m.moment(t.one("low"))
-	}
-	if at != "" {
-		r["occurrenceDateTime"] = at
-	} else {
-		r["_occurrenceDateTime"] = absent(t)
-	}
-	set(r, "lotNumber", m.text(material(n).one("lotNumberText")))
-	set(r, "route", m.concept(n.one("routeCode")))
-	set(r, "site", m.concept(n.one("approachSiteCode")))
-	set(r, "doseQuantity", m.quantity(n.one("doseQuantity")))
-	return m.add(r, n, false)
-}
-
-// procedure: guide, CF-procedures.
-func (m *mapper) procedure(n *node) object {
-	r := m.begin("Procedure", "subject", n)
-	r["status"] = status(n, map[string]string{"aborted": "stopped", "active": "in-progress", "cancelled": "not-done", "completed": "completed"}, "unknown")
-	if negated(n) {
-		r["status"] = "not-done"
-	}
-	r["code"] = m.must(n.one("code"))
-	m.when(r, "performed", n.one("effectiveTime"))
-	if site := m.concept(n.one("targetSiteCode")); len(site) > 0 {
-		r["bodySite"] = list(site)
-	}
-	return m.add(r, n, false)
+	o.one("statusCode").fixed("completed")
 }

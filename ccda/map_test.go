@@ -5,10 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
+	"fmt"
+	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -87,7 +88,7 @@ func TestEntriesMapAsTheGuideSays(t *testing.T) {
 	}
 	b := read(t, r.Bundle)
 	url := func(kind, id string) string {
-		return kind + "?identifier=urn:oid:2.16.840.1.113883.19.5|" + id
+		return kind + "?identifier=urn:oid:2.16.840.1.113883.19.5|" + id + "&patient.identifier=urn:oid:2.16.840.1.113883.19.5|p-1"
 	}
 	for _, c := range []struct {
 		url  string
@@ -111,7 +112,7 @@ func TestEntriesMapAsTheGuideSays(t *testing.T) {
 		{
 			url("Composition", "doc-1"),
 			[]any{"section", 0, "text", "div"},
-			`<div xmlns="http://www.w3.org/1999/xhtml"><p>Lung &lt;script&gt; infection</p></div>`,
+			`<div xmlns="http://www.w3.org/1999/xhtml"><p id="p1">Lung &lt;script&gt; infection</p></div>`,
 		},
 	} {
 		if d := cmp.Diff(c.want, at(pick(t, b, c.url), c.path...)); d != "" {
@@ -120,7 +121,7 @@ func TestEntriesMapAsTheGuideSays(t *testing.T) {
 	}
 	base := "/ClinicalDocument/component[1]/structuredBody[1]/component"
 	want := []Unmapped{
-		{result, base + "[3]/section[1]/entry[1]/organizer[1]/component[1]/observation[1]/effectiveTime[1]", ReasonPrecision},
+		{result, base + "[3]/section[1]/entry[1]/organizer[1]/component[1]/observation[1]/effectiveTime[1]/@value", ReasonPrecision},
 		{problem, base + "[1]/section[1]/entry[1]/act[1]/entryRelationship[1]/observation[1]/priorityCode[1]", ReasonNoMap},
 	}
 	if d := cmp.Diff(want, r.Unmapped); d != "" {
@@ -138,7 +139,7 @@ func TestAProblemThatEndedAtAnUnknownTimeIsNotActive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := pick(t, read(t, r.Bundle), "Condition?identifier=urn:oid:2.16.840.1.113883.19.5|c-1")
+	c := pick(t, read(t, r.Bundle), "Condition?identifier=urn:oid:2.16.840.1.113883.19.5|c-1&patient.identifier=urn:oid:2.16.840.1.113883.19.5|p-1")
 	if got := at(c, "clinicalStatus", "coding", 0, "code"); got != "inactive" {
 		t.Errorf("got %v, want inactive", got)
 	}
@@ -218,62 +219,112 @@ var prolog = regexp.MustCompile(`(?s)^\x{feff}?\s*<\?xml.*?\?>`)
 
 // HL7's samples are documents and fragments; a fragment is put into a document.
 func TestSamplesOfHL7MapToValidResources(t *testing.T) {
-	root := "../../shared/data/ccda/hl7-ccda-examples"
-	if _, err := os.Stat(root); err != nil {
-		t.Skip("HL7's C-CDA examples are not here")
-	}
 	v, err := validate.New(definition.R4(), validate.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, parts, refused, resources, unmapped := 0, 0, 0, 0, 0
+	documents, refused, resources, unmapped := 0, 0, 0, 0
 	templates := map[string]int{}
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.EqualFold(filepath.Ext(path), ".xml") {
-			return err
-		}
-		src, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
+	samples(t, func(name string, src []byte) {
+		documents++
 		r, err := Map(src, Options{})
-		var e *Error
-		if errors.As(err, &e) && (e.Code == CodeRoot || e.Code == CodeNamespace || e.Code == CodeSyntax) {
-			body := prolog.ReplaceAllString(string(src), "")
-			open, end := `<component><structuredBody><component>`, `</component></structuredBody></component>`
-			if !strings.Contains(body, "<section") {
-				open, end = open+"<section><text>t</text>", "</section>"+end
-				if !strings.Contains(body, "<entry>") && !strings.Contains(body, "<entry ") {
-					open, end = open+"<entry>", "</entry>"+end
-				}
-			}
-			r, err = Map([]byte(`<ClinicalDocument xmlns="urn:hl7-org:v3" xmlns:sdtc="urn:hl7-org:sdtc" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><id root="1.2.3"/><recordTarget><patientRole><id root="1.2.3" extension="p"/></patientRole></recordTarget>`+open+body+end+`</ClinicalDocument>`), Options{})
-			parts++
-		} else {
-			whole++
-		}
 		if err != nil {
 			refused++
-			t.Logf("%s: %v", filepath.Base(path), err)
-			return nil
+			t.Logf("%s: %v", name, err)
+			return
 		}
-		resources += valid(t, v, filepath.Base(path), r.Bundle)
+		if again, err := Map(src, Options{}); err != nil || !bytes.Equal(again.Bundle, r.Bundle) {
+			t.Errorf("%s: the same document gave another Bundle (%v)", name, err)
+		}
+		resources += valid(t, v, name, r.Bundle)
+		joined(t, v, name, r.Bundle)
 		unmapped += len(r.Unmapped)
 		for _, u := range r.Unmapped {
 			templates[u.Template]++
 		}
-		return nil
 	})
+	allowed(t, templates)
+	// A ratchet: more refused or unmapped, or fewer resources, is a loss.
+	if refused > 1 || resources < 2787 || unmapped > 1189 || len(templates) > 137 {
+		t.Errorf("got %d refused, %d resources, %d unmapped, %d templates; want at most 1, at least 2787, at most 1189, at most 137", refused, resources, unmapped, len(templates))
+	}
+	t.Logf("%d documents and fragments, %d refused, %d resources, %d places unmapped of %d templates", documents, refused, resources, unmapped, len(templates))
+}
+
+// allowed holds the places by template to testdata/unmapped.txt, which may only get
+// shorter. To write it anew: SALUS_CCDA_UNMAPPED=write.
+func allowed(t *testing.T, got map[string]int) {
+	t.Helper()
+	if os.Getenv("SALUS_CCDA_UNMAPPED") == "write" {
+		out := "# template, places in HL7's samples that no map takes; docs/ccda.md says why\n"
+		for _, k := range slices.Sorted(maps.Keys(got)) {
+			out += fmt.Sprintf("%q %d\n", k, got[k])
+		}
+		if err := os.WriteFile("testdata/unmapped.txt", []byte(out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile("testdata/unmapped.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A ratchet: more refused or unmapped, or fewer resources, is a loss. It is
-	// what the maps gave when they were written, and no proof that they are right.
-	if refused > 1 || resources < 1736 || unmapped > 1723 || len(templates) > 69 {
-		t.Errorf("got %d refused, %d resources, %d unmapped, %d templates; want at most 1, at least 1736, at most 1723, at most 69", refused, resources, unmapped, len(templates))
+	table := map[string]int{}
+	for l := range strings.Lines(string(b)) {
+		var k string
+		var n int
+		if _, err := fmt.Sscanf(l, "%q %d", &k, &n); err == nil {
+			table[k] = n
+		}
 	}
-	t.Logf("%d documents, %d fragments, %d refused, %d resources, %d places unmapped of %d templates", whole, parts, refused, resources, unmapped, len(templates))
+	for k, n := range got {
+		if n > table[k] {
+			t.Errorf("template %q: %d places unmapped, the table says %d", k, n, table[k])
+		}
+	}
 }
+
+// joined checks that references lead to entries, of types that may stand there.
+func joined(t *testing.T, v *validate.Validator, name string, b []byte) {
+	t.Helper()
+	r, err := fhir.Parse(b)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	for _, i := range v.Validate(context.Background(), r) {
+		if i.Severity == validate.Fatal || i.Severity == "error" {
+			t.Errorf("%s: Bundle %s %s at %s", name, i.Code, i.Text, i.Expression)
+		}
+	}
+	urls, ids := map[string]bool{}, map[string]bool{}
+	for _, e := range read(t, b).Entry {
+		if urls[e.FullURL] {
+			t.Errorf("%s: two entries with one fullUrl", name)
+		}
+		urls[e.FullURL] = true
+		var r struct {
+			ResourceType string
+			Identifier   any
+		}
+		if err := json.Unmarshal(e.Resource, &r); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range items(r.Identifier) { // else a document could not be applied twice
+			if k := key(id); k != "" && ids[r.ResourceType+k] {
+				t.Errorf("%s: two of %s have one identifier", name, r.ResourceType)
+			} else if k != "" {
+				ids[r.ResourceType+k] = true
+			}
+		}
+	}
+	for _, m := range references.FindAllStringSubmatch(string(b), -1) {
+		if !urls[m[1]] {
+			t.Errorf("%s: a reference that leads nowhere", name)
+		}
+	}
+}
+
+var references = regexp.MustCompile(`"reference":"([^"]*)"`)
 
 func FuzzMap(f *testing.F) {
 	f.Add(fixture(f))
@@ -286,8 +337,36 @@ func FuzzMap(f *testing.F) {
 			}
 			return
 		}
+		again, err := Map(in, Options{})
+		if err != nil || !bytes.Equal(again.Bundle, r.Bundle) {
+			t.Fatal("the same bytes gave another Bundle")
+		}
 		if !json.Valid(r.Bundle) {
 			t.Fatal("the Bundle is not JSON")
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(fixture(f))
+	f.Add([]byte("<ClinicalDocument xmlns=\"urn:hl7-org:v3\"><a b=\"c\">d&amp;e</a></ClinicalDocument>"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		root, err := parse(in)
+		if err != nil {
+			if _, ok := errors.AsType[*Error](err); !ok {
+				t.Fatalf("got %v, want an Error", err)
+			}
+			return
+		}
+		var once, twice bytes.Buffer
+		write(&once, root)
+		again, err := parse(once.Bytes())
+		if err != nil {
+			t.Fatalf("what was read cannot be read again: %v", err)
+		}
+		write(&twice, again)
+		if !bytes.Equal(once.Bytes(), twice.Bytes()) {
+			t.Fatal("what was read again differs")
 		}
 	})
 }

@@ -54,11 +54,18 @@ const (
 type node struct {
 	name   string
 	text   string
-	attr   map[string]string
+	attrs  []attribute
 	kids   []*node
 	parent *node
-	nth    int // among siblings of its name, from 1
-	read   bool
+	nth    int   // among siblings of its name, from 1
+	state  state // of the text
+	size   int   // of all text at and below, with room for markup
+}
+
+// An attribute is named like an element; what became of it is its state.
+type attribute struct {
+	name, value string
+	state       state
 }
 
 func parse(src []byte) (*node, error) {
@@ -69,7 +76,7 @@ func parse(src []byte) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := xml.NewDecoder(bytes.NewReader(src))
+	d := xml.NewDecoder(bytes.NewReader(src)) //nolint:gosec // tokens alone are read, into nodes within limits
 	d.CharsetReader = func(label string, in io.Reader) (io.Reader, error) {
 		switch strings.ToLower(label) {
 		case "utf-16", "us-ascii": // decode made it UTF-8
@@ -118,7 +125,10 @@ func parse(src []byte) (*node, error) {
 			}
 			n := &node{name: name(t.Name), parent: at, nth: 1}
 			for _, a := range t.Attr {
-				k := a.Name.Local
+				if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
+					continue
+				}
+				k := plain(a.Name.Local)
 				switch a.Name.Space {
 				case "":
 				case nsXSI:
@@ -126,15 +136,12 @@ func parse(src []byte) (*node, error) {
 				case nsSDTC:
 					k = "sdtc:" + k
 				default:
-					continue // xmlns and the attributes of others
+					k = "*"
 				}
-				if _, twice := n.attr[k]; twice {
+				if k != "*" && n.find(k) != nil {
 					return nil, fail(CodeSyntax)
 				}
-				if n.attr == nil {
-					n.attr = map[string]string{}
-				}
-				n.attr[k] = a.Value
+				n.attrs = append(n.attrs, attribute{name: k, value: a.Value})
 			}
 			if at == nil {
 				if t.Name.Space != nsCDA {
@@ -160,7 +167,7 @@ func parse(src []byte) (*node, error) {
 			if count++; count > maxNodes {
 				return nil, fail(CodeLimit)
 			}
-			at.kids = append(at.kids, &node{text: s, parent: at})
+			at.kids = append(at.kids, &node{text: s, parent: at, size: len(s)})
 		}
 	}
 	if root == nil || at != nil {
@@ -177,7 +184,9 @@ var errEncoding = errors.New("ccda: encoding")
 // number counts the children of n among those of their name, once it is whole.
 func number(n *node) {
 	seen := map[string]int{}
+	n.size = 32
 	for _, k := range n.kids {
+		n.size += k.size
 		if k.name != "" {
 			seen[k.name]++
 			k.nth = seen[k.name]
@@ -187,18 +196,22 @@ func number(n *node) {
 
 // name keeps a name out of paths if it cannot be one of the standard.
 func name(n xml.Name) string {
-	if len(n.Local) > 40 || strings.IndexFunc(n.Local, func(r rune) bool {
+	switch n.Space {
+	case nsCDA:
+		return plain(n.Local)
+	case nsSDTC:
+		return "sdtc:" + plain(n.Local)
+	}
+	return "*"
+}
+
+func plain(s string) string {
+	if len(s) > 40 || strings.IndexFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}) >= 0 {
 		return "*"
 	}
-	switch n.Space {
-	case nsCDA:
-		return n.Local
-	case nsSDTC:
-		return "sdtc:" + n.Local
-	}
-	return "*"
+	return s
 }
 
 // decode makes UTF-16 into UTF-8 and refuses what is neither, unless the
@@ -262,11 +275,30 @@ func (n *node) one(path ...string) *node {
 	return n
 }
 
-func (n *node) a(name string) string {
+// find gives an attribute or nil.
+func (n *node) find(name string) *attribute {
 	if n == nil {
-		return ""
+		return nil
 	}
-	return strings.TrimSpace(n.attr[name])
+	for i := range n.attrs {
+		if n.attrs[i].name == name {
+			return &n.attrs[i]
+		}
+	}
+	return nil
+}
+
+// peek reads an attribute to decide by it; a reads it to put it into a resource.
+func (n *node) peek(name string) string {
+	if a := n.find(name); a != nil {
+		return strings.TrimSpace(a.value)
+	}
+	return ""
+}
+
+func (n *node) a(name string) string {
+	n.feed(name)
+	return n.peek(name)
 }
 
 // words gives the text below n with runs of space made one.
@@ -289,30 +321,11 @@ func (n *node) words() string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// take marks n and all below as read and gives n.
-func (n *node) take() *node {
-	if n != nil {
-		n.read = true
-		for _, k := range n.kids {
-			k.take()
-		}
-	}
-	return n
-}
-
-// enter marks n alone.
-func (n *node) enter() *node {
-	if n != nil {
-		n.read = true
-	}
-	return n
-}
-
 // template says whether n claims the template, in any version.
 func (n *node) template(roots ...string) bool {
 	for _, t := range n.all("templateId") {
 		for _, r := range roots {
-			if t.a("root") == r {
+			if t.peek("root") == r {
 				return true
 			}
 		}
