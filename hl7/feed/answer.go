@@ -11,7 +11,10 @@ import (
 
 // modes reads MSH-15 and MSH-16. Both empty is the original mode (HL7 v2 2.9.2):
 // one acknowledgement, AA, AE or AR.
-func modes(m *hl7.Message) (commit, application string) {
+func (f *Inbound) modes(m *hl7.Message) (commit, application string) {
+	if f.c.Original {
+		return "", ""
+	}
 	msh := m.Segment("MSH")
 	return msh.Field(15).Plain(), msh.Field(16).Plain()
 }
@@ -38,7 +41,7 @@ type answers struct {
 // gets the commit acknowledgement if MSH-15 asks for one; else the application
 // acknowledgement, if MSH-16 asks for that.
 func (f *Inbound) reply(m *hl7.Message, code hl7.AckCode, n uint64, errs []error) answers {
-	commit, app := modes(m)
+	commit, app := f.modes(m)
 	now := f.c.Now()
 	build := func(c hl7.AckCode) []byte {
 		return hl7.BuildAck(m, hl7.Ack{Code: c, ControlID: fmt.Sprintf("S%d", n), Now: now, Errors: conditions(errs)}).Encode()
@@ -71,7 +74,7 @@ func commitCode(code hl7.AckCode, errs []error) hl7.AckCode {
 }
 
 func (f *Inbound) commit(m *hl7.Message, code hl7.AckCode, n uint64, errs []error) []byte {
-	c, _ := modes(m)
+	c, _ := f.modes(m)
 	if !wanted(c, code == hl7.CA) {
 		return nil
 	}
@@ -79,6 +82,20 @@ func (f *Inbound) commit(m *hl7.Message, code hl7.AckCode, n uint64, errs []erro
 		errs = nil
 	}
 	return hl7.BuildAck(m, hl7.Ack{Code: code, ControlID: fmt.Sprintf("C%d", n), Now: f.c.Now(), Errors: conditions(errs)}).Encode()
+}
+
+// refuse answers what is not kept, and has therefore no number.
+func (f *Inbound) refuse(m *hl7.Message, why error) []byte {
+	code := hl7.AR
+	if commit, app := f.modes(m); commit != "" && commit != "NE" {
+		code = hl7.CR
+		if !wanted(commit, false) {
+			return nil
+		}
+	} else if app != "" && !wanted(app, false) {
+		return nil
+	}
+	return hl7.BuildAck(m, hl7.Ack{Code: code, ControlID: fmt.Sprintf("R%d", f.c.Now().UnixMilli()), Now: f.c.Now(), Errors: conditions([]error{why})}).Encode()
 }
 
 // conditions turns rejections into the errors that hl7 writes as ERR.
@@ -107,6 +124,11 @@ func (f *Inbound) answer(ctx context.Context, n uint64, m *hl7.Message, raw []by
 	why := ""
 	if len(errs) > 0 {
 		why = reason(errs[0])
+	}
+	if s := f.message[n]; f.c.Settled != nil {
+		if err := f.c.Settled(ctx, Outcome{n, s.hash, code, why, s.time}); err != nil {
+			return err
+		}
 	}
 	// The application acknowledgement first: sent twice after a crash it is known again
 	// by its control id; lost it would never be sent.

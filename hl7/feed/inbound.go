@@ -59,13 +59,37 @@ type Config struct {
 	Apply   func(ctx context.Context, m Message) error // returns nil once the effect is durable; called again after a crash
 	Merge   Merger                                     // nil: A40 and A37 are refused with AR
 	Accepts hl7.Accepts
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Takes says whether messages of a code and event are taken; others get AR. nil: those that hl7
+	// knows.
+	Takes func(code, event string) bool
+	// Original ignores MSH-15 and MSH-16.
+	Original bool
+	// Settled is told how a message ended before that is written down and answered. Its error keeps
+	// the message pending; after a crash it may be told again. nil: nobody is told.
+	Settled func(ctx context.Context, o Outcome) error
+	// Room says whether there is space for a message of that many bytes; where it is nil there always
+	// is. A message that it refuses is not kept: it gets AR (CR) with the reason "feed-no-space", and is
+	// new when it comes again. What was taken before goes on.
+	Room func(bytes int) error
+	Now  func() time.Time
+	Log  *slog.Logger
 	// Answers takes application acknowledgements of the enhanced mode when the sender also
 	// asked for a commit acknowledgement: they go another way than the connection. nil:
 	// they are not sent.
 	Answers func(ctx context.Context, answer []byte) error
 }
+
+// An Outcome is how a message ended.
+type Outcome struct {
+	Number   uint64
+	Hash     [32]byte
+	Code     hl7.AckCode // AA, AE or AR
+	Reason   string      // code of the error
+	Received time.Time
+}
+
+// errNoSpace refuses what there is no room for.
+var errNoSpace = &Rejection{Code: "feed-no-space"}
 
 // conflict is the reason of a message whose control id was another's.
 const conflict = "feed-conflict"
@@ -89,6 +113,7 @@ type Inbound struct {
 	message map[uint64]*state
 	order   []uint64
 	pending []uint64
+	again   uint64 // messages that came again since Open
 }
 
 // Open opens a feed's journal, made if there is none. Errors: ErrKey, ErrDamaged,
@@ -99,7 +124,7 @@ func Open(c Config) (*Inbound, error) {
 	}
 	f := &Inbound{c: c, byID: map[string]uint64{}, message: map[uint64]*state{}}
 	var err error
-	f.j, err = openJournal(c.Dir, "inbound.journal", c.Key, f.load)
+	f.j, err = openJournal(c.Dir, inboundJournal, c.Key, f.load)
 	if err != nil {
 		return nil, err
 	}
@@ -142,28 +167,49 @@ func (f *Inbound) Close() error {
 	return f.j.close()
 }
 
-// Serve answers on a listener until ctx ends. With a TLS configuration every
+// Serve answers on a listener until ctx ends; then it returns mllp.ErrClosed. With a TLS configuration every
 // connection is TLS, and only clients with a certificate that it verifies are served.
-func (f *Inbound) Serve(ctx context.Context, ln net.Listener, limits mllp.Limits, secure *tls.Config) error {
+func (f *Inbound) Serve(ctx context.Context, ln net.Listener, limits mllp.Limits, conf *tls.Config) error {
 	s, err := mllp.NewServer(f.Handle, limits)
 	if err != nil {
 		return err
 	}
-	if secure != nil {
-		if secure.ClientCAs == nil {
+	if conf != nil {
+		if conf.ClientCAs == nil {
 			return errors.New("feed: TLS needs the authorities of client certificates")
 		}
-		secure = secure.Clone()
-		secure.ClientAuth, secure.MinVersion = tls.RequireAndVerifyClientCert, max(secure.MinVersion, tls.VersionTLS12)
-		ln = tls.NewListener(ln, secure)
+		conf = conf.Clone()
+		conf.ClientAuth, conf.MinVersion = tls.RequireAndVerifyClientCert, max(conf.MinVersion, tls.VersionTLS12)
+		list := handshaken(ln, conf)
+		defer list.wait()
+		defer func() { _ = list.Close() }()
+		ln = list
 	}
 	if err := f.Retry(ctx); err != nil {
 		f.c.Log.WarnContext(ctx, "feed has messages that could not be applied yet")
 	}
-	err = s.Serve(ctx, ln)
-	_ = s.Shutdown(ctx)
+	// When ctx ends, a message in work is still answered: what comes after it is sent again.
+	life, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		last, end := context.WithTimeout(life, stopTime)
+		defer end()
+		_ = s.Shutdown(last) // cut off what takes longer: it was not acknowledged
+	})
+	err = s.Serve(life, ln)
+	if stop() {
+		cut() // the listener failed
+		_ = s.Shutdown(life)
+		return err
+	}
+	<-stopped
 	return err
 }
+
+// stopTime is how long messages in work may take when a feed ends.
+const stopTime = 4 * time.Second
 
 // identity is the key of deduplication: sender and control id. What has none is
 // its own identity.
@@ -189,6 +235,7 @@ func (f *Inbound) Handle(ctx context.Context, raw []byte) ([]byte, error) {
 	}
 	if n, known := f.byID[id]; known {
 		s := f.message[n]
+		f.again++
 		if s.answer != 0 {
 			r, err := f.j.read(s.answer)
 			return r.Raw, err
@@ -199,6 +246,15 @@ func (f *Inbound) Handle(ctx context.Context, raw []byte) ([]byte, error) {
 		r, err := f.j.read(s.answer)
 		return r.Raw, err
 	}
+	if f.c.Room != nil {
+		if err := f.c.Room(len(raw)); err != nil {
+			f.c.Log.WarnContext(ctx, "feed: no room for a message", "err", err)
+			if parseErr != nil {
+				m = firstLine(raw)
+			}
+			return f.refuse(m, errNoSpace), nil
+		}
+	}
 	now := f.c.Now().UTC()
 	r := record{Kind: kindReceived, Raw: raw, ID: id, Hash: hash[:], Reason: why, Time: now}
 	n, err := f.j.append(r)
@@ -208,7 +264,7 @@ func (f *Inbound) Handle(ctx context.Context, raw []byte) ([]byte, error) {
 	f.note(n, r)
 	f.pending = append(f.pending, n)
 	if parseErr == nil {
-		commit, _ := modes(m)
+		commit, _ := f.modes(m)
 		if err := f.retry(ctx); err != nil {
 			if commit != "" { // it is stored: that is what a commit acknowledgement says
 				return f.commit(m, hl7.CA, n, nil), nil
@@ -255,7 +311,13 @@ func (f *Inbound) do(ctx context.Context, n uint64, replay bool) error {
 		return f.answer(ctx, n, m, r.Raw, hl7.AE, []error{e})
 	}
 	errs := f.c.Accepts.Check(m)
-	_, event, _ := m.Type()
+	code, event, _ := m.Type()
+	if event == "" && code == "ORU" {
+		event = "R01" // HL7 v2.1 and 2.2 leave it out
+	}
+	if len(errs) == 0 && f.c.Takes != nil && !f.c.Takes(code, event) {
+		errs = []error{&hl7.Error{Code: hl7.CodeEvent, Segment: "MSH", Index: 1, Field: 9, Condition: hl7.UnsupportedEvent}}
+	}
 	merging := event == "A40" || event == "A37"
 	if merging && f.c.Merge == nil && len(errs) == 0 {
 		errs = []error{&hl7.Error{Code: hl7.CodeEvent, Segment: "MSH", Index: 1, Field: 9, Condition: hl7.UnsupportedEvent}}
@@ -275,6 +337,30 @@ func (f *Inbound) do(ctx context.Context, n uint64, replay bool) error {
 		return err
 	}
 	return f.answer(ctx, n, m, r.Raw, hl7.AE, []error{err})
+}
+
+// SetAside makes a dead letter of the first pending message, with AE and the reason "feed-set-aside":
+// for one that keeps the others waiting and cannot be applied, whatever is done about it. Error:
+// ErrUnknown if n is not that message.
+func (f *Inbound) SetAside(ctx context.Context, n uint64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.pending) == 0 || f.pending[0] != n {
+		return ErrUnknown
+	}
+	r, err := f.j.read(n)
+	if err != nil {
+		return err
+	}
+	m, err := hl7.Parse(r.Raw)
+	if err != nil {
+		m = nil
+	}
+	if err := f.answer(ctx, n, m, r.Raw, hl7.AE, []error{&Rejection{Code: "feed-set-aside", Condition: hl7.ApplicationError}}); err != nil {
+		return err
+	}
+	f.pending = f.pending[1:]
+	return nil
 }
 
 // reason is the code of an error that is the message's own fault, else "".
@@ -320,6 +406,45 @@ func (f *Inbound) merge(ctx context.Context, m *hl7.Message, n uint64, undo bool
 		return f.c.Merge.Unmerge(ctx, l)
 	}
 	return f.c.Merge.Merge(ctx, l)
+}
+
+// Stats are counts of a feed.
+type Stats struct {
+	Received uint64    // messages in the journal
+	Applied  uint64    // with AA
+	Again    uint64    // that came again, since Open
+	Pending  uint64    // without an outcome
+	Letters  uint64    // dead letters
+	First    uint64    // number of the first that is pending; 0 if none is
+	Oldest   time.Time // when that was received
+	Failed   bool      // the journal could not be written: nothing is taken until it is opened again
+}
+
+// Stats counts.
+func (f *Inbound) Stats() Stats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := count(f.message)
+	s.Again, s.Failed = f.again, f.j.failed
+	if len(f.pending) > 0 {
+		s.First, s.Oldest = f.pending[0], f.message[f.pending[0]].time
+	}
+	return s
+}
+
+func count(messages map[uint64]*state) (s Stats) {
+	s.Received = uint64(len(messages))
+	for _, m := range messages {
+		switch {
+		case m.answer == 0:
+			s.Pending++
+		case m.code == string(hl7.AA):
+			s.Applied++
+		case !m.gone:
+			s.Letters++
+		}
+	}
+	return s
 }
 
 // A Letter is a message that was not applied and will not be unless it is replayed.

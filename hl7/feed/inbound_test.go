@@ -359,3 +359,135 @@ func FuzzJournal(f *testing.F) {
 		}
 	})
 }
+
+func TestOnlyTheTypesThatAreTakenAreApplied(t *testing.T) {
+	w := &world{}
+	var told []Outcome
+	f, err := Open(Config{
+		Dir: t.TempDir(), Apply: w.apply, Now: clock, Log: logger(t), Takes: func(code, event string) bool { return code == "ORU" || event == "A01" },
+		Settled: func(_ context.Context, o Outcome) error { told = append(told, o); return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for in, want := range map[string]string{string(adt("A01", "1", "")): "AA", string(adt("A08", "2", "")): "AR 201", strings.Replace(string(adt("A01", "3", "")), "ADT^A01", "ORU", 1): "AA"} {
+		a, err := f.Handle(t.Context(), []byte(in))
+		if got := code(t, a, err); got != want {
+			t.Errorf("%q: got %s, want %s", in[:40], got, want)
+		}
+	}
+	_, _ = f.Handle(t.Context(), adt("A01", "1", ""))
+	if got, want := f.Stats(), (Stats{Received: 3, Applied: 2, Again: 1, Letters: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if len(told) != 3 {
+		t.Errorf("told of %d outcomes, want 3: not of one that came again", len(told))
+	}
+}
+
+func TestWhatCannotBeToldIsNotAnswered(t *testing.T) {
+	w := &world{}
+	away := errors.New("the log is away")
+	f, err := Open(Config{Dir: t.TempDir(), Apply: w.apply, Now: clock, Log: logger(t), Settled: func(context.Context, Outcome) error { return away }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	a, err := f.Handle(t.Context(), adt("A01", "1", ""))
+	if got := code(t, a, err); got != "none" || f.Stats().Pending != 1 || f.Stats().Oldest != clock() {
+		t.Errorf("got %s, %+v", got, f.Stats())
+	}
+	away = nil
+	if err := f.Retry(t.Context()); err != nil || f.Stats().Applied != 1 {
+		t.Errorf("got %v, %+v", err, f.Stats())
+	}
+}
+
+func TestOriginalModeAnswersOnce(t *testing.T) {
+	f, err := Open(Config{
+		Dir: t.TempDir(), Apply: (&world{}).apply, Now: clock, Log: logger(t), Original: true,
+		Answers: func(context.Context, []byte) error { t.Error("an answer goes another way"); return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	a, err := f.Handle(t.Context(), []byte(strings.Replace(string(adt("A01", "1", "")), "|P|2.5.1", "|P|2.5.1|||AL|AL", 1)))
+	if got := code(t, a, err); got != "AA" {
+		t.Errorf("got %s, want AA", got)
+	}
+}
+
+func TestAMessageThatBlocksIsSetAside(t *testing.T) {
+	w := &world{fail: errors.New("never")}
+	f := open(t, t.TempDir(), w)
+	for _, id := range []string{"1", "2"} {
+		if a, err := f.Handle(t.Context(), adt("A01", id, "")); code(t, a, err) != "none" {
+			t.Fatal("it is answered")
+		}
+	}
+	first := f.Stats().First
+	if err := f.SetAside(t.Context(), first+1); !errors.Is(err, ErrUnknown) {
+		t.Errorf("not the first: got %v", err)
+	}
+	w.fail = nil
+	if err := f.SetAside(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Retry(t.Context()); err != nil || strings.Join(w.applied, " ") != "2" {
+		t.Errorf("got %v, applied %v", err, w.applied)
+	}
+	if a, err := f.Handle(t.Context(), adt("A01", "1", "")); code(t, a, err) != "AE 207" {
+		t.Errorf("its sender gets %s", code(t, a, err))
+	}
+	if l := f.Letters(); len(l) != 1 || l[0].Reason != "feed-set-aside" {
+		t.Errorf("got %+v", l)
+	}
+	if err := f.Replay(t.Context(), first); err != nil || strings.Join(w.applied, " ") != "2 1" {
+		t.Errorf("got %v, applied %v", err, w.applied)
+	}
+	if err := f.SetAside(t.Context(), first); !errors.Is(err, ErrUnknown) {
+		t.Errorf("nothing is pending: got %v", err)
+	}
+}
+
+func TestCheckFindsDamageAndChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if n, err := Check(dir, testKey); n != 0 || err != nil {
+		t.Errorf("no journal: got %d, %v", n, err)
+	}
+	f := open(t, dir, &world{})
+	for _, id := range []string{"1", "2"} {
+		_, _ = f.Handle(t.Context(), adt("A01", id, ""))
+	}
+	_ = f.Close()
+	if n, err := Check(dir, testKey); n != 2 || err != nil {
+		t.Errorf("got %d, %v, want 2 messages", n, err)
+	}
+	if _, err := Check(dir, [32]byte{9}); !errors.Is(err, ErrKey) {
+		t.Errorf("another key: got %v", err)
+	}
+	path := filepath.Join(dir, inboundJournal)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := whole[:len(whole)-5]
+	if err := os.WriteFile(path, cut, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Check(dir, testKey); err != nil {
+		t.Errorf("cut within a record: got %v", err)
+	}
+	if left, _ := os.ReadFile(path); !bytes.Equal(left, cut) {
+		t.Error("the check changed the journal")
+	}
+	whole[len(whole)/2] ^= 1
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Check(dir, testKey); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a changed byte: got %v", err)
+	}
+}

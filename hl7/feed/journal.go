@@ -32,6 +32,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"salus/internal/durable"
 )
 
 // Errors of a journal.
@@ -89,13 +91,9 @@ func openJournal(dir, name string, key [32]byte, each func(n uint64, r record)) 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("feed: %w", err)
 	}
-	block, err := aes.NewCipher(key[:])
+	aead, err := sealed(key)
 	if err != nil {
-		return nil, fmt.Errorf("feed: %w", err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, fmt.Errorf("feed: %w", err)
+		return nil, err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -105,51 +103,37 @@ func openJournal(dir, name string, key [32]byte, each func(n uint64, r record)) 
 	if err := j.load(each); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := syncDir(dir); err != nil {
-		return nil, errors.Join(err, f.Close())
+	if err := durable.SyncDir(dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("feed: %w", err), f.Close())
 	}
 	return j, nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// The names of journals.
+const (
+	inboundJournal  = "inbound.journal"
+	outboundJournal = "outbound.journal"
+)
+
+// sealed is AES-256-GCM under a key.
+func sealed(key [32]byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key[:])
 	if err != nil {
-		return fmt.Errorf("feed: %w", err)
+		return nil, fmt.Errorf("feed: %w", err)
 	}
-	return errors.Join(d.Sync(), d.Close())
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("feed: %w", err)
+	}
+	return aead, nil
 }
 
 func (j *journal) load(each func(uint64, record)) error {
-	info, err := j.f.Stat()
+	size, err := j.scan(each)
 	if err != nil {
-		return fmt.Errorf("feed: %w", err)
+		return err
 	}
-	for j.size < info.Size() {
-		frame, err := j.frame(j.size, info.Size())
-		if err != nil {
-			return err
-		}
-		if frame == nil {
-			break // cut within a record
-		}
-		plain, err := j.open(frame, j.n, j.link)
-		if err != nil {
-			if j.n == 0 {
-				return ErrKey
-			}
-			return ErrDamaged
-		}
-		var r record
-		if json.Unmarshal(plain, &r) != nil || (j.n == 0) != (r.Kind == kindHead) || j.n == 0 && string(r.Raw) != magic {
-			return ErrDamaged
-		}
-		j.at, j.links = append(j.at, j.size), append(j.links, j.link)
-		if j.n > 0 {
-			each(j.n, r)
-		}
-		j.advance(frame)
-	}
-	if j.size < info.Size() {
+	if j.size < size {
 		if err := j.f.Truncate(j.size); err != nil {
 			return fmt.Errorf("feed: %w", err)
 		}
@@ -162,6 +146,40 @@ func (j *journal) load(each func(uint64, record)) error {
 		return err
 	}
 	return nil
+}
+
+// scan reads all records; it returns the size of the file, which may end within a record.
+func (j *journal) scan(each func(uint64, record)) (int64, error) {
+	info, err := j.f.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("feed: %w", err)
+	}
+	for j.size < info.Size() {
+		frame, err := j.frame(j.size, info.Size())
+		if err != nil {
+			return 0, err
+		}
+		if frame == nil {
+			break // cut within a record
+		}
+		plain, err := j.open(frame, j.n, j.link)
+		if err != nil {
+			if j.n == 0 {
+				return 0, ErrKey
+			}
+			return 0, ErrDamaged
+		}
+		var r record
+		if json.Unmarshal(plain, &r) != nil || (j.n == 0) != (r.Kind == kindHead) || j.n == 0 && string(r.Raw) != magic {
+			return 0, ErrDamaged
+		}
+		j.at, j.links = append(j.at, j.size), append(j.links, j.link)
+		if j.n > 0 {
+			each(j.n, r)
+		}
+		j.advance(frame)
+	}
+	return info.Size(), nil
 }
 
 // frame reads the record that begins at an offset; nil if the file ends within it.

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -38,6 +39,7 @@ type Outbound struct {
 	queue   []uint64
 	message map[uint64]*state
 	order   []uint64
+	ids     map[[32]byte]bool // hashes of the control ids of all messages
 	wake    chan struct{}
 }
 
@@ -46,9 +48,9 @@ func OpenOutbound(d Destination) (*Outbound, error) {
 	if d.Dir == "" || d.Dial == nil || d.Timeout <= 0 || d.Wait <= 0 || d.MaxWait < d.Wait || d.Tries < 1 || d.Now == nil || d.Log == nil {
 		return nil, errors.New("feed: outbound needs a folder, dial, positive times and tries, clock and log")
 	}
-	o := &Outbound{d: d, message: map[uint64]*state{}, wake: make(chan struct{}, 1)}
+	o := &Outbound{d: d, message: map[uint64]*state{}, ids: map[[32]byte]bool{}, wake: make(chan struct{}, 1)}
 	var err error
-	if o.j, err = openJournal(d.Dir, "outbound.journal", d.Key, o.load); err != nil {
+	if o.j, err = openJournal(d.Dir, outboundJournal, d.Key, o.load); err != nil {
 		return nil, err
 	}
 	for _, n := range o.order {
@@ -63,6 +65,7 @@ func (o *Outbound) load(n uint64, r record) {
 	switch s := o.message[r.Of]; {
 	case r.Kind == kindReceived:
 		o.message[n], o.order = &state{hash: [32]byte(r.Hash), time: r.Time}, append(o.order, n)
+		o.ids[controlHash(r.Raw)] = true
 	case r.Kind == kindAnswered && s != nil:
 		s.answer, s.code, s.reason = n, r.Code, r.Reason
 	case r.Kind == kindDropped && s != nil:
@@ -100,8 +103,31 @@ func (o *Outbound) Enqueue(_ context.Context, raw []byte) (uint64, error) {
 		return 0, err
 	}
 	o.message[n], o.order, o.queue = &state{hash: hash, time: o.d.Now()}, append(o.order, n), append(o.queue, n)
+	o.ids[controlHash(raw)] = true
 	o.signal()
 	return n, nil
+}
+
+// controlHash is the hash of a message's control id (MSH-10, as sent).
+func controlHash(raw []byte) [32]byte {
+	line := bytes.TrimLeft(raw, "\r\n")
+	if i := bytes.IndexAny(line, "\r\n"); i >= 0 {
+		line = line[:i]
+	}
+	if len(line) < 4 {
+		return [32]byte{}
+	}
+	if f := bytes.SplitN(line, line[3:4], 11); len(f) > 9 {
+		return sha256.Sum256(f[9])
+	}
+	return [32]byte{}
+}
+
+// Has says whether a message with a control id is or was in the queue, sent or not.
+func (o *Outbound) Has(control string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ids[sha256.Sum256([]byte(control))]
 }
 
 func (o *Outbound) signal() {
@@ -116,6 +142,29 @@ func (o *Outbound) Waiting() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.queue)
+}
+
+// Stats counts: Applied are those that the receiver took.
+func (o *Outbound) Stats() Stats {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := count(o.message)
+	s.Failed = o.j.failed
+	if len(o.queue) > 0 {
+		s.First, s.Oldest = o.queue[0], o.message[o.queue[0]].time
+	}
+	return s
+}
+
+// Read returns the bytes of a message. Error: ErrUnknown.
+func (o *Outbound) Read(n uint64) ([]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.message[n] == nil {
+		return nil, ErrUnknown
+	}
+	r, err := o.j.read(n)
+	return r.Raw, err
 }
 
 func (o *Outbound) head() (uint64, []byte, bool, error) {

@@ -248,6 +248,80 @@ func TestOnlyClientsWithACertificateAreServed(t *testing.T) {
 	}
 }
 
+func TestAMessageInWorkIsAnsweredWhenTheFeedEnds(t *testing.T) {
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	f, err := Open(Config{Dir: t.TempDir(), Now: clock, Log: logger(t), Apply: func(ctx context.Context, _ Message) error {
+		close(begun)
+		<-goOn
+		return ctx.Err()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- f.Serve(ctx, ln, mllp.Limits{Connections: 4, Message: 1 << 20, Idle: time.Minute, Read: time.Minute, Write: time.Minute}, nil)
+	}()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	go func() {
+		c := mllp.NewClient(conn, 1<<20)
+		defer c.Close()
+		m, _ := hl7.Parse(adt("A01", "1", ""))
+		a, err := c.Send(context.WithoutCancel(ctx), m)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		got <- a.Get("MSA-1").Plain()
+	}()
+	<-begun
+	cancel()
+	close(goOn)
+	if s := <-got; s != "AA" {
+		t.Errorf("got %s, want AA", s)
+	}
+	if err := <-done; !errors.Is(err, mllp.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Connections without a certificate, or that say nothing, take no sender's place.
+func TestStrangersKeepNoSenderOut(t *testing.T) {
+	ca := certificate(t, "ca", nil)
+	pool := x509.NewCertPool()
+	pool.AddCert(ca.Leaf)
+	limits := mllp.Limits{Connections: 2, Message: 1 << 20, Idle: time.Hour, Read: time.Minute, Write: time.Minute}
+	addr := serve(t, open(t, t.TempDir(), &world{}), limits, &tls.Config{Certificates: []tls.Certificate{certificate(t, "server", &ca)}, ClientCAs: pool})
+	for range 20 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	raw, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = raw.SetDeadline(time.Now().Add(time.Minute))
+	c := mllp.NewClient(tls.Client(raw, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", Certificates: []tls.Certificate{certificate(t, "client", &ca)}}), 1<<20)
+	defer c.Close()
+	m, _ := hl7.Parse(adt("A01", "1", ""))
+	if a, err := c.Send(t.Context(), m); err != nil || a.Get("MSA-1").Plain() != "AA" {
+		t.Errorf("a sender among strangers: %v", err)
+	}
+}
+
 // N-08: a frame without an end, garbage, and one that is too large store nothing.
 func TestSlowAndGarbageClientsAreBounded(t *testing.T) {
 	f := open(t, t.TempDir(), &world{})
@@ -275,5 +349,25 @@ func TestSlowAndGarbageClientsAreBounded(t *testing.T) {
 	m, _ := hl7.Parse(adt("A01", "1", ""))
 	if a, err := mllp.NewClient(c, 1<<20).Send(t.Context(), m); err != nil || a.Get("MSA-1").Plain() != "AA" {
 		t.Errorf("an orderly client after them: %v", err)
+	}
+}
+
+func TestOutboundKnowsTheControlIDsOfAllItsMessages(t *testing.T) {
+	dir := t.TempDir()
+	o := outbound(t, dir, &receiver{})
+	if _, err := o.Enqueue(t.Context(), adt("A01", "one", "")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // also after a restart
+		if !o.Has("one") || o.Has("two") || o.Has("") {
+			t.Errorf("got %v %v %v, want the one that was queued alone", o.Has("one"), o.Has("two"), o.Has(""))
+		}
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+		o = outbound(t, dir, &receiver{})
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -58,34 +58,8 @@ func (c *mapping) codeSystem(name string) string {
 	if u := c.o.CodeSystems[name]; u != "" {
 		return u
 	}
-	switch name {
-	case "LN":
-		return "http://loinc.org"
-	case "SCT":
-		return "http://snomed.info/sct"
-	case "UCUM":
-		return "http://unitsofmeasure.org"
-	case "CVX":
-		return "http://hl7.org/fhir/sid/cvx"
-	case "MVX":
-		return "http://hl7.org/fhir/sid/mvx"
-	case "NDC":
-		return "http://hl7.org/fhir/sid/ndc"
-	case "I10C":
-		return "http://hl7.org/fhir/sid/icd-10-cm"
-	case "I10":
-		return "http://hl7.org/fhir/sid/icd-10"
-	case "I9C":
-		return "http://hl7.org/fhir/sid/icd-9-cm"
-	case "C4":
-		return "http://www.ama-assn.org/go/cpt"
-	case "RXNORM":
-		return "http://www.nlm.nih.gov/research/umls/rxnorm"
-	case "CDCREC":
-		return "urn:oid:2.16.840.1.113883.6.238"
-	}
-	if n, ok := strings.CutPrefix(name, "HL7"); ok && len(n) == 4 && strings.Trim(n, "0123456789") == "" {
-		return "http://terminology.hl7.org/CodeSystem/v2-" + n
+	if u := CodeSystem(name); u != "" {
+		return u
 	}
 	return c.o.Base + ":code-system:" + escape(name)
 }

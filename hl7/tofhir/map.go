@@ -45,6 +45,8 @@ type Options struct {
 	Recorded    time.Time         // Provenance.recorded: when the message was received
 	Authorities map[string]string // assigning authority (namespace or universal id) to system URI
 	CodeSystems map[string]string // name of a coding system as sent to its URI; goes before table 0396
+	Original    []byte            // the message as received: it becomes a DocumentReference; nil: none is made
+	Restrict    []Identifier      // security labels of that, by system and code: they must allow for all that a message can say
 }
 
 // A Result is a mapped message.
@@ -65,6 +67,12 @@ type Entry struct {
 
 // An Identifier is a business identifier.
 type Identifier struct{ System, Value string }
+
+// inToken escapes what separates tokens (R4 3.1.1.4.0.1).
+var inToken = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
+
+// Token is the identifier as the value of a search parameter.
+func (i Identifier) Token() string { return inToken.Replace(i.System) + "|" + inToken.Replace(i.Value) }
 
 // A Merge says that a patient was kept under two identifiers (A40), or that the
 // link between two is taken away (A37: Undo). Nothing of either is deleted.
@@ -101,9 +109,13 @@ type mapping struct {
 	read, lost         map[place]bool
 	err                error
 	patient, encounter *resource
+	kept               *resource // the message's own bytes
 	merge              *Merge
 	code, event        string
 }
+
+// Known says whether messages of a code and trigger event are mapped.
+func Known(code, event string) bool { return event != "" && mapped(code, event) }
 
 // Map maps a message. An error is ErrOptions, or an *hl7.Error: two patients, not a
 // message that is mapped, a required field missing, text outside the character set.
@@ -129,6 +141,7 @@ func Map(m *hl7.Message, o Options) (*Result, error) {
 	if err := c.walk(); err != nil {
 		return nil, err
 	}
+	c.original()
 	c.provenance()
 	if c.err != nil {
 		return nil, c.err
@@ -142,7 +155,7 @@ func (c *mapping) result() (*Result, error) {
 	for _, x := range c.list {
 		req := object{"method": "PUT", "url": x.kind + "/" + x.body["id2"].(string)}
 		if x.entry.Identifier != (Identifier{}) {
-			q := "identifier=" + url.QueryEscape(x.entry.Identifier.System+"|"+x.entry.Identifier.Value)
+			q := "identifier=" + url.QueryEscape(x.entry.Identifier.Token())
 			req = object{"method": "PUT", "url": x.kind + "?" + q}
 			if x.entry.Create {
 				req = object{"method": "POST", "url": x.kind, "ifNoneExist": q}

@@ -2,9 +2,11 @@ package tofhir
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -440,5 +442,61 @@ func TestRowsNameMapsThatExist(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestTheMessageItselfIsKept(t *testing.T) {
+	o := options()
+	raw := strings.ReplaceAll(head+"ADT^A01|7|P|2.5.1"+pid+"\nPV1|1|I|||||||||||||||||V-1^^^FAC\nZZZ|kept\n", "\n", "\r")
+	o.Original, o.Restrict = []byte(raw), []Identifier{{tho + "v3-Confidentiality", "R"}}
+	r, err := Map(parse(t, raw), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := invalid(t, r); s != nil {
+		t.Errorf("got %v", s)
+	}
+	docs := resources(t, r).of("DocumentReference")
+	if len(docs) != 1 {
+		t.Fatalf("got %d documents, want 1", len(docs))
+	}
+	data, err := base64.StdEncoding.DecodeString(get(docs[0], "content.0.attachment.data"))
+	if err != nil || string(data) != raw {
+		t.Errorf("got %q, %v", data, err)
+	}
+	if got := get(docs[0], "securityLabel.0.coding.0.code"); got != "R" {
+		t.Errorf("got label %q", got)
+	}
+	p := resources(t, r).of("Provenance")[0]
+	targets, _ := json.Marshal(p["target"])
+	entities, _ := json.Marshal(p["entity"])
+	var doc string
+	var b struct {
+		Entry []struct {
+			FullURL  string
+			Resource struct{ ResourceType string }
+		}
+	}
+	if err := json.Unmarshal(r.Bundle, &b); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range b.Entry {
+		if e.Resource.ResourceType == "DocumentReference" {
+			doc = e.FullURL
+		}
+	}
+	if doc == "" || bytes.Contains(targets, []byte(doc)) || !bytes.Contains(entities, []byte(doc)) {
+		t.Errorf("the Provenance of %q has targets %s and entities %s", doc, targets, entities)
+	}
+	if Known("ADT", "A06") || Known("ADT", "") || !Known("VXU", "V04") {
+		t.Error("what is mapped is not what is known")
+	}
+}
+
+func TestAnIdentifierIsOneTokenWhateverItHolds(t *testing.T) {
+	r, _ := do(t, head+"ADT^A01|1|P|2.5.1\nPID|1||S,1\\F\\2$\\E\\^^^FAC^MR||Example^Ann")
+	q, err := url.QueryUnescape(strings.SplitN(string(r.Bundle), "Patient?identifier=", 2)[1])
+	if err != nil || !strings.HasPrefix(q, `urn:salus:feed:test:authority:FAC|S\,1\|2\$\\"`) {
+		t.Errorf("got %.60s, %v", q, err)
 	}
 }

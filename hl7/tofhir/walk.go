@@ -286,7 +286,9 @@ func (c *mapping) provenance() {
 	msh := c.m.Segment("MSH")
 	var targets []any
 	for _, x := range c.list {
-		targets = append(targets, x.ref())
+		if x != c.kept {
+			targets = append(targets, x.ref())
+		}
 	}
 	control := c.m.ControlID()
 	hash := sha256.Sum256(c.m.Encode())
@@ -313,6 +315,9 @@ func (c *mapping) provenance() {
 		return object{"role": "source", "what": object{"identifier": object{"system": system, "value": value}}}
 	}
 	entities := []any{source(c.o.Base+":message", control), source(c.o.Base+":message-sha-256", hex.EncodeToString(hash[:]))}
+	if c.kept != nil {
+		entities = append(entities, object{"role": "source", "what": c.kept.ref()})
+	}
 	if app := c.first(msh, 3).t(1); app != "" {
 		entities = append(entities, object{"role": "source", "what": object{"display": app}})
 	}

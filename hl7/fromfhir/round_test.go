@@ -1,0 +1,318 @@
+package fromfhir
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"salus/hl7"
+	"salus/hl7/tofhir"
+)
+
+const base = "https://clinic.example/fhir"
+
+func options() Options {
+	return Options{Base: base, Application: "SALUS", Sender: "CLINIC", Receiver: "LAB", ReceiverAt: "LAB"}
+}
+
+func reading() tofhir.Options {
+	return tofhir.Options{Base: "urn:salus:feed:test", Key: []byte("0123456789abcdef"), Zone: time.UTC, Recorded: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+}
+
+// A world is resources by their references.
+type world map[string][]byte
+
+func (w world) Read(_ context.Context, ref string) ([]byte, error) { return w[ref], nil }
+
+// worldOf maps a message and gives each resource an id of its own.
+func worldOf(t testing.TB, raw []byte) (world, []string, error) {
+	t.Helper()
+	m, err := hl7.Parse(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := tofhir.Map(m, reading())
+	if err != nil {
+		return nil, nil, err
+	}
+	var b struct {
+		Entry []struct {
+			FullURL  string
+			Resource json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(r.Bundle, &b); err != nil {
+		t.Fatal(err)
+	}
+	var pairs, refs []string
+	for i, e := range b.Entry {
+		ref := fmt.Sprintf("%s/r%d", r.Entries[i].Type, i)
+		refs = append(refs, ref)
+		pairs = append(pairs, `"`+e.FullURL+`"`, `"`+ref+`"`)
+	}
+	refer := strings.NewReplacer(pairs...)
+	w := world{}
+	for i, e := range b.Entry {
+		o := decode([]byte(refer.Replace(string(e.Resource))))
+		_, o["id"], _ = strings.Cut(refs[i], "/")
+		if w[refs[i]], err = json.Marshal(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w, refs, nil
+}
+
+// whole is a resource with what it refers to, by paths, without what docs/fhir-to-hl7v2.md says that a message
+// cannot show. What is referred to again is named by its place.
+func (w world) whole(ref string) map[string]string {
+	out, seen := map[string]string{}, map[string]string{}
+	var walk func(path string, v any)
+	resource := func(path, ref string) {
+		seen[ref] = path
+		o := decode(w[ref])
+		delete(o, "id")
+		ids := []any{}
+		for _, i := range objects(o["identifier"]) {
+			if s := str(i["system"]); !strings.HasSuffix(s, ":derived") && !strings.HasPrefix(s, base) {
+				ids = append(ids, i)
+			}
+		}
+		o["identifier"] = ids
+		if m := obj(o["masterIdentifier"]); strings.HasPrefix(str(m["system"]), base) {
+			delete(o, "masterIdentifier")
+		}
+		unshown(o)
+		walk(path, o)
+	}
+	walk = func(path string, v any) {
+		switch x := v.(type) {
+		case object:
+			for _, k := range slices.Sorted(maps.Keys(x)) {
+				r, _ := x[k].(string)
+				switch {
+				case k != "reference" || w[r] == nil:
+					walk(path+"."+k, x[k])
+				case seen[r] != "":
+					out[path] = "as " + seen[r]
+				default:
+					resource(path, r)
+				}
+			}
+		case []any:
+			for i, e := range x {
+				walk(fmt.Sprintf("%s.%d", path, i), e)
+			}
+		default:
+			out[path] = fmt.Sprint(v)
+		}
+	}
+	resource(strings.ToLower(ref[:strings.IndexByte(ref, '/')]), ref)
+	return out
+}
+
+// unshown takes away what the document lists.
+func unshown(o object) {
+	by := func(name string, key func(object) string) { // they come in the order of the fields
+		slices.SortStableFunc(list(o[name]), func(a, b any) int { return strings.Compare(key(obj(a)), key(obj(b))) })
+	}
+	by("participant", func(p object) string { return str(first(first(p["type"])["coding"])["code"]) })
+	by("telecom", func(p object) string { return str(p["value"]) })
+	by("note", func(p object) string { return str(p["text"]) })
+	l := slices.DeleteFunc(list(o["telecom"]), func(t any) bool { return str(obj(t)["system"]) == "other" })
+	for _, t := range objects(l) {
+		if t["use"] == nil {
+			t["use"] = "home" // what PID-13 says of a number without a use
+		}
+	}
+	if o["telecom"] != nil {
+		o["telecom"] = l
+	}
+	for _, n := range objects(o["note"]) {
+		n["text"] = strings.Join(strings.Fields(str(n["text"])), " ") // lines end in one way
+	}
+	for _, k := range []string{"code", "method"} { // text alone is a display
+		if c := obj(o[k]); c != nil && c["coding"] == nil {
+			c["coding"] = []any{object{"display": c["text"]}}
+		}
+	}
+	if c := obj(o["code"]); c != nil && c["text"] == nil && str(first(c["coding"])["display"]) != "" {
+		c["text"] = first(c["coding"])["display"]
+	}
+	switch str(o["resourceType"]) {
+	case "Observation":
+		delete(o, "specimen") // results stand before the specimens
+		for _, c := range append(objects(o["component"]), o) {
+			if v := str(c["valueString"]); v != "" {
+				c["valueString"] = strings.Join(strings.Fields(v), " ")
+			}
+		}
+	case "ServiceRequest":
+		delete(o, "supportingInfo")
+		if o["status"] == "unknown" { // HL7's table takes it of new orders alone
+			delete(o, "authoredOn")
+		}
+	case "Specimen": // SPM-4 is required
+		if o["type"] == nil {
+			o["type"] = object{"coding": []any{object{"display": "unknown"}}, "text": "unknown"}
+		}
+	}
+}
+
+// focus is what each message is made of: its events, by the type of resource.
+func focus(code, event string) string {
+	switch code {
+	case "ORU":
+		return "DiagnosticReport"
+	case "ORM", "OML":
+		return "ServiceRequest"
+	case "VXU":
+		return "Immunization"
+	case "MDM":
+		return "DocumentReference"
+	case "SIU":
+		return "Appointment"
+	case "DFT":
+		return "ChargeItem"
+	}
+	if event == "A28" || event == "A31" {
+		return "Patient"
+	}
+	return "Encounter"
+}
+
+// round makes of every resource that a message is about a message, and reads it again.
+func round(t *testing.T, name string, raw []byte) (made int) {
+	t.Helper()
+	w, refs, err := worldOf(t, raw)
+	if err != nil {
+		return 0
+	}
+	in, _ := hl7.Parse(raw)
+	code, event, _ := in.Type()
+	if code == "ORU" {
+		event = "R01"
+	}
+	if !Known(code + "^" + event) {
+		return 0
+	}
+	kind := focus(code, event)
+	for _, ref := range refs {
+		if !strings.HasPrefix(ref, kind+"/") {
+			continue
+		}
+		out, err := Map(t.Context(), Change{Resource: w[ref], Event: code + "^" + event, Control: "C1", First: true, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, w, options())
+		if err != nil {
+			t.Errorf("%s %s: %v", name, ref, err)
+			continue
+		}
+		m, err := hl7.Parse(out)
+		if err != nil || !bytes.Equal(m.Encode(), out) {
+			t.Fatalf("%s: got a message that is read otherwise (%v): %q", name, err, out)
+		}
+		w2, refs2, err := worldOf(t, out)
+		if err != nil {
+			t.Errorf("%s %s: the message made is refused: %v\n%s", name, ref, err, lines(out))
+			continue
+		}
+		at := slices.IndexFunc(refs2, func(r string) bool { return strings.HasPrefix(r, kind+"/") })
+		if at < 0 {
+			t.Errorf("%s: got no %s again", name, kind)
+			continue
+		}
+		made++
+		if d := differ(w.whole(ref), w2.whole(refs2[at])); len(d) > 0 {
+			t.Errorf("%s %s (sent, again):\n%s", name, ref, strings.Join(d, "\n"))
+		}
+	}
+	return made
+}
+
+func differ(a, b map[string]string) (out []string) {
+	for _, k := range slices.Sorted(maps.Keys(a)) {
+		if a[k] != b[k] {
+			out = append(out, fmt.Sprintf("\t%s: %.80q, %.80q", k, a[k], b[k]))
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(b)) {
+		if _, ok := a[k]; !ok {
+			out = append(out, fmt.Sprintf("\t%s: nothing, %.80q", k, b[k]))
+		}
+	}
+	return out
+}
+
+func lines(b []byte) string { return strings.ReplaceAll(string(b), "\r", "\n") }
+
+func TestWhatComesInAndGoesOutIsTheSameAgain(t *testing.T) {
+	files, err := filepath.Glob("../testdata/*.hl7")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no samples", err)
+	}
+	n := 0
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += round(t, filepath.Base(f), b)
+	}
+	if n < 7 {
+		t.Errorf("got %d messages, want 7 or more", n)
+	}
+}
+
+const samples = "../../../shared/data/hl7v2"
+
+func TestSamplesThatComeInAndGoOutAreTheSameAgain(t *testing.T) {
+	if _, err := os.Stat(samples); err != nil {
+		t.Skip("the HL7 v2 samples are not here")
+	}
+	n := 0
+	err := filepath.WalkDir(samples, func(path string, d fs.DirEntry, err error) error {
+		ext := filepath.Ext(path)
+		if err != nil || d.IsDir() || ext != ".hl7" && ext != ".txt" {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for i, raw := range messages(b) {
+			n += round(t, fmt.Sprintf("%s#%d", filepath.Base(path), i), raw)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d messages made", n)
+}
+
+// messages splits a file into messages.
+func messages(b []byte) (out [][]byte) {
+	var cur []byte
+	for _, line := range bytes.FieldsFunc(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), func(r rune) bool { return r == '\r' || r == '\n' || r == 0x0b || r == 0x1c }) {
+		if bytes.HasPrefix(line, []byte("FHS")) || bytes.HasPrefix(line, []byte("BHS")) || bytes.HasPrefix(line, []byte("BTS")) || bytes.HasPrefix(line, []byte("FTS")) {
+			continue
+		}
+		if bytes.HasPrefix(line, []byte("MSH")) && cur != nil {
+			out, cur = append(out, cur), nil
+		}
+		if cur != nil || bytes.HasPrefix(line, []byte("MSH")) {
+			cur = append(append(cur, line...), '\r')
+		}
+	}
+	if cur != nil {
+		out = append(out, cur)
+	}
+	return out
+}
