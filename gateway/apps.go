@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"salus/gateway/smart"
+	"salus/ledger/module/identity"
+	"salus/ledger/state"
+	"salus/ledger/tx"
 )
 
 // Apps is the organisation's authorisation server for apps, and the codes with which its people
@@ -14,9 +17,11 @@ type Apps struct {
 	Codes  *smart.Codes
 }
 
-// StaffUser is a practitioner as she signs in to apps: her id is the name of her key.
-func StaffUser(name string) *smart.User {
-	return &smart.User{ID: name, Name: name, FHIRUser: "Practitioner/" + name}
+// StaffUser is a practitioner as she signs in to apps: her id is the name of her key. An app may
+// name an emergency as her purpose if the ledger gives her that privilege.
+func StaffUser(name string, account tx.Account, ledger *state.View) *smart.User {
+	p, ok := identity.Lookup(ledger, account)
+	return &smart.User{ID: name, Name: name, FHIRUser: "Practitioner/" + name, Emergency: ok && p.Has(identity.PrivEmergency)}
 }
 
 // codeLife is how long a sign-in code can be used.
@@ -49,10 +54,13 @@ func (g *Gateway) newCode(w http.ResponseWriter, r *http.Request) error {
 	var u *smart.User
 	switch {
 	case in.Staff != "" && in.Patient == "":
-		if _, err := g.Staff.Signer(in.Staff); err != nil {
+		by, err := g.Staff.Signer(in.Staff)
+		if err != nil {
 			return err
 		}
-		u = StaffUser(in.Staff)
+		v := g.App.View()
+		u = StaffUser(in.Staff, by.Account(), v)
+		v.Close()
 	case in.Patient != "" && in.Staff == "":
 		u = &smart.User{ID: "Patient/" + in.Patient, Name: "Patient", FHIRUser: "Patient/" + in.Patient, Purposes: []string{"PATRQT"}}
 	default:

@@ -10,6 +10,8 @@ import (
 
 	"salus/client"
 	"salus/fhir"
+	"salus/gateway/intake"
+	"salus/gateway/rest"
 	"salus/gateway/smart"
 	"salus/internal/peer"
 	"salus/ledger/tx"
@@ -33,8 +35,10 @@ var (
 	errToken    = &Problem{"token", "gateway: the bearer token in the node's home is needed", http.StatusUnauthorized}
 	errArgument = &Problem{"argument", "gateway: an argument of the request is missing or malformed", http.StatusBadRequest}
 	errUnknown  = &Problem{"unknown", "gateway: there is no such thing here", http.StatusNotFound}
+	errErased   = &Problem{"erased", "gateway: it was here and is erased", http.StatusGone}
 	errSession  = &Problem{"session", "gateway: no such session here; sessions live in memory and end when the node stops", http.StatusNotFound}
 	errTooLarge = &Problem{"too-large", "gateway: the request is larger than allowed", http.StatusRequestEntityTooLarge}
+	errMedia    = &Problem{"media-type", "gateway: an import is application/fhir+json, or application/fhir+ndjson with a resource a line", http.StatusUnsupportedMediaType}
 	errInternal = &Problem{"internal", "gateway: the node failed; its log says why", http.StatusInternalServerError}
 	errAway     = &Problem{"unreachable", "gateway: too few members can be reached for this at the moment", http.StatusServiceUnavailable}
 	errListLost = &Problem{"session-lost", "gateway: whether the last record list was committed is unknown; open another session", http.StatusConflict}
@@ -48,11 +52,23 @@ func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
 	var refusal *tx.Refusal
 	var large *http.MaxBytesError
 	var issue *fhir.Issue
+	var taking *intake.Problem
+	var fault *rest.Fault
 	switch {
 	case errors.As(err, &p):
 		return p
+	case feedProblem(err) != nil:
+		return feedProblem(err)
+	case errors.Is(err, client.ErrUnsettled): // before a refusal that may be with it
+		return g.unsettled()
+	case errors.Is(err, client.ErrNoQuorum):
+		return g.noQuorum()
 	case errors.As(err, &large): // before what a reader made of it
 		return errTooLarge
+	case errors.As(err, &taking):
+		return &Problem{taking.Code, taking.Text, taking.Status}
+	case errors.As(err, &fault) && len(fault.Issues) > 0:
+		return &Problem{fault.Issues[0].Code, fault.Issues[0].Text, fault.Status}
 	case errors.As(err, &issue):
 		return &Problem{issue.Code, issue.Error(), http.StatusUnprocessableEntity}
 	case errors.Is(err, record.ErrNoSpace):
@@ -66,6 +82,8 @@ func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
 		return errAway
 	case errors.Is(err, smart.ErrClient), errors.Is(err, smart.ErrLaunch):
 		return &Problem{"app", err.Error(), http.StatusUnprocessableEntity}
+	case errors.Is(err, record.ErrErased):
+		return errErased
 	case errors.Is(err, record.ErrUnknownRecord), errors.Is(err, vault.ErrNotFound), errors.Is(err, smart.ErrNoRow):
 		return errUnknown
 	case errors.Is(err, record.ErrSessionLost):
@@ -84,6 +102,7 @@ func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := g.problemOf(r.Context(), err)
 	w.Header().Set("Content-Type", "application/json")
+	later(w, p)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the caller sees a short body
 }

@@ -8,6 +8,8 @@
 //	sessions.go  reading through the ledger with a practitioner's key
 //	relay.go     the custodians' answers for a wallet, which alone can open them
 //	operate.go   custody, vault, health, metrics
+//	journal.go   this gateway's own journal, compared with the ledger
+//	quorum.go    what is said while the ledger stands still
 //
 // Contract: everything but health and metrics needs the bearer token of the node's
 // home; bodies are bounded; an error carries a stable code and a sentence, and
@@ -53,9 +55,18 @@ type Config struct {
 	Staff    Staff
 	RawTx    func(height int64, index uint32) ([]byte, error) // from the block store
 	Ready    func() error                                     // nil when the node takes part in consensus
+	Quorum   *client.Quorum
+	Journal  func(context.Context) (JournalReport, error)
 	Registry *prometheus.Registry
 	Log      *slog.Logger
 	Apps     Apps
+	Import   Importer
+	Feeds    Feeds // nil: there are none
+	// Room refuses with record.ErrNoSpace to take in that many bytes while the disk is almost full; nil:
+	// there is always room.
+	Room func(bytes int) error
+	// Probe tries what the node could still get at of an erased case; may be nil.
+	Probe func(context.Context, tx.Hash) (any, error)
 	// Parts serve what is under their paths ("/fhir/") and decide themselves who may; may be nil.
 	Parts map[string]http.Handler
 }
@@ -90,12 +101,15 @@ func New(c Config) *Gateway {
 	g.life, g.end = context.WithCancel(context.Background())
 	g.waits, g.endWaits = context.WithCancel(g.life)
 	g.http = &http.Server{
-		Handler: g.routes(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: ordinary.handler(g.routes()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		BaseContext: func(net.Listener) context.Context { return g.life },
 		ErrorLog:    slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
 	}
 	return g
 }
+
+// Handler answers the API without a listener, for a part of the node that says the token.
+func (g *Gateway) Handler() http.Handler { return g.http.Handler }
 
 // Serve answers on ln until Shutdown.
 func (g *Gateway) Serve(ln net.Listener) error {

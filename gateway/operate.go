@@ -20,6 +20,9 @@ func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) error {
 	if err := g.Ready(); err != nil {
 		return &Problem{"not-ready", err.Error(), http.StatusServiceUnavailable}
 	}
+	if since, lost := g.standing(); lost {
+		return &Problem{"not-ready", "gateway: " + g.lost(since), http.StatusServiceUnavailable}
+	}
 	return answer(w, map[string]string{"status": "ready"})
 }
 
@@ -39,6 +42,8 @@ type Status struct {
 	Ready   bool       `json:"ready"`
 	Why     string     `json:"why,omitempty"`
 	Outbox  int        `json:"outbox"` // batches not yet active
+	// NoQuorum is since when the ledger stands still, in unix seconds: the time of its last block; 0 while it goes on.
+	NoQuorum uint64 `json:"noQuorum,omitempty"`
 }
 
 func (g *Gateway) status(w http.ResponseWriter, _ *http.Request) error {
@@ -50,6 +55,12 @@ func (g *Gateway) status(w http.ResponseWriter, _ *http.Request) error {
 	s := Status{Name: g.Name, Account: g.Self, Chain: h.Chain, Height: h.Height, Time: h.Time, AppHash: h.AppHash, Ready: true, Outbox: pending}
 	if err := g.Ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()
+	}
+	if since, lost := g.standing(); lost {
+		s.Ready, s.NoQuorum = false, uint64(since.Unix())
+		if s.Why == "" {
+			s.Why = "gateway: " + g.lost(since)
+		}
 	}
 	return answer(w, s)
 }

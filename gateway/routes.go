@@ -17,9 +17,9 @@ type access struct {
 
 var (
 	noToken = access{open: true}
-	small   = access{bytes: 1 << 20}   // a message, a transaction
-	medium  = access{bytes: 16 << 20}  // a list of records
-	large   = access{bytes: 256 << 20} // an import; fhir bounds what it holds
+	small   = access{bytes: 1 << 20}  // a message, a transaction
+	medium  = access{bytes: 16 << 20} // a list of records
+	whole   = access{bytes: 1 << 30}  // an import; it is not held in memory
 )
 
 // table is the whole API.
@@ -40,15 +40,19 @@ func (g *Gateway) table() []route {
 		{"GET /v1/query/{module}/{name}", small, g.query},
 		{"GET /v1/receipts/entry/{index}", small, g.entryReceipt},
 		{"GET /v1/receipts/audit/{patient}", small, g.auditReceipt},
+		{"GET /v1/erasure/{case}/receipt", small, g.erasureReceipt},
+		{"POST /v1/erasure/{case}/probe", small, g.probeErasure},
 		{"GET /v1/members", small, g.members},
 		// The organisation's own records.
-		{"POST /v1/import", large, g.imports},
+		{"POST /v1/import", whole, g.imports},
 		{"GET /v1/patients", small, g.patients},
 		{"POST /v1/patients/{patient}/adopt", small, g.adopt},
 		{"POST /v1/patients/{patient}/claim", small, g.claimCode},
+		{"POST /v1/patients/{patient}/identifiers", small, g.enrolIdentifier},
 		{"GET /v1/patients/{patient}/records", small, g.records},
 		{"GET /v1/patients/{patient}/log", small, g.log},
 		{"GET /v1/records/{id}", small, g.record},
+		{"GET /v1/records/{id}/place", small, g.place},
 		{"GET /v1/staff", small, g.staff},
 		{"POST /v1/staff/{name}", small, g.register},
 		// Apps on the FHIR server.
@@ -57,10 +61,22 @@ func (g *Gateway) table() []route {
 		{"DELETE /v1/apps/{id}", small, g.dropApp},
 		{"POST /v1/codes", small, g.newCode},
 		{"POST /v1/launches", small, g.launch},
+		// HL7 v2 feeds.
+		{"GET /v1/feeds", small, g.feeds},
+		{"GET /v1/feeds/{name}/letters", small, g.feedLetters},
+		{"GET /v1/feeds/{name}/messages/{number}", small, g.feedMessage},
+		{"POST /v1/feeds/{name}/letters/{number}/replay", small, g.feedReplay},
+		{"DELETE /v1/feeds/{name}/letters/{number}", small, g.feedDiscard},
+		{"POST /v1/feeds/{name}/messages/{number}/aside", small, g.feedAside},
+		{"POST /v1/feeds/{name}/send", medium, g.feedSend},
+		// Finding a patient by identifiers.
+		{"POST /v1/lookups", small, g.findPatient},
+		{"POST /v1/merges/{case}/slots", small, g.mergeSlots},
 		// Reading other organisations' records through the ledger.
 		{"POST /v1/sessions", small, g.openSession},
 		{"GET /v1/sessions/{session}/records", small, g.locate},
 		{"POST /v1/sessions/{session}/read", medium, g.read},
+		{"POST /v1/sessions/{session}/widen", small, g.widen}, // the second step of an emergency
 		{"DELETE /v1/sessions/{session}", small, g.closeSession},
 		// For wallets: answers that only they can open.
 		{"POST /v1/relay/{custodian}/locate", medium, g.relayLocate},
@@ -72,6 +88,7 @@ func (g *Gateway) table() []route {
 		{"GET /v1/relay/committee", small, g.relayCommittee},
 		// Custody and vault.
 		{"GET /v1/custody", small, g.custody},
+		{"GET /v1/journal", small, g.journal}, // this gateway's own, compared with its heads on the ledger
 		{"GET /v1/vault", small, g.vaultStats},
 		{"POST /v1/vault/scrub", small, g.scrub},
 		{"POST /v1/vault/repair", small, g.repair},

@@ -33,9 +33,9 @@ func (s *sessions) put(x *record.Session) {
 	now := uint64(time.Now().Unix())
 	for id, old := range s.open {
 		switch {
-		case old.Expires+endedFor < now:
+		case old.Latest+endedFor < now:
 			delete(s.open, id)
-		case old.Expires+surelyEnded < now:
+		case old.Latest+surelyEnded < now:
 			s.open[id] = old.Spent()
 		}
 	}
@@ -68,6 +68,8 @@ type OpenSession struct {
 	Patient tx.Account      `json:"patient"`
 	Purpose consent.Purpose `json:"purpose"`
 	Seconds uint64          `json:"seconds"`
+	// Reason declares an emergency: a code of HL7 v3 ActReason. BTG needs it, nothing else has it.
+	Reason string `json:"reason,omitempty"`
 }
 
 // SessionInfo is the answer: nothing in it says what is allowed.
@@ -82,11 +84,7 @@ func (g *Gateway) openSession(w http.ResponseWriter, r *http.Request) error {
 	if err := body(r, &in); err != nil {
 		return err
 	}
-	by, err := g.Staff.Signer(in.As)
-	if err != nil {
-		return err
-	}
-	s, err := record.OpenSession(r.Context(), g.Record.Reading(), g.Client.As(by), in.Patient, in.Purpose, time.Duration(in.Seconds)*time.Second)
+	s, err := g.begin(r, &in)
 	if err != nil {
 		return err
 	}

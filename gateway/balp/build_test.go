@@ -283,6 +283,21 @@ func links() []audit.Link {
 		{Action: audit.ConsentRevoked, Actor: patient, Member: member, Count: 1},
 		{Action: audit.KeysChanged, Actor: patient, Member: member, Count: 2},
 		{Action: audit.ConsentChanged, Actor: member, Member: member, Ref: consent.Ref(consent.GrantID{9}, 2), Count: 1},
+		{Action: audit.EmergencyDirective, Actor: member, Member: member, Mask: 0xff, Count: 1},
+		{Action: audit.ErasureRequested, Actor: patient, Member: member, Ref: tx.Hash{1}, Count: 3},
+		{Action: audit.Erased, Actor: patient, Member: member, Ref: tx.Hash{1}, Count: 3},
+		{Action: audit.ErasureRefused, Actor: member, Member: member, Ref: tx.Hash{1}, Count: 3},
+		{Action: audit.EmergencyDeclared, Actor: who, Member: member, Purpose: uint8(consent.BTG), Ref: tx.Hash{3}, Count: 2},
+		{Action: audit.EmergencyWidened, Actor: who, Member: member, Purpose: uint8(consent.BTG), Ref: tx.Hash{3}, Mask: 0xff},
+		{Action: audit.EmergencyExtended, Actor: tx.Account{5}, Member: member, Purpose: uint8(consent.BTG), Ref: tx.Hash{3}},
+		{Action: audit.EmergencyOverdue, Actor: who, Member: member, Purpose: uint8(consent.BTG), Ref: tx.Hash{3}, Count: 1},
+		{Action: audit.EmergencyAttested, Actor: who, Member: member, Purpose: uint8(consent.BTG), Ref: tx.Hash{3}, Root: tx.Hash{1}},
+		{Action: audit.EmergencyReviewed, Actor: tx.Account{6}, Member: member, Purpose: uint8(consent.BTG), Ref: tx.Hash{3}, Count: 2, Root: tx.Hash{1}},
+		{Action: audit.EmergencyDisputed, Actor: patient, Member: member, Purpose: uint8(consent.BTG), Ref: tx.Hash{3}},
+		{Action: audit.GuardiansNamed, Actor: patient, Member: member, Count: 2},
+		{Action: audit.RecoveryRequested, Actor: who, Member: member, Ref: tx.Hash{2}, Count: 1},
+		{Action: audit.RecoveryLapsed, Member: member, Ref: tx.Hash{2}, Count: 1},
+		{Action: audit.RecoverySession, Actor: patient, Member: member, Purpose: uint8(consent.PATRQT), Ref: tx.Hash{1}, Mask: 0xff},
 	} {
 		r.Patient, r.Seq = patient, uint64(i+1)
 		out = append(out, audit.Link{Index: uint64(100 + i), Height: uint64(10 + i), Time: uint64(at.Unix()) + uint64(i)*60, Tx: tx.Hash{byte(i)}, Record: r})
@@ -333,6 +348,17 @@ func TestTheLedgersEntriesReadAsAuditEvents(t *testing.T) {
 		"enrol 0  " + attr, "keys 0  " + attr, "grant 0 ", "decide 0 AuthZconsent " + authz, "disclose 0 PrivacyDisclosure.Source " + disclose,
 		"decide 0 AuthZconsent " + authz + " " + emergency, "disclose 0 PrivacyDisclosure.Source " + disclose, "decide 8 AuthZconsent " + authz,
 		"logout 0  " + systemDCM + "|110123", "amend 0 ", "revoke 0 ", "keys 0  " + attr, "amend 0 ",
+		"amend 0 ", "amend 0 ", "amend 0 ", "amend 0 ", "override 0  " + emergency, "override 0  " + emergency, "override 0  " + emergency, "verify 4 ", "attest 0 ", "verify 0 ", "verify 0 ",
+		"keys 0  " + attr, "keys 0  " + attr, "keys 0  " + attr, "decide 0  " + authz,
+	}
+	for a := range audit.Action(255) { // what happened must always be writable
+		if !a.Known() {
+			continue
+		}
+		e := Ledger{Chain: "test", Patient: alice}.Events([]audit.Link{{Time: uint64(at.Unix()), Record: audit.Record{Action: a, Actor: tx.Account{2}, Member: tx.Account{3}}}})
+		if err := e[0].Valid(); err != nil {
+			t.Errorf("%s: %v", a, err)
+		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("differs (-want +got):\n%s", diff)

@@ -116,6 +116,9 @@ var shapes = map[Kind]shape{
 	},
 	Override: {typ: typeAlert, subtype: []coding{overriding}, action: "E", client: agentApp, server: agentAuthZ, user: agentReader},
 
+	Attest: lifecycle("attest", "Attest Record Lifecycle Event", "E"),
+	Verify: lifecycle("verify", "Verify Record Lifecycle Event", "E"),
+
 	Grant:  lifecycle("originate", "Originate/Retain Record Lifecycle Event", "C"),
 	Amend:  lifecycle("amend", "Amend (Update) Record Lifecycle Event", "U"),
 	Revoke: lifecycle("deprecate", "Deprecate/Retract Record Lifecycle Event", "U"),

@@ -11,6 +11,7 @@
 //	recorder.go    events of this gateway, durable before they are acknowledged
 //	rest.go        a request to the gateway as the beginning of its event
 //	checkpoint.go  the journal's head, signed for others to keep
+//	verify.go      the journal compared with its heads that others keep
 //	match.go       what was sent and what was received, compared
 //	query.go       what is searched for
 //	reader.go      both sources as one log of a patient

@@ -31,7 +31,9 @@ const (
 	Login    Kind = "login"    // a token was asked for
 	Logout   Kind = "logout"   // a token or session ended
 	Decide   Kind = "decide"   // consent was asked what it permits
-	Override Kind = "override" // emergency access began
+	Override Kind = "override" // emergency access began, was widened or extended
+	Attest   Kind = "attest"   // who declared an emergency gave account of it
+	Verify   Kind = "verify"   // an emergency was reviewed or disputed, or what it owed became overdue
 
 	Grant  Kind = "grant"  // a consent was given
 	Amend  Kind = "amend"  // a consent or a proxy was changed

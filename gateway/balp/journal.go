@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"salus/internal/durable"
 )
 
 // segmentSize is when a new file begins.
@@ -46,8 +48,9 @@ type Journal struct {
 }
 
 type pending struct {
-	e    Event
-	done chan recorded
+	e     Event
+	plain []byte // e in JSON
+	done  chan recorded
 }
 
 type recorded struct {
@@ -175,7 +178,7 @@ func (j *Journal) begin() error {
 	if err := j.rewrite(f); err != nil {
 		return err
 	}
-	return syncDir(j.dir)
+	return durable.SyncDir(j.dir)
 }
 
 // key is what a patient is found by.
@@ -200,7 +203,12 @@ func (j *Journal) Append(ctx context.Context, e Event) (uint64, error) {
 	if err := e.Valid(); err != nil {
 		return 0, err
 	}
-	p := pending{e, make(chan recorded, 1)}
+	// Here and not by the one writer: many do it at once.
+	plain, err := json.Marshal(e)
+	if err != nil || len(plain) > maxFrame-64 {
+		return 0, ErrLarge
+	}
+	p := pending{e, plain, make(chan recorded, 1)}
 	select {
 	case j.queue <- p:
 	case <-j.done:
@@ -257,7 +265,7 @@ func (j *Journal) commit(batch []pending) {
 	err := j.put(batch, answers)
 	j.mu.Unlock()
 	for i, p := range batch {
-		if err != nil && answers[i].err == nil {
+		if err != nil {
 			answers[i] = recorded{err: err}
 		}
 		p.done <- answers[i]
@@ -274,18 +282,17 @@ func (j *Journal) put(batch []pending, answers []recorded) error {
 			return err
 		}
 	}
-	var b []byte
+	size := 0
+	for _, p := range batch {
+		size += frameHead + len(p.plain) + j.aead.Overhead()
+	}
+	b := make([]byte, 0, size)
 	head, rows := j.head, make([]row, len(batch))
 	for i, p := range batch {
-		plain, err := json.Marshal(p.e)
-		if err != nil || len(plain) > maxFrame-64 {
-			answers[i].err = ErrLarge
-			continue
-		}
-		f := frame(j.aead, head, plain)
-		rows[i] = row{len(j.files) - 1, j.size + int64(len(b)), head}
-		b = append(b, f...)
-		head = head.after(f)
+		at := len(b)
+		rows[i] = row{len(j.files) - 1, j.size + int64(at), head}
+		b = frame(j.aead, b, head, p.plain)
+		head = head.after(b[at:])
 		answers[i].seq = head.Seq
 	}
 	f := j.files[len(j.files)-1]
@@ -300,9 +307,7 @@ func (j *Journal) put(batch []pending, answers []recorded) error {
 		return fmt.Errorf("balp: journal: %w", err)
 	}
 	for i := range batch {
-		if answers[i].err == nil {
-			j.add(&batch[i].e, rows[i])
-		}
+		j.add(&batch[i].e, rows[i])
 	}
 	j.head, j.size = head, j.size+int64(len(b))
 	return nil
@@ -324,7 +329,7 @@ func (j *Journal) Includes(h Head) bool {
 	if h == j.head {
 		return true
 	}
-	if len(j.rows) == 0 || h.Seq > j.head.Seq {
+	if len(j.rows) == 0 || h.Seq >= j.head.Seq { // another head of the same number was never its own
 		return false
 	}
 	first := j.rows[0].before
@@ -477,5 +482,5 @@ func (j *Journal) Prune(before time.Time) (int, error) {
 			delete(j.patients, k)
 		}
 	}
-	return events, syncDir(j.dir)
+	return events, durable.SyncDir(j.dir)
 }

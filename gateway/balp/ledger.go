@@ -7,6 +7,8 @@ import (
 
 	"salus/ledger/module/audit"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/emergency"
+	"salus/ledger/module/recovery"
 	"salus/ledger/tx"
 )
 
@@ -94,8 +96,44 @@ func (l *Ledger) event(k *audit.Link) Event {
 		proxy := l.Names.Person(tx.Account(r.Ref[:16]))
 		proxy.Display = "proxy"
 		e.Consents = []Who{proxy}
+	case audit.EmergencyDeclared, audit.EmergencyWidened, audit.EmergencyExtended:
+		e.Kind, e.Session, e.What = Override, r.Ref, r.Action.String()
+		if r.Action == audit.EmergencyDeclared {
+			e.What += ": " + emergency.Reason(r.Count).String()
+		}
+	case audit.EmergencyAttested:
+		e.Kind, e.Session, e.What = Attest, r.Ref, r.Action.String()
+	case audit.EmergencyReviewed:
+		e.Kind, e.Session, e.What = Verify, r.Ref, r.Action.String()+": "+emergency.Verdict(r.Count).String()
+	case audit.EmergencyDisputed:
+		e.Kind, e.Session, e.What = Verify, r.Ref, r.Action.String()
+	case audit.EmergencyOverdue: // by the block's time: her name is that of who owes it
+		e.Kind, e.Session, e.What = Verify, r.Ref, r.Action.String()
+		e.Outcome, e.Reason = Minor, "emergency-overdue"
+	case audit.EmergencyDirective:
+		e.Kind = Amend
+		e.Consents = []Who{{System: systemConsents, Value: r.Patient.String(), Display: "what an emergency may open"}}
+	case audit.ErasureRequested, audit.Erased, audit.ErasureRefused:
+		e.Kind, e.What = Amend, r.Action.String()
+		e.Consents = []Who{{System: systemConsents, Value: r.Patient.String(), Display: "what is kept at all"}}
+	case audit.LookedUp:
+		e.Kind, e.Session, e.What = Search, r.Ref, "an identifier led to the patient: lookup entry "+r.Ref.String()
+	case audit.IdentifierEnrolled, audit.IdentifierForgotten, audit.CardIssued, audit.CardRevoked,
+		audit.MergeProposed, audit.Merged, audit.Unmerged:
+		e.Kind, e.What = Amend, r.Action.String()
+		e.Consents = []Who{{System: systemConsents, Value: r.Patient.String(), Display: r.Action.String()}}
 	case audit.Enrolled:
 		e.Kind = Enrol
+	case audit.RecoverySession:
+		e.Kind, e.Session, e.What = Decide, r.Ref, r.Action.String()
+	case audit.GuardiansNamed, audit.RecoveryRequested, audit.RecoveryApproved, audit.RecoveryCancelled, audit.RecoveryFinished, audit.RecoveryLapsed:
+		e.Kind, e.What = Keys, r.Action.String()
+		if r.Action != audit.GuardiansNamed {
+			e.What += ": " + recovery.Kind(r.Count).String()
+		}
+		if r.Actor.IsZero() { // by the block's time
+			e.User = Who{}
+		}
 	case audit.Claimed, audit.KeysChanged:
 		e.Kind = Keys
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"salus/internal/durable"
 )
 
 // Salvage is for an operator whose journal does not open: it cuts the last file at the first frame that
@@ -59,7 +61,7 @@ func Salvage(dir string, key [32]byte) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("balp: journal: %w", err)
 	}
-	if err := errors.Join(f.Truncate(int64(at)), f.Sync(), f.Close(), syncDir(dir)); err != nil {
+	if err := errors.Join(f.Truncate(int64(at)), f.Sync(), f.Close(), durable.SyncDir(dir)); err != nil {
 		return 0, fmt.Errorf("balp: journal: %w", err)
 	}
 	if j, err = OpenJournal(dir, key); err != nil {

@@ -69,12 +69,12 @@ func newSeal(key [32]byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// frame seals an event behind a head.
-func frame(aead cipher.AEAD, h Head, plain []byte) []byte {
-	b := make([]byte, frameHead, frameHead+len(plain)+aead.Overhead())
-	binary.BigEndian.PutUint64(b[4:], h.Seq+1)
+// frame adds an event, sealed behind a head, to b.
+func frame(aead cipher.AEAD, b []byte, h Head, plain []byte) []byte {
+	at := len(b)
+	b = binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 0), h.Seq+1)
 	b = aead.Seal(b, nil, plain, h.additional()) //nolint:gosec // the AEAD draws its nonces itself
-	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b
 }
 
@@ -139,12 +139,4 @@ func segments(dir string) ([]string, error) {
 	}
 	slices.Sort(out)
 	return out, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

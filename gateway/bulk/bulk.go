@@ -168,11 +168,13 @@ func (s *Service) add(j *job) error {
 	}
 	s.jobs[j.ID] = j
 	s.mu.Unlock()
-	if err := s.save(j); err != nil {
+	j.mu.Lock()
+	err := s.save(j)
+	j.mu.Unlock()
+	if err != nil {
 		s.remove(j.ID)
-		return err
 	}
-	return nil
+	return err
 }
 
 func (s *Service) remove(id string) {
@@ -183,16 +185,20 @@ func (s *Service) remove(id string) {
 
 // finish ends a job. One that was removed meanwhile is destroyed here, by the one who wrote it.
 func (s *Service) finish(j *job, err error) {
+	j.ending.Lock()
 	s.mu.Lock()
 	kept := s.jobs[j.ID] == j
 	s.mu.Unlock()
 	if !kept {
+		j.ending.Unlock()
 		if err := s.destroy(j); err != nil {
 			s.Log.Error("bulk_remove_failed", "err", err)
 		}
 		return
 	}
+	defer j.ending.Unlock()
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.State = done
 	j.Expires = s.Now().UTC().Add(s.Keep)
 	if err != nil {
@@ -208,7 +214,6 @@ func (s *Service) finish(j *job, err error) {
 		}
 		j.State, j.Fault = failed, &f.Issues[0]
 	}
-	j.mu.Unlock()
 	if err := s.save(j); err != nil {
 		s.Log.Error("bulk_record_failed", "err", err)
 	}

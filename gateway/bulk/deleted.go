@@ -20,7 +20,7 @@ func (e *exporter) deletions(ctx context.Context) error {
 		if _, conditions := e.leave.Within[typ]; conditions {
 			continue
 		}
-		past := store.Past{Type: typ, Scopes: e.leave.Scopes, Since: e.since, Before: e.seq + 1, Count: e.PageSize}
+		past := store.Past{Type: typ, Scopes: e.leave.Scopes, Since: e.since, Before: e.seq + 1, Count: e.PageSize, Uncounted: true}
 		known := map[string]bool{} // what became of it last was seen
 		for {
 			if err := e.alive(ctx); err != nil {

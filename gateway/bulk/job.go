@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"salus/gateway/rest"
+	"salus/internal/durable"
 )
 
 // The states of a job.
@@ -36,6 +37,7 @@ type job struct {
 	Files   []file
 
 	mu       sync.Mutex
+	ending   sync.Mutex // held while the record of its end is written, and while it is destroyed: never the one after the other
 	progress string
 	written  int64
 	polled   time.Time
@@ -71,11 +73,10 @@ func (s *Service) path(id string, n uint32) string {
 
 func (s *Service) record(id string) string { return filepath.Join(s.Dir, id+".job") }
 
-// save makes a job's record durable, sealed under the service's key.
+// save makes a job's record durable, sealed under the service's key. The caller holds j.mu, so that nobody
+// is told what a crash would still take back.
 func (s *Service) save(j *job) (err error) {
-	j.mu.Lock()
 	b, err := json.Marshal(j)
-	j.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("bulk: record: %w", err)
 	}
@@ -87,37 +88,10 @@ func (s *Service) save(j *job) (err error) {
 	if _, err := rand.Read(n); err != nil {
 		return fmt.Errorf("bulk: random: %w", err)
 	}
-	return writeDurably(s.record(j.ID), aead.Seal(n, n, b, []byte(j.ID)))
-}
-
-// writeDurably replaces a file, and leaves the old one if it fails.
-func writeDurably(path string, b []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("bulk: record: %w", err)
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
+	if err := durable.WriteFile(s.record(j.ID), aead.Seal(n, n, b, []byte(j.ID))); err != nil {
 		return fmt.Errorf("bulk: record: %w", err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // load reads the jobs of a former run. One that was under way has failed; what does not open is
@@ -170,10 +144,12 @@ func (s *Service) load() error {
 
 // destroy removes a job: its record, which alone has the key, first.
 func (s *Service) destroy(j *job) error {
+	j.ending.Lock()
+	defer j.ending.Unlock()
 	if err := os.Remove(s.record(j.ID)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("bulk: remove: %w", err)
 	}
-	if err := syncDir(s.Dir); err != nil {
+	if err := durable.SyncDir(s.Dir); err != nil {
 		return fmt.Errorf("bulk: remove: %w", err)
 	}
 	j.mu.Lock()

@@ -36,12 +36,22 @@ func sum(h hash.Hash, c *search.Clause) {
 	}
 	fmt.Fprintf(h, "%d %q %t %d\n", c.Modifier, c.Target, c.Missing, len(c.Values))
 	for _, v := range c.Values {
+		if v.Circle != nil {
+			fmt.Fprintf(h, "%#v ", *v.Circle)
+			v.Circle = nil // an address is another one every time
+		}
 		fmt.Fprintf(h, "%#v\n", v) // values all the way down
 	}
 	if c.Chain != nil {
 		fmt.Fprintf(h, "chain %q %d\n", c.Chain.Types, len(c.Chain.Clause))
 		for i := range c.Chain.Clause {
 			sum(h, &c.Chain.Clause[i])
+		}
+	}
+	if c.Tree != nil {
+		fmt.Fprintf(h, "tree %d %d\n", c.Tree.Op, len(c.Tree.Of))
+		for i := range c.Tree.Of {
+			sum(h, &c.Tree.Of[i])
 		}
 	}
 	if c.Has != nil {

@@ -120,10 +120,12 @@ func (s *Service) status(w http.ResponseWriter, j *job) error {
 
 // delete ends a job, or removes what it left. A job under way is destroyed by who works on it.
 func (s *Service) delete(w http.ResponseWriter, j *job) error {
+	j.ending.Lock()
 	s.remove(j.ID)
 	j.mu.Lock()
 	under := j.State == running
 	j.mu.Unlock()
+	j.ending.Unlock()
 	if under && j.cancel != nil {
 		j.cancel()
 	} else if err := s.destroy(j); err != nil {

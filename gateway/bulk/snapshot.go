@@ -14,7 +14,7 @@ import (
 // now is the place in the store's order of the last version that is there.
 func (s *Service) now(ctx context.Context) (int64, error) {
 	// The history of one type alone would not do: the order is that of all.
-	l, _, err := s.Store.History(ctx, store.Past{Scopes: []store.Scope{store.Own}, Count: 1})
+	l, _, err := s.Store.History(ctx, store.Past{Scopes: []store.Scope{store.Own}, Count: 1, Uncounted: true})
 	if err != nil || len(l) == 0 {
 		return 0, err
 	}
@@ -27,7 +27,7 @@ func (s *Service) asOf(ctx context.Context, v *store.Version, seq int64) (store.
 	if v.Seq <= seq {
 		return *v, v.Method != store.Delete, nil
 	}
-	l, _, err := s.Store.History(ctx, store.Past{Type: v.Type, ID: v.ID, Scopes: []store.Scope{v.Scope}, Before: seq + 1, Count: 1})
+	l, _, err := s.Store.History(ctx, store.Past{Type: v.Type, ID: v.ID, Scopes: []store.Scope{v.Scope}, Before: seq + 1, Count: 1, Uncounted: true})
 	if err != nil || len(l) == 0 {
 		return store.Version{}, false, err
 	}

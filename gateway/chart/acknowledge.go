@@ -33,6 +33,8 @@ func (s *Service) Written(ctx context.Context, prefers http.Header, versions []s
 	if wait == record.Active.String() {
 		ctx, cancel := context.WithTimeout(ctx, activeTime)
 		defer cancel()
+		ctx, end := s.while(ctx) // nothing becomes active while the ledger stands still: stored is the answer
+		defer end()
 		seqs := make([]int64, len(versions))
 		for i := range versions {
 			seqs[i] = versions[i].Seq

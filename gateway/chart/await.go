@@ -34,6 +34,9 @@ func (p *pump) await(seq int64) <-chan struct{} {
 	}
 	ch := make(chan struct{})
 	p.waits[seq] = append(p.waits[seq], ch)
+	if len(p.turns) > 0 { // there may be a place more now
+		p.wake()
+	}
 	return ch
 }
 

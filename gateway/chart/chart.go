@@ -29,6 +29,13 @@ type Caller struct {
 	Client string
 	// Purpose of use; 0 if nobody named one: then no session is opened.
 	Purpose consent.Purpose
+	// Verified is when she last signed in, for what needs that to be fresh; now, for the
+	// organisation's own systems, which answer for it.
+	Verified time.Time
+	// Passkey says that she has one registered here: then an emergency is declared only with Declared.
+	Passkey bool
+	// Declared is what of an emergency she confirmed with a passkey for this request's token: Confirmed.
+	Declared string
 	// Patient restricts her to the compartment of one, "Patient/<id>"; "" does not.
 	Patient string
 	May     func(i rest.Interaction, resourceType string) bool
@@ -59,6 +66,11 @@ type Config struct {
 	Caller func(*http.Request) (Caller, error)
 	// Lasts is for how long a session is asked for; 15 minutes if zero.
 	Lasts time.Duration
+	// StepUp is how long ago somebody may have shown who she is when she declares an emergency; 2 minutes
+	// if zero.
+	StepUp time.Duration
+	// Quorum says whether the ledger goes on; nil: it always does.
+	Quorum *client.Quorum
 	// WaitActive lets answers to writes wait until their versions are active, where the sender
 	// does not say.
 	WaitActive bool
@@ -89,6 +101,14 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	var err error
 	s.pump, err = newPump(ctx, s)
 	return s, err
+}
+
+// while is a context that also ends when the ledger stands still.
+func (s *Service) while(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.Quorum == nil {
+		return context.WithCancel(ctx)
+	}
+	return s.Quorum.While(ctx)
 }
 
 // Run carries versions to the ledger and ends charts whose sessions have ended, until ctx does.

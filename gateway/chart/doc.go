@@ -10,6 +10,7 @@
 //	acknowledge.go  how long the answer to a write waits
 //	guard.go      from a request to what it may see: the caller, the patient, the purpose
 //	session.go    one caller's open session about one patient, and its part of the store
+//	emergency.go  an emergency declared over FHIR, and its second step
 //	translate.go  another organisation's resource among one's own
 //	rebuild.go    the store made again from the records
 //

@@ -23,6 +23,7 @@ import (
 	"salus/gateway/chart"
 	"salus/internal/devnet"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/governance"
 	"salus/ledger/tx"
 	"salus/node"
 	"salus/receipt"
@@ -39,10 +40,14 @@ type network struct {
 	patience int
 }
 
-func newNetwork(t *testing.T) *network {
+func newNetwork(t *testing.T, params ...governance.Changes) *network {
 	t.Helper()
 	dir := t.TempDir()
-	if _, err := devnet.Init(dir, devnet.Options{Port: freePorts(t)}); err != nil {
+	o := devnet.Options{Port: freePorts(t)}
+	for _, p := range params {
+		o.Params = p
+	}
+	if _, err := devnet.Init(dir, o); err != nil {
 		t.Fatal(err)
 	}
 	n, err := devnet.Open(dir, slog.New(slog.DiscardHandler))

@@ -56,6 +56,16 @@ func TestConsentsAndTheLogOverFHIR(t *testing.T) {
 	if !strings.Contains(string(read.body), `"code":"steward"`) || !strings.Contains(string(read.body), `"reference":"Patient/p1"`) {
 		t.Errorf("got %s, want it marked as recorded by the steward, about Patient/p1", read.body)
 	}
+	// The same is said of it to who would ask, and by its real map.
+	may := n.must(n.fhir("hospital", "GET", "Consent/$explain?patient=Patient/p1&purpose=TREAT", "", asNurse), 200)
+	if said := string(may.body); !strings.Contains(said, `"code":"laboratory"`) || strings.Contains(said, `"code":"PSY"`) {
+		t.Errorf("got %s, want all but what is psychiatric", said)
+	}
+	n.must(n.fhir("hospital", "GET", "Consent/$explain?patient=Patient/p1&purpose=TREAT", ""), 403)
+	if a := n.must(n.fhir("hospital", "GET", "metadata", ""), 200); !strings.Contains(string(a.body), `{"name":"explain","definition":"urn:salus:operation:consent-explain"}`) {
+		t.Error("the CapabilityStatement does not name the operation")
+	}
+	n.must(n.fhir("clinic", "GET", "Consent/$explain?patient=Patient/c9&purpose=TREAT", "", asDoctor), 409)
 	// Who is not her steward has not her slot map, and cannot tell what her masks mean.
 	n.must(n.fhir("clinic", "GET", "Consent?patient=Patient/c9&status=active", ""), 409)
 

@@ -19,10 +19,12 @@ const (
 	// together is how many versions of one compartment are handed on at once: as many records as a
 	// batch of the ledger holds, nearly.
 	together = 1000
-	// most and fewest are how many compartments may be handed on at once, while few versions wait
+	// usual and fewest are how many compartments may be handed on at once, while few versions wait
 	// and while crowd or more do. A compartment that waits its turn gathers versions, which share
-	// the work of a batch; and those who write are not kept from it.
-	most, fewest, crowd = 24, 4, 600
+	// the work of a batch; and those who write are not kept from it. Versions that somebody waits for do not gather, but
+	// their batches share a block, which costs as much as several of them: as many go at once as are waited for, most at the most.
+	usual, fewest, crowd = 24, 4, 600
+	most                 = 96
 	// retryPause is how long a compartment waits whose versions could not be handed on.
 	retryPause = time.Second
 	// markEvery is how often it is written down how far the pump has come. What a crash repeats
@@ -43,15 +45,15 @@ type pump struct {
 	done   map[int64]bool
 	waits  map[int64][]chan struct{}
 	queues map[string]*queue
-	space  chan struct{}   // a signal that the road is shorter
-	busy   int             // compartments that are being handed on
-	turns  []chan struct{} // of compartments that wait for theirs, in their order
+	space  chan struct{}        // a signal that the road is shorter, or that there are more places
+	busy   int                  // compartments that are being handed on
+	turns  []string             // compartments that wait for theirs, in their order
+	late   map[string]time.Time // those whose turn failed, and when they get another
 
 	work sync.WaitGroup
 }
 
-// A queue are the versions of one compartment that wait; it is there as long as somebody works on
-// them.
+// A queue are the versions of one compartment that wait; it is there until they are done.
 type queue struct{ waiting []store.Version }
 
 func newPump(ctx context.Context, s *Service) (*pump, error) {
@@ -61,7 +63,7 @@ func newPump(ctx context.Context, s *Service) (*pump, error) {
 	}
 	return &pump{
 		s: s, read: mark, mark: mark, marked: mark, done: map[int64]bool{}, waits: map[int64][]chan struct{}{}, queues: map[string]*queue{},
-		space: make(chan struct{}, 1),
+		late: map[string]time.Time{}, space: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -72,6 +74,7 @@ func (p *pump) run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		changed := p.s.Store.Changed()
+		p.retry(ctx)
 		more, err := p.take(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -121,34 +124,64 @@ func (p *pump) take(ctx context.Context) (more bool, err error) {
 		if q == nil {
 			q = &queue{}
 			p.queues[v.Owner] = q
-			p.work.Go(func() { p.carryAll(ctx, v.Owner, q) })
+			p.turns = append(p.turns, v.Owner)
 		}
 		q.waiting = append(q.waiting, v)
 	}
 	p.advance()
+	p.dispatch(ctx)
 	return len(vs) == free, nil
 }
 
-// carryAll hands on what waits in a compartment, until nothing does or ctx ends.
-func (p *pump) carryAll(ctx context.Context, owner string, q *queue) {
-	for p.enter(ctx) {
-		p.mu.Lock()
-		n := min(len(q.waiting), together)
-		batch := slices.Clone(q.waiting[:n])
-		p.mu.Unlock()
-		err := p.carry(ctx, owner, batch)
-		empty := err == nil && p.carried(owner, q, n)
-		p.leave()
-		if ctx.Err() != nil || empty {
-			return // what waits after ctx's end is read again at the next start
-		}
-		if err != nil {
-			p.s.Log.WarnContext(ctx, "versions_wait", "versions", n, "err", err)
-			if !pause(ctx, retryPause) {
-				return
-			}
+// dispatch begins with those compartments that have waited longest, as many as there are places for.
+// A compartment that waits costs nothing but its versions. The caller holds mu.
+func (p *pump) dispatch(ctx context.Context) {
+	for len(p.turns) > 0 && p.busy < p.places() && ctx.Err() == nil {
+		owner := p.turns[0]
+		p.turns = p.turns[1:]
+		p.busy++
+		p.work.Go(func() { p.turn(ctx, owner) })
+	}
+}
+
+// turn hands on what waits in a compartment, and lets the next begin.
+func (p *pump) turn(ctx context.Context, owner string) {
+	p.mu.Lock()
+	q := p.queues[owner]
+	n := min(len(q.waiting), together)
+	batch := slices.Clone(q.waiting[:n])
+	p.mu.Unlock()
+	err := p.carry(ctx, owner, batch)
+	again := err != nil || !p.carried(owner, q, n)
+	if err != nil && ctx.Err() == nil {
+		p.s.Log.WarnContext(ctx, "versions_wait", "versions", n, "err", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy--
+	switch {
+	case ctx.Err() != nil:
+		return // what waits after ctx's end is read again at the next start
+	case err != nil:
+		p.late[owner] = time.Now().Add(retryPause) // others have its place meanwhile
+	case again:
+		p.turns = append(p.turns, owner)
+	}
+	p.dispatch(ctx)
+}
+
+// retry gives those a turn again whose last one failed, when they have paused.
+func (p *pump) retry(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for owner, at := range p.late {
+		if !now.Before(at) {
+			delete(p.late, owner)
+			p.turns = append(p.turns, owner)
 		}
 	}
+	p.dispatch(ctx)
 }
 
 // carried notes that the first n versions of a compartment are active; empty says that it has no
@@ -172,38 +205,9 @@ func (p *pump) carried(owner string, q *queue, n int) (empty bool) {
 	return true
 }
 
-// enter waits for a turn to hand on; false means that ctx ended.
-func (p *pump) enter(ctx context.Context) bool {
-	p.mu.Lock()
-	if len(p.turns) == 0 && p.busy < p.places() {
-		p.busy++
-		p.mu.Unlock()
-		return true
-	}
-	turn := make(chan struct{})
-	p.turns = append(p.turns, turn)
-	p.mu.Unlock()
-	select {
-	case <-turn:
-		return true
-	case <-ctx.Done():
-		return false // the pump ends with it: nobody waits for the turn
-	}
-}
-
 // places is how many compartments may be handed on at once now. The caller holds mu.
-func (p *pump) places() int { return max(fewest, most-len(p.road)*most/crowd) }
-
-// leave gives the turn to those who have waited longest.
-func (p *pump) leave() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.busy--
-	for len(p.turns) > 0 && p.busy < p.places() {
-		close(p.turns[0])
-		p.turns = p.turns[1:]
-		p.busy++
-	}
+func (p *pump) places() int {
+	return max(fewest, usual-len(p.road)*usual/crowd, min(most, len(p.waits)))
 }
 
 // carry stores versions of one compartment as records, waits until they are active, and writes
@@ -236,10 +240,33 @@ func (p *pump) carry(ctx context.Context, owner string, vs []store.Version) erro
 	for i, a := range acks {
 		ids[i] = a.ID
 	}
-	if err := p.s.Record.Wait(ctx, ids...); err != nil {
+	if err := p.wait(ctx, ids); err != nil {
 		return fmt.Errorf("chart: wait: %w", err)
 	}
 	return p.s.writeProvenance(ctx, vs, ids, first)
+}
+
+// wait returns when records are active. While the ledger stands still it gives its turn away, so that
+// the other compartments' versions become records too, each sealed and in the outbox.
+func (p *pump) wait(ctx context.Context, ids []record.ID) error {
+	going, cancel := p.s.while(ctx)
+	err := p.s.Record.Wait(going, ids...)
+	still := going.Err() != nil && ctx.Err() == nil
+	cancel()
+	if err == nil || !still {
+		return err
+	}
+	p.occupied(ctx, -1)
+	defer p.occupied(ctx, 1)
+	return p.s.Record.Wait(ctx, ids...)
+}
+
+// occupied changes how many turns are taken.
+func (p *pump) occupied(ctx context.Context, by int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy += by
+	p.dispatch(ctx)
 }
 
 // advance takes what is done from the beginning of the road. The caller holds mu.
@@ -254,6 +281,11 @@ func (p *pump) advance() {
 		return
 	}
 	p.road = slices.Delete(p.road, 0, n)
+	p.wake()
+}
+
+// wake has run look whether something can be handed on.
+func (p *pump) wake() {
 	select {
 	case p.space <- struct{}{}:
 	default:
@@ -278,16 +310,4 @@ func (p *pump) writeMark(ctx context.Context) error {
 	p.marked = mark
 	p.mu.Unlock()
 	return nil
-}
-
-// pause waits; false means that ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

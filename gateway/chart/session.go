@@ -73,6 +73,9 @@ func (s *Service) chart(ctx context.Context, key chartKey, ref string) (store.Sc
 	if err := s.check(ctx, c); err != nil {
 		return store.Own, err
 	}
+	if c.session == nil && key.purpose == consent.BTG {
+		return store.Own, nil // nobody declared an emergency here: as if there were no records
+	}
 	if c.session == nil {
 		if err := s.begin(ctx, c); err != nil {
 			return store.Own, err
@@ -120,6 +123,13 @@ func (cs *charts) get(key chartKey, ref string) (*chart, error) {
 	return c, nil
 }
 
+// keep puts a chart back that was dropped while it was waited for.
+func (cs *charts) keep(c *chart) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.open[c.key] = c
+}
+
 func (cs *charts) list() []*chart {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -147,13 +157,14 @@ func (s *Service) begin(ctx context.Context, c *chart) error {
 
 // standing asks the ledger whether a chart's session is good and what it allows. The session also
 // ends by this machine's clock: a ledger that stands still must not keep it open. One that was
-// opened under earlier consents is not good: it allows at most what they did.
+// opened under earlier consents is not good: it allows at most what they did. An emergency hangs on none.
 func (s *Service) standing(c *chart) (good bool, allowed uint64) {
 	v := s.View()
 	defer v.Close()
 	now := max(v.Meta().Time, uint64(time.Now().Unix()))
 	x, allowed, err := access.Open(v, c.session.ID, now)
-	return err == nil && !x.Closed && now < x.Expires && consent.HeadOf(v, c.key.patient).Version <= x.Consent, allowed
+	current := c.key.purpose == consent.BTG || consent.HeadOf(v, c.key.patient).Version <= x.Consent
+	return err == nil && !x.Closed && now < x.Expires && current, allowed
 }
 
 // check throws away what a chart holds if its session has ended or allows something else than

@@ -4,6 +4,7 @@
 //	oversight.go  Service: who asks, and where a request goes
 //	recording.go  every request is recorded before its answer leaves
 //	consent.go    Consent: what stands on the ledger, and what staff record from a form
+//	explaining.go Consent/$explain: what somebody may read, and why
 //	auditing.go   AuditEvent: the journal and the ledger as one log; accounting of disclosures
 //	reply.go      answers and OperationOutcomes
 //

@@ -66,7 +66,7 @@ func Beside() []rest.Beside {
 		{Type: "AuditEvent", Interactions: []string{"read", "search-type"}, Params: [][2]string{
 			{"action", token}, {"address", "string"}, {"agent", ref}, {"date", date}, {"entity", ref}, {"outcome", token}, {"patient", ref}, {"source", ref}, {"subtype", token}, {"type", token},
 		}},
-		{Type: "Consent", Interactions: []string{"create", "read", "vread", "update", "delete", "history-instance", "search-type"}, Params: [][2]string{{"patient", ref}, {"status", token}}},
+		{Type: "Consent", Interactions: []string{"create", "read", "vread", "update", "delete", "history-instance", "search-type"}, Params: [][2]string{{"patient", ref}, {"status", token}}, Operations: [][2]string{{"explain", OperationExplain}}},
 	}
 }
 

@@ -79,7 +79,8 @@ func (x *recording) record(status int) error {
 			e.Patient.Reference = ref
 		}
 	}
-	_, err := x.s.Events.Recorder.Record(x.r.Context(), e)
+	// Who hangs up has done all the same what she asked for.
+	_, err := x.s.Events.Recorder.Record(context.WithoutCancel(x.r.Context()), e)
 	return err
 }
 

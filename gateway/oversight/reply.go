@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 
+	"salus/client"
 	"salus/gateway/balp"
 	"salus/gateway/pcf"
 	"salus/gateway/rest"
@@ -45,6 +46,10 @@ func (x *recording) fault(err error) {
 	var query *balp.QueryError
 	var ledger *tx.Refusal
 	switch {
+	case errors.Is(err, client.ErrUnsettled):
+		reply{status: http.StatusServiceUnavailable, header: later, issues: []rest.Issue{{Type: "transient", Code: "ledger-unsettled", Text: client.ErrUnsettled.Error()}}}.send(x)
+	case errors.Is(err, client.ErrNoQuorum):
+		reply{status: http.StatusServiceUnavailable, header: later, issues: []rest.Issue{{Type: "transient", Code: "ledger-no-quorum", Text: client.ErrNoQuorum.Text}}}.send(x)
 	case errors.As(err, &refusal):
 		p := reply{status: http.StatusUnprocessableEntity}
 		for _, i := range refusal.Issues {
@@ -71,6 +76,9 @@ func (x *recording) fault(err error) {
 		reply{status: f.Status, issues: f.Issues}.send(x)
 	}
 }
+
+// later tells when to try again what needs the ledger.
+var later = http.Header{"Retry-After": {"10"}}
 
 func issueOf(i pcf.Issue) rest.Issue {
 	return rest.Issue(i)

@@ -15,16 +15,18 @@ type Answer struct {
 	Labels   []fhir.Label // of a record every label must be among them
 	Consents []string     // ids of the Consents that permit it
 	Denied   []string     // ids of those that match and deny something
+	Withheld []fhir.Label // what consents under other pseudonyms of the patient, merged with this one, deny
 }
 
 // An Explanation is the answer as things stand and, if a Consent was posted with the question, as they
-// would stand with it. It is for the patient, her proxies and her steward only.
+// would stand with it. It is for the patient only; of her Labels somebody else may be told who asks about himself.
 type Explanation struct {
 	Now, Then Answer
 	Notes     []Issue
 }
 
-// Explain answers what an actor may read for a purpose and why, by the ledger's own decision. With a
+// Explain answers what an actor may read for a purpose and why, by the ledger's own decision: what a request
+// of hers for a session would be granted now, over every pseudonym of the patient. With a
 // posted Consent (raw not nil; id "" for a new one) it also says what would follow from signing it; nothing
 // is kept or submitted. Errors: those of Prepare.
 func (s *Service) Explain(ctx context.Context, patient, actor tx.Account, purpose consent.Purpose, id string, raw []byte) (*Explanation, error) {
@@ -41,15 +43,27 @@ func (s *Service) Explain(ctx context.Context, patient, actor tx.Account, purpos
 		return nil, ErrSlots
 	}
 	q := consent.Question{Patient: patient, Purpose: purpose, Requested: real, Now: chart.Time}
-	if q.Actor, q.Member, err = s.Chain.Actor(ctx, actor); err != nil {
+	if q.Actor, q.Member, err = s.Chain.Asker(ctx, patient, actor, purpose); err != nil {
 		return nil, err
 	}
-	ask := func(c consent.Consents) (a Answer) {
-		d := consent.Decide(q, c)
+	if chart.Erased {
+		q.Actor.Active = false
+	}
+	labels := func(mask uint64) (out []fhir.Label) {
 		for _, l := range fhir.AllLabels() {
-			if slot, ok := slots.Slot(l); ok && d.Allowed&(1<<slot) != 0 {
-				a.Labels = append(a.Labels, l)
+			if slot, ok := slots.Slot(l); ok && mask&(1<<slot) != 0 {
+				out = append(out, l)
 			}
+		}
+		return out
+	}
+	ask := func(c consent.Consents) (a Answer) {
+		b := chart.Basis
+		b.Consents = c
+		d := b.Decide(q)
+		a.Labels = labels(d.Allowed)
+		if q.Actor.Active {
+			a.Withheld = labels(b.Withheld(q))
 		}
 		for i := range c.Grants {
 			g := &c.Grants[i].Grant

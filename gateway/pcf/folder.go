@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"salus/internal/durable"
 	"salus/ledger/tx"
 )
 
@@ -46,27 +47,11 @@ func (f *Folder) file(h tx.Hash) string {
 
 func bound(patient tx.Account, h tx.Hash) []byte { return append(h[:], patient[:]...) }
 
-// Keep implements Papers: when it returns nil, file and name are on disk.
+// Keep implements Papers: when it returns nil, file and name are on disk. The salt makes the name one that nobody else writes.
 func (f *Folder) Keep(_ context.Context, patient tx.Account, p *Paper) error {
 	h := p.Commitment()
 	sealed := f.aead.Seal(nil, nil, append(p.Salt[:], p.Body...), bound(patient, h)) //nolint:gosec // the AEAD draws its nonces itself
-	t, err := os.CreateTemp(f.dir, ".paper-*")
-	if err != nil {
-		return fmt.Errorf("pcf: documents: %w", err)
-	}
-	defer os.Remove(t.Name()) // gone already if it was renamed
-	_, err = t.Write(sealed)
-	if err = errors.Join(err, t.Sync(), t.Close()); err != nil {
-		return fmt.Errorf("pcf: documents: %w", err)
-	}
-	if err := os.Rename(t.Name(), f.file(h)); err != nil {
-		return fmt.Errorf("pcf: documents: %w", err)
-	}
-	d, err := os.Open(f.dir)
-	if err != nil {
-		return fmt.Errorf("pcf: documents: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	if err := durable.WriteFile(f.file(h), sealed); err != nil {
 		return fmt.Errorf("pcf: documents: %w", err)
 	}
 	return nil

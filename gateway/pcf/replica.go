@@ -8,8 +8,10 @@ import (
 
 	"salus/client"
 	"salus/ledger"
+	"salus/ledger/module/access"
 	"salus/ledger/module/audit"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/erasure"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
 	"salus/ledger/state"
@@ -18,7 +20,8 @@ import (
 
 // A Chart is what stands on the ledger about one patient's consents.
 type Chart struct {
-	Consents  consent.Consents
+	consent.Basis
+	Erased    bool // no session gets anything of hers any more
 	Steward   tx.Account
 	Community []tx.Account // active members that are not clinical
 	Height    uint64
@@ -44,8 +47,9 @@ type Chain interface {
 	Chart(ctx context.Context, patient tx.Account) (Chart, error)
 	// Changes returns everything that happened to the patient's grants, oldest first.
 	Changes(ctx context.Context, patient tx.Account) ([]Change, error)
-	// Actor returns somebody as they stand now; one who may not act is not active. Error: ErrNotFound.
-	Actor(ctx context.Context, account tx.Account) (identity.Principal, governance.Member, error)
+	// Asker returns somebody as they stand now, to ask about the patient for the purpose; one who is refused
+	// whatever was consented to is not active. Error: ErrNotFound.
+	Asker(ctx context.Context, patient, account tx.Account, purpose consent.Purpose) (identity.Principal, governance.Member, error)
 }
 
 // Replica is the Chain of this node's own replica.
@@ -59,7 +63,7 @@ func (r Replica) Chart(_ context.Context, patient tx.Account) (Chart, error) {
 	if !ok || p.Class != ledger.ClassPatient {
 		return Chart{}, ErrNotFound
 	}
-	c := Chart{Consents: consent.Load(v, patient), Steward: p.Member, Height: uint64(v.Meta().Height), Time: v.Meta().Time}
+	c := Chart{Basis: consent.BasisOf(v, patient), Erased: erasure.PatientErased(v, patient), Steward: p.Member, Height: uint64(v.Meta().Height), Time: v.Meta().Time}
 	for _, m := range governance.Active(v) {
 		if !m.Clinical {
 			c.Community = append(c.Community, m.Account)
@@ -68,15 +72,21 @@ func (r Replica) Chart(_ context.Context, patient tx.Account) (Chart, error) {
 	return c, nil
 }
 
-// Actor implements Chain.
-func (r Replica) Actor(_ context.Context, account tx.Account) (identity.Principal, governance.Member, error) {
+// Asker implements Chain, by the rule of access.request.
+func (r Replica) Asker(_ context.Context, patient, account tx.Account, purpose consent.Purpose) (identity.Principal, governance.Member, error) {
 	v := r.View()
 	defer v.Close()
-	p, ok := identity.Lookup(v, account)
-	if !ok {
-		return p, governance.Member{}, ErrNotFound
+	return askerIn(v, patient, account, purpose, v.Meta().Time)
+}
+
+func askerIn(r state.Reader, patient, account tx.Account, purpose consent.Purpose, now uint64) (identity.Principal, governance.Member, error) {
+	if _, ok := identity.Lookup(r, account); !ok {
+		return identity.Principal{}, governance.Member{}, ErrNotFound
 	}
-	m, _ := governance.LookupMember(v, p.Member)
+	p, m, err := access.Asker(r, patient, account, purpose, now)
+	if err != nil {
+		p.Active = false
+	}
 	return p, m, nil
 }
 

@@ -13,10 +13,13 @@ import (
 
 	"salus/client"
 	"salus/ledger"
+	"salus/ledger/module/access"
 	"salus/ledger/module/audit"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/erasure"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
+	"salus/ledger/module/merge"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/record"
@@ -78,7 +81,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range []ledger.Module{governance.Module(), identity.Module(), consent.Module(), audit.Module()} {
+	for _, m := range []ledger.Module{governance.Module(), identity.Module(), consent.Module(), audit.Module(), access.Module(), merge.Module()} {
 		for _, c := range m.Calls {
 			w.calls[c.Kind] = c
 		}
@@ -144,6 +147,9 @@ func (w *world) do(by string, kind tx.Kind, m tx.Message) error {
 	return nil
 }
 
+// last is the id of the last transaction.
+func (w *world) last() tx.Hash { return digest(fmt.Sprint("tx/", w.height)) }
+
 func (w *world) must(by string, kind tx.Kind, m tx.Message) {
 	w.Helper()
 	if err := w.do(by, kind, m); err != nil {
@@ -153,7 +159,7 @@ func (w *world) must(by string, kind tx.Kind, m tx.Message) {
 
 // Chart implements Chain.
 func (w *world) Chart(_ context.Context, patient tx.Account) (Chart, error) {
-	c := Chart{Consents: consent.Load(w.state, patient), Steward: account("hospital"), Height: uint64(w.height), Time: w.time}
+	c := Chart{Basis: consent.BasisOf(w.state, patient), Erased: erasure.PatientErased(w.state, patient), Steward: account("hospital"), Height: uint64(w.height), Time: w.time}
 	for _, m := range governance.Active(w.state) {
 		if !m.Clinical && w.community == nil {
 			c.Community = append(c.Community, m.Account)
@@ -166,13 +172,9 @@ func (w *world) Chart(_ context.Context, patient tx.Account) (Chart, error) {
 // Changes implements Chain; every change of these tests is alice's.
 func (w *world) Changes(context.Context, tx.Account) ([]Change, error) { return w.changes, nil }
 
-// Actor implements Chain.
-func (w *world) Actor(_ context.Context, account tx.Account) (identity.Principal, governance.Member, error) {
-	p, m, ok := identity.Standing(w.state, account)
-	if !ok {
-		return p, m, ErrNotFound
-	}
-	return p, m, nil
+// Asker implements Chain.
+func (w *world) Asker(_ context.Context, patient, account tx.Account, purpose consent.Purpose) (identity.Principal, governance.Member, error) {
+	return askerIn(w.state, patient, account, purpose, w.time)
 }
 
 // A signer submits as somebody.

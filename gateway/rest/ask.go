@@ -29,9 +29,10 @@ type ask struct {
 	returns string // Prefer: return=
 	lenient bool   // Prefer: handling=lenient
 
-	explicit bool   // it said which
-	entry    bool   // of a Bundle
-	within   finder // of a transaction: what it has written so far is seen; nil otherwise
+	explicit bool     // it said which
+	entry    bool     // of a Bundle
+	codes    foreseen // what its conditions asked of terminology
+	within   finder   // of a transaction: what it has written so far is seen; nil otherwise
 }
 
 // The values of Prefer: return.
@@ -69,6 +70,9 @@ func (s *Server) ask(r *http.Request) (*ask, error) {
 	}
 	if a.leave, err = s.Guard.Admit(r); err != nil {
 		return a, err
+	}
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return a, errEncoding
 	}
 	if r.Method == http.MethodPost && s.streams(a.path) {
 		a.reader = r.Body

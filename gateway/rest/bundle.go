@@ -55,10 +55,7 @@ func (s *Server) bundle(a *ask) (*answer, error) {
 				ans, err = s.route(x)
 			}
 			if err != nil {
-				f := faultOf(err)
-				if f == errInternal {
-					s.Log.ErrorContext(a.ctx, "request_failed", "err", err)
-				}
+				f := s.faultOf(a.ctx, err)
 				ans = &answer{status: f.Status, body: outcomeOf(f.Issues)}
 			}
 			out.Entry = append(out.Entry, s.responseEntry(x, ans))
@@ -159,6 +156,11 @@ func (s *Server) transaction(a *ask, asks []*ask, urls []string) ([]*answer, err
 			return nil, faultOf(err).at(fmt.Sprintf("Bundle.entry[%d]", i))
 		}
 	}
+	if slices.ContainsFunc(asks, func(x *ask) bool { return x.method != http.MethodGet && x.method != http.MethodHead }) {
+		if err := s.room(len(a.body)); err != nil {
+			return nil, err
+		}
+	}
 	// Most transactions know all their ids beforehand: then everything is parsed, checked and
 	// indexed before the store is kept waiting.
 	if !p.conditional {
@@ -173,6 +175,7 @@ func (s *Server) transaction(a *ask, asks []*ask, urls []string) ([]*answer, err
 	slices.SortStableFunc(order, func(x, y int) int { return rank(asks[x].method) - rank(asks[y].method) })
 	answers := make([]*answer, len(asks))
 	err := s.Store.Write(a.ctx, func(t *store.Tx) error {
+		p.t = t
 		if p.conditional {
 			if err := p.settle(t); err != nil {
 				return err
@@ -219,7 +222,7 @@ func (s *Server) wrote(a *ask, asks []*ask, answers []*answer) http.Header {
 
 // place names the entry that an error is about. An error of the server's own stays what it is.
 func place(err error, i int) error {
-	if f := faultOf(err); f != errInternal && f != errBusy {
+	if f := faultOf(err); f != errInternal && f != errBusy && f != errHungUp {
 		return f.at(fmt.Sprintf("Bundle.entry[%d]", i))
 	}
 	return err

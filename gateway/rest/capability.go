@@ -30,6 +30,7 @@ type capability struct {
 	Software       software       `json:"software"`
 	Implementation implementation `json:"implementation"`
 	FHIRVersion    string         `json:"fhirVersion"`
+	Guides         []string       `json:"implementationGuide,omitempty"`
 	Format         []string       `json:"format"`
 	PatchFormat    []string       `json:"patchFormat"`
 	Rest           []restPart     `json:"rest"`
@@ -72,6 +73,7 @@ type codePart struct {
 type resourcePart struct {
 	Extension         []extension `json:"extension,omitempty"`
 	Type              string      `json:"type"`
+	Profiles          []string    `json:"supportedProfile,omitempty"`
 	Interaction       []codePart  `json:"interaction"`
 	Versioning        string      `json:"versioning"`
 	ReadHistory       bool        `json:"readHistory"`
@@ -98,12 +100,13 @@ func (s *Server) metadata(*ask) (*answer, error) {
 		ResourceType: "CapabilityStatement", Status: "active", Date: s.Statement.Date, Kind: "instance",
 		Software:       software{Name: s.Statement.Name, Version: s.Statement.Version},
 		Implementation: implementation{Description: s.Statement.Description, URL: s.Base},
+		Guides:         s.Guides,
 		FHIRVersion:    "4.0.1", Format: []string{"json"}, PatchFormat: []string{"application/json-patch+json"},
 	}
 	if c.Date == "" {
 		c.Date = s.Now().UTC().Format("2006-01-02")
 	}
-	part := restPart{Mode: "server", Interaction: codes("transaction", "batch", "search-system", "history-system")}
+	part := restPart{Mode: "server", Interaction: codes("transaction", "batch", "search-system", "history-system"), SearchParam: []paramPart{{"_filter", search.Special.String()}}}
 	if s.WebSocket != "" {
 		part.Extension = append(part.Extension, extension{URL: "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket", URI: s.WebSocket})
 	}
@@ -115,10 +118,13 @@ func (s *Server) metadata(*ask) (*answer, error) {
 	lister, _ := s.Params.(Lister)
 	for _, t := range s.Types {
 		r := resourcePart{
-			Type:        t,
+			Type: t, Profiles: s.Profiles[t],
 			Interaction: codes("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 			Versioning:  "versioned-update", ReadHistory: true, UpdateCreate: true,
 			ConditionalCreate: true, ConditionalRead: "full-support", ConditionalUpdate: true, ConditionalDelete: "single",
+		}
+		if s.DeleteMany > 1 {
+			r.ConditionalDelete = "multiple"
 		}
 		if t == "Subscription" {
 			for _, topic := range s.Topics {
@@ -147,6 +153,9 @@ func (s *Server) metadata(*ask) (*answer, error) {
 		r := resourcePart{Type: b.Type, Interaction: codes(b.Interactions...), Versioning: "versioned", ConditionalRead: "not-supported", ConditionalDelete: "not-supported"}
 		for _, p := range b.Params {
 			r.SearchParam = append(r.SearchParam, paramPart{Name: p[0], Type: p[1]})
+		}
+		for _, o := range b.Operations {
+			r.Operation = append(r.Operation, operatePart{o[0], o[1]})
 		}
 		part.Resource = append(part.Resource, r)
 	}

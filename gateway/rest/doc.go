@@ -12,9 +12,13 @@
 //	validate.go    $validate
 //	everything.go  Patient/$everything
 //	lastn.go       Observation/$lastn
+//	meta.go        $meta, $meta-add, $meta-delete
+//	refer.go       whether references of what is written lead to something
+//	list.go        _list
 //	history.go     history of a resource, a type, the system
 //	search.go      search by GET and POST, in a type, a compartment, the system
 //	bundle.go      batch and transaction
+//	foresee.go     what the conditions of writes ask of terminology
 //	resolve.go     the references inside a transaction
 //	load.go        many resources at once, for other rooms
 //	subset.go      _elements and _summary

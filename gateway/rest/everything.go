@@ -30,13 +30,17 @@ func Everything() Operation {
 	}
 }
 
-// careDates are the search parameters of the date of care, where it is not "date" (R4 search
-// parameter registry).
+// careDates are the search parameters of the date of care, where it is not "date": of what was
+// asked for, when it was asked for. The types that are in neither have none, and are always part: who
+// somebody is, and what says of records rather than of care (R4 search parameter registry; a test
+// compares the list with it).
 var careDates = map[string]string{
-	"Condition": "onset-date", "Goal": "start-date", "MedicationAdministration": "effective-time", "MedicationDispense": "whenhandedover",
-	"MedicationRequest": "authoredon", "MedicationStatement": "effective", "ServiceRequest": "authored", "ImagingStudy": "started",
-	"Claim": "created", "ClaimResponse": "created", "ExplanationOfBenefit": "created", "Communication": "sent", "DeviceRequest": "authored-on",
-	"NutritionOrder": "datetime", "QuestionnaireResponse": "authored", "Task": "authored-on", "Specimen": "collected", "Media": "created",
+	"Account": "period", "ChargeItem": "occurrence", "Claim": "created", "ClaimResponse": "created", "Communication": "sent",
+	"CommunicationRequest": "authored", "Condition": "onset-date", "CoverageEligibilityRequest": "created", "CoverageEligibilityResponse": "created",
+	"DetectedIssue": "identified", "DeviceRequest": "authored-on", "DocumentManifest": "created", "ExplanationOfBenefit": "created", "Goal": "start-date",
+	"ImagingStudy": "started", "Media": "created", "MedicationAdministration": "effective-time", "MedicationDispense": "whenhandedover",
+	"MedicationRequest": "authoredon", "MedicationStatement": "effective", "NutritionOrder": "datetime", "QuestionnaireResponse": "authored",
+	"RequestGroup": "authored", "ServiceRequest": "authored", "Specimen": "collected", "VisionPrescription": "datewritten",
 }
 
 // maxReferred bounds what a page brings besides the compartment's resources, and maxHops how far

@@ -147,11 +147,13 @@ func TestFormatsAreNegotiatedByNameAndVersion(t *testing.T) {
 
 func TestWhatSearchDoesNotOfferIsRefused(t *testing.T) {
 	w := newWorld(t)
-	for _, q := range []string{"_contained=true", "_containedType=container", "_filter=a", "_query=a", "_list=a", "_text=a", "_content=a", "near=1"} {
+	for _, q := range []string{"_contained=true", "_containedType=container", "_filter=a", "_query=a", "_text=a", "_content=a", "near=1"} {
 		if r := w.do("GET /Patient?"+q, ""); r.StatusCode != 400 {
 			t.Errorf("%s: got %d", q, r.StatusCode)
 		}
 	}
+	w.refused(400, search.CodeFilter, "GET /Patient?_filter=a", "")
+	w.refused(400, search.CodeOperator, "GET /Patient?_filter=family+gt+a", "", "Prefer: handling=lenient")
 	// What was understood, and only that, is in the self link.
 	s := w.want(200, "GET /Patient?nonsense=1&family=x&_count=2", "", "Prefer: handling=lenient").set(t)
 	if s.Link[0].Relation != "self" || s.Link[0].URL != "http://example.org/fhir/Patient?family=x&_count=2" {

@@ -1,9 +1,11 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,27 +17,138 @@ import (
 // Load writes many resources that have nothing to do with each other, in one commit: each as the
 // update of its id, or as a creation if it has none, checked and permitted as if it came alone. An
 // error stands in the place of its resource; the others are durable when Load returns. The error
-// beside the list is the store's: then nothing is written.
+// beside the list is the store's, or ErrNoSpace: then nothing is written.
 func (s *Server) Load(ctx context.Context, l *Leave, prefers http.Header, bodies [][]byte) ([]error, error) {
+	size := 0
+	for _, b := range bodies {
+		size += len(b)
+	}
+	if err := s.room(size); err != nil {
+		return nil, err
+	}
 	ws, errs := make([]*write, len(bodies)), make([]error, len(bodies))
+	each(len(bodies), func(i int) {
+		r, err := s.parsed(bodies[i])
+		if err == nil {
+			ws[i], err = s.loaded(ctx, l, prefers, r, r.ID())
+		}
+		errs[i] = err
+	})
+	_, err := s.load(ctx, prefers, ws, errs, func(t *store.Tx, w *write) (*answer, error) {
+		if w.id == "" {
+			return s.create(t, w)
+		}
+		return s.update(t, w)
+	})
+	return errs, err
+}
+
+// A Loading is one resource for LoadNew.
+type Loading struct {
+	Resource fhir.Resource
+	ID       string // under which it is written, whatever its bytes say
+}
+
+// A Loaded is what became of a Loading.
+type Loaded struct {
+	Version store.Version // which says what was to be written
+	Written bool          // now: it said something new
+	Err     error
+}
+
+// LoadNew is Load for what may have been written before: bytes that a version of the resource has, the
+// current one or a former one, write nothing. So the same again changes nothing, also what others have
+// changed or deleted since.
+func (s *Server) LoadNew(ctx context.Context, l *Leave, prefers http.Header, list []Loading) ([]Loaded, error) {
+	ws, errs, out := make([]*write, len(list)), make([]error, len(list)), make([]Loaded, len(list))
+	each(len(list), func(i int) {
+		x := &list[i]
+		if int64(len(x.Resource.Raw())) > s.MaxBody {
+			errs[i] = errTooLarge
+			return
+		}
+		if !l.partial() && l.Allows(Update, x.Resource.Type()) { // else what is there is not to be told
+			v, said, err := s.said(ctx, store.Key{Type: x.Resource.Type(), ID: x.ID}, x.Resource.Raw())
+			if err != nil || said {
+				out[i].Version, errs[i] = v, err
+				return
+			}
+		}
+		ws[i], errs[i] = s.loaded(ctx, l, prefers, x.Resource, x.ID)
+	})
+	answers, err := s.load(ctx, prefers, ws, errs, func(t *store.Tx, w *write) (*answer, error) {
+		if err := w.may(Update, w.typ); err != nil {
+			return nil, err
+		}
+		v, err := t.Read(store.Key{Type: w.typ, ID: w.id})
+		if err == nil && bytes.Equal(v.Body, w.body) { // the same twice, or somebody was faster
+			return &answer{others: []store.Version{v}}, nil
+		}
+		return s.put(t, w, store.Any)
+	})
+	for i, a := range answers {
+		switch {
+		case a != nil && a.version != nil:
+			out[i] = Loaded{Version: *a.version, Written: true}
+		case a != nil:
+			out[i] = Loaded{Version: a.others[0]}
+		}
+		out[i].Err = errs[i]
+	}
+	return out, err
+}
+
+// maxSaid bounds how many former versions of a resource LoadNew compares.
+const maxSaid = 1000
+
+// said finds the last version of an own resource that has these bytes.
+func (s *Server) said(ctx context.Context, k store.Key, body []byte) (v store.Version, ok bool, err error) {
+	v, err = s.Store.Read(ctx, k)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return v, false, nil
+	case err != nil && !errors.Is(err, store.ErrGone):
+		return v, false, err
+	case err == nil && bytes.Equal(v.Body, body):
+		return v, true, nil
+	}
+	last := v.VID
+	for vid := last - 1; vid > max(0, last-1-maxSaid); vid-- {
+		v, err = s.Store.ReadVersion(ctx, k, vid)
+		switch {
+		case err == nil && bytes.Equal(v.Body, body):
+			return v, true, nil
+		case err != nil && !IsGone(err):
+			return v, false, err
+		}
+	}
+	return v, false, nil
+}
+
+// each calls f for all numbers below n, loaders at a time.
+func each(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	for part := range loaders {
 		wg.Go(func() {
-			for i := part; i < len(bodies); i += loaders {
-				ws[i], errs[i] = s.loaded(ctx, l, prefers, bodies[i])
+			for i := part; i < n; i += loaders {
+				f(i)
 			}
 		})
 	}
 	wg.Wait()
-	answers := make([]*answer, len(bodies))
+}
+
+// load makes changes in one commit; one that is nil or has an error already is passed over. A change that
+// writes nothing has only others in its answer, of whom nobody is told.
+func (s *Server) load(ctx context.Context, prefers http.Header, ws []*write, errs []error, do func(*store.Tx, *write) (*answer, error)) ([]*answer, error) {
+	answers := make([]*answer, len(ws))
+	if !slices.ContainsFunc(ws, func(w *write) bool { return w != nil }) {
+		return answers, nil
+	}
 	err := s.Store.Write(ctx, func(t *store.Tx) error {
 		for i, w := range ws {
-			if errs[i] != nil {
+			if errs[i] != nil || w == nil {
 				continue
-			}
-			do := s.update
-			if w.id == "" {
-				do = s.create
 			}
 			if answers[i], errs[i] = do(t, w); errs[i] != nil && faultOf(errs[i]).Status >= 500 {
 				return errs[i]
@@ -46,26 +159,37 @@ func (s *Server) Load(ctx context.Context, l *Leave, prefers http.Header, bodies
 	if err != nil {
 		return nil, err
 	}
-	s.written(&ask{ctx: ctx, header: prefers}, append([]*answer{{}}, answers...)...)
-	return errs, nil
+	told := []*answer{{}}
+	for _, a := range answers {
+		if a != nil && a.version != nil {
+			told = append(told, a)
+		}
+	}
+	s.written(&ask{ctx: ctx, header: prefers}, told...)
+	return answers, nil
 }
 
 // loaders prepare resources at the same time.
 const loaders = 2
 
-func (s *Server) loaded(ctx context.Context, l *Leave, prefers http.Header, body []byte) (*write, error) {
+// parsed parses a resource that is not too large.
+func (s *Server) parsed(body []byte) (fhir.Resource, error) {
 	if int64(len(body)) > s.MaxBody {
-		return nil, errTooLarge
+		return fhir.Resource{}, errTooLarge
 	}
-	r, err := fhir.Parse(body)
-	if err != nil {
-		return nil, err
-	}
-	w := &write{ask: &ask{ctx: ctx, leave: l, method: http.MethodPut, header: prefers, path: []string{r.Type()}, entry: true}, typ: r.Type(), id: r.ID(), expect: store.Any}
+	return fhir.Parse(body)
+}
+
+// loaded prepares the write of a resource under an id.
+func (s *Server) loaded(ctx context.Context, l *Leave, prefers http.Header, r fhir.Resource, id string) (*write, error) {
+	w := &write{ask: &ask{ctx: ctx, leave: l, method: http.MethodPut, header: prefers, path: []string{r.Type()}, entry: true}, typ: r.Type(), id: id, expect: store.Any, unordered: true}
 	if w.id != "" && !fhirID(w.id) {
 		return nil, errBadID
 	}
-	return w, s.take(w, body)
+	if err := s.take(w, r.Raw()); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 type leaveKey struct{}

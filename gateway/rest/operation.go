@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -53,6 +54,8 @@ type Reply struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// About is the compartment that it is about, for a Witness, where the address does not say.
+	About string
 }
 
 // Sight is what the store shows of it.
@@ -252,17 +255,20 @@ func (s *Server) operate(a *ask, typ, id, name string) (*answer, error) {
 	}
 	if id != "" {
 		if _, err := s.find(s.in(a), a, typ, id); err != nil {
+			if errors.Is(err, store.ErrGone) && !a.leave.Allows(Read, typ) {
+				err = errNotFound // that it was there is for those who may read it
+			}
 			return nil, err
 		}
 	}
-	r, err := o.Handle(a.ctx, c)
+	r, err := o.Handle(withReferring(a.ctx, &referring{server: s, ask: a, from: s.in(a)}), c)
 	if err != nil {
 		return nil, err
 	}
 	if a.entry && r.Header.Get("Content-Type") != "" {
 		return nil, errStreamEntry // a Bundle holds resources
 	}
-	out := &answer{status: r.Status, body: r.Body, header: r.Header}
+	out := &answer{status: r.Status, body: r.Body, header: r.Header, about: r.About}
 	if out.status == 0 {
 		out.status = http.StatusOK
 	}

@@ -90,6 +90,12 @@ func TestAnOperationIsCalledWhereItIsOffered(t *testing.T) {
 
 	w.guard.leave = Leave{Owner: "Patient/b"}
 	w.refused(404, "rest-not-found", "GET /Patient/a/$echo", "")
+	w.guard.leave = Leave{}
+	w.want(201, "PUT /Patient/was", `{"resourceType":"Patient","id":"was"}`)
+	w.want(204, "DELETE /Patient/was", "")
+	w.refused(410, "rest-gone", "GET /Patient/was/$echo", "")
+	w.guard.leave = Leave{May: func(i Interaction, _ string) bool { return i == Operate }}
+	w.refused(404, "rest-not-found", "GET /Patient/was/$echo", "")
 	w.guard.leave = Leave{May: func(i Interaction, typ string) bool { return i == Operate && typ == "Patient" }}
 	w.want(200, "GET /Patient/$echo", "")
 	w.refused(403, "rest-forbidden", "GET /$echo", "")

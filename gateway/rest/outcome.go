@@ -91,11 +91,15 @@ var (
 	errForbidden    = fault(http.StatusForbidden, "forbidden", "rest-forbidden", "the caller may not do this")
 	errUnauthorized = fault(http.StatusUnauthorized, "login", "rest-login", "the caller is not known; send a token")
 	errBusy         = fault(http.StatusServiceUnavailable, "transient", "rest-stopping", "the server is stopping; try again")
+	errHungUp       = fault(http.StatusBadRequest, "incomplete", "rest-hung-up", "the connection was closed before the answer; whether it was done can be read")
+	errNoSpace      = fault(http.StatusInsufficientStorage, "no-store", "rest-no-space", "the disk of this organisation's node is almost full; nothing was written, and reading goes on")
+	errEncoding     = fault(http.StatusUnsupportedMediaType, "not-supported", "rest-content-encoding", "send the body as it is, without a Content-Encoding")
 	errInternal     = fault(http.StatusInternalServerError, "exception", "rest-internal", "the server failed; its log says why")
 )
 
-// ErrForbidden and ErrUnauthorized are what a Guard refuses with.
+// ErrForbidden and ErrUnauthorized are what a Guard refuses with, ErrNoSpace is what Config.Room does.
 var (
+	ErrNoSpace      error = errNoSpace
 	ErrForbidden    error = errForbidden
 	ErrUnauthorized error = errUnauthorized
 )
@@ -112,8 +116,13 @@ func faultOf(err error) *Fault {
 		return &Fault{Status: http.StatusBadRequest, Issues: []Issue{{Type: "structure", Code: fi.Code, Text: fi.Text, Expression: fi.Expression}}}
 	case errors.As(err, &si):
 		typ := "invalid"
-		if si.Code == search.CodeNotSupported || si.Code == search.CodeUnknownParam {
+		switch si.Code {
+		case search.CodeNotSupported, search.CodeUnknownParam, search.CodeTerminology:
 			typ = "not-supported"
+		case search.CodeNoTerminology:
+			typ = "not-found"
+		case search.CodeTooCostly:
+			typ = "too-costly"
 		}
 		return &Fault{Status: http.StatusBadRequest, Issues: []Issue{{Type: typ, Code: si.Code, Text: si.Text, Expression: si.Param}}}
 	case errors.Is(err, store.ErrNotFound):
@@ -126,7 +135,9 @@ func faultOf(err error) *Fault {
 		return errConflict
 	case errors.Is(err, store.ErrCursor):
 		return errCursor
-	case errors.Is(err, store.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled):
+		return errHungUp // at a shutdown, too: then the connection is cut before
+	case errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded):
 		return errBusy
 	}
 	return errInternal

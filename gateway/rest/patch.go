@@ -95,9 +95,15 @@ func (s *Server) patch(a *ask) (*answer, error) {
 	if err := a.may(Patch, a.path[0]); err != nil {
 		return nil, err
 	}
+	if err := s.room(len(a.body)); err != nil {
+		return nil, err
+	}
 	p, err := s.patcher(a)
 	if err != nil {
 		return nil, err
+	}
+	if len(a.path) == 1 {
+		s.foreseeWrite(a)
 	}
 	for range patchTries {
 		w := &write{ask: a, typ: a.path[0], expect: store.Any}

@@ -20,6 +20,7 @@ type plan struct {
 	ids         map[string]string // fullUrl to Type/id
 	taken       map[string]bool   // Type/id of entries that write
 	conditional bool              // something depends on what the store holds
+	t           *store.Tx         // under way; nil before
 }
 
 // add plans an entry.
@@ -49,7 +50,7 @@ func (p *plan) add(i int, a *ask, url string) error {
 			p.conditional = true
 			return nil
 		}
-		w.id = newID()
+		w.id, w.fresh = newID(), true
 	case http.MethodPut:
 		if len(a.path) == 1 {
 			p.conditional = true
@@ -82,6 +83,8 @@ func (p *plan) prepareEntry(a *ask) (*write, error) {
 	w := &write{ask: a, typ: a.path[0], expect: store.Any}
 	if len(a.path) > 1 {
 		w.id = a.path[1]
+	} else {
+		p.foreseeWrite(a)
 	}
 	if a.ifMatch != "" {
 		match := *a
@@ -100,7 +103,7 @@ func (p *plan) prepareEntry(a *ask) (*write, error) {
 		return nil, errOtherType
 	}
 	w.body, w.given = body, r.ID()
-	if bytes.Contains(body, []byte(`?`)) && p.hasConditionalReference(body) {
+	if bytes.Contains(body, []byte(`?`)) && p.hasConditionalReference(a, body) {
 		p.conditional = true
 	}
 	return w, nil
@@ -117,12 +120,19 @@ func (p *plan) know(i int) error {
 		return errEntryTwice
 	}
 	p.taken[key] = true
-	if u := p.urls[i]; u != "" {
-		if was, ok := p.ids[u]; ok && was != key {
-			return errEntryTwice
-		}
-		p.ids[u] = key
+	return p.address(i)
+}
+
+// address lets the references of the others lead to what an entry is.
+func (p *plan) address(i int) error {
+	u, key := p.urls[i], p.writes[i].typ+"/"+p.writes[i].id
+	if u == "" {
+		return nil
 	}
+	if was, ok := p.ids[u]; ok && was != key {
+		return errEntryTwice
+	}
+	p.ids[u] = key
 	return nil
 }
 
@@ -158,7 +168,11 @@ func (p *plan) settle(t *store.Tx) error {
 		default:
 			w.id = newID()
 		}
-		if err := p.know(i); err != nil {
+		know := p.know
+		if found != nil && w.method == http.MethodPost {
+			know = p.address // it writes nothing: others may find the same, or write it
+		}
+		if err := know(i); err != nil {
 			return place(err, i)
 		}
 	}
@@ -172,6 +186,7 @@ func (p *plan) take(t *store.Tx) error {
 		if w == nil || w.method == http.MethodDelete || w.method == http.MethodPost && p.found[i] != nil {
 			continue
 		}
+		w.plan = p
 		body, err := p.resolve(t, w, w.body)
 		if err != nil {
 			return place(err, i)
@@ -193,10 +208,21 @@ func (p *plan) take(t *store.Tx) error {
 }
 
 // hasConditionalReference reports whether a resource refers to something by a search
-// (R4 3.1.0.14.4).
-func (p *plan) hasConditionalReference(body []byte) (yes bool) {
+// (R4 3.1.0.14.4), and foresees what the searches ask of terminology.
+func (p *plan) hasConditionalReference(a *ask, body []byte) (yes bool) {
 	eachString(body, func(name string, from, to int) {
-		yes = yes || name == "reference" && p.isCondition(unquote(body[from:to]))
+		if name != "reference" {
+			return
+		}
+		text := unquote(body[from:to])
+		if !p.isCondition(text) {
+			return
+		}
+		yes = true
+		typ, query, _ := strings.Cut(text, "?")
+		if ps, err := pairs(query); err == nil {
+			p.foresee(a, typ, ps)
+		}
 	})
 	return yes
 }

@@ -321,6 +321,13 @@ func TestATransactionIsWhole(t *testing.T) {
 		t.Errorf("again: got %s, want the one that is there", again.Entry[0].Response.Status)
 	}
 
+	// Two that are both there already are no two entries for one resource: neither writes.
+	other := strings.Replace(patient, "urn:uuid:1", "urn:uuid:3", 1)
+	both := w.want(200, "POST /", tx(patient, other, strings.Replace(observation, "urn:uuid:1", "urn:uuid:3", 1))).set(t)
+	if a, b := both.Entry[0].Response.Location, both.Entry[1].Response.Location; a != b || a == "" {
+		t.Errorf("got %q and %q, want the one that is there", a, b)
+	}
+
 	before := *w.want(200, "GET /_history", "").set(t).Total
 	for name, bad := range map[string]struct {
 		code   string
@@ -379,7 +386,11 @@ func TestTheStatementSaysWhatIsServed(t *testing.T) {
 	if err := json.Unmarshal(r.body, &c); err != nil || c.FHIRVersion != "4.0.1" || len(c.Rest) != 1 || len(c.Rest[0].Resource) != 3 {
 		t.Fatalf("got %v %s", err, r.body)
 	}
+	if p := c.Rest[0].SearchParam; len(p) != 1 || p[0].Name != "_filter" {
+		t.Errorf("for every type: got %v", p)
+	}
 	for _, res := range c.Rest[0].Resource {
+		w.want(200, "GET /"+res.Type+"?_filter=_id+eq+a", "")
 		for _, p := range res.SearchParam {
 			value := map[string]string{"date": "2024", "string": "a", "token": "a", "reference": "a"}[p.Type]
 			w.want(200, "GET /"+res.Type+"?"+p.Name+"="+value, "")

@@ -14,16 +14,33 @@ func (s *Server) search(a *ask, typ, owner string) (*answer, error) {
 	if err := a.may(Search, typ); err != nil {
 		return nil, err
 	}
-	q, err := search.Parse(typ, a.query, search.Options{Params: s.Params, Now: s.Now(), Lenient: a.lenient, Also: transport})
+	query, err := s.conditions(a, typ)
+	if err != nil {
+		return nil, err
+	}
+	q, err := search.Parse(typ, query, s.reading(a))
 	if err != nil {
 		return nil, err
 	}
 	return s.answerSearch(a, q, owner)
 }
 
+// reading is how the query of a search is read.
+func (s *Server) reading(a *ask) search.Options {
+	o := search.Options{Params: s.Params, Now: s.Now(), Lenient: a.lenient, Also: transport}
+	if s.Terminology != nil {
+		o.Terminology = s.Terminology(a.ctx, a.leave)
+	}
+	return o
+}
+
 // searchSystem searches the types that _type names, or everything served.
 func (s *Server) searchSystem(a *ask) (*answer, error) {
-	q, err := search.Parse("", a.query, search.Options{Params: s.Params, Now: s.Now(), Lenient: a.lenient, Also: transport})
+	query, err := s.conditions(a, "")
+	if err != nil {
+		return nil, err
+	}
+	q, err := search.Parse("", query, s.reading(a))
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +69,11 @@ func (s *Server) compartment(a *ask, id, typ string) (*answer, error) {
 		}
 		return s.search(a, typ, "Patient/"+id)
 	}
-	q, err := search.Parse("", a.query, search.Options{Params: s.Params, Now: s.Now(), Lenient: a.lenient, Also: transport})
+	query, err := s.conditions(a, "")
+	if err != nil {
+		return nil, err
+	}
+	q, err := search.Parse("", query, s.reading(a))
 	if err != nil {
 		return nil, err
 	}

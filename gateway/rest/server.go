@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -96,8 +97,18 @@ type Config struct {
 	// request's header says what its sender prefers; what is returned is added to the answer's. May
 	// be nil.
 	Written func(ctx context.Context, prefers http.Header, versions []store.Version) http.Header
+	// Room refuses with ErrNoSpace to write about that many bytes; it is asked before anything of a write
+	// is done. May be nil: there is always room.
+	Room func(bytes int) error
 	// Operations are those that other rooms offer.
 	Operations []Operation
+	// Terminology is what a caller's searches know of codes, for :in, :not-in, :above and :below. May
+	// be nil: then they are refused.
+	Terminology func(context.Context, *Leave) search.Terminology
+	// Guides are the canonicals of implementation guides, and Profiles those of profiles by the type
+	// that they constrain, that Check knows: for the CapabilityStatement. May be empty.
+	Guides   []string
+	Profiles map[string][]string
 	// Beside are resource types that somebody serves in front of this server: they are in the
 	// CapabilityStatement. May be empty.
 	Beside []Beside
@@ -105,6 +116,7 @@ type Config struct {
 	MaxBody    int64 // bytes of a body: 16 MiB
 	MaxEntries int   // of a batch or transaction: 5,000
 	PageSize   int   // where a search does not say: 50
+	DeleteMany int   // resources that one conditional delete may delete: 1
 }
 
 // A Beside is a resource type that is served elsewhere at the same base.
@@ -112,6 +124,7 @@ type Beside struct {
 	Type         string
 	Interactions []string
 	Params       [][2]string // code and type of search parameters
+	Operations   [][2]string // name and definition of operations
 }
 
 // A Witness is a ResponseWriter that wants to know whose resource is answered: the compartment, as
@@ -132,17 +145,20 @@ func New(c Config) *Server {
 	if c.PageSize == 0 {
 		c.PageSize = 50
 	}
+	c.DeleteMany = max(c.DeleteMany, 1)
 	return &Server{c}
 }
 
 // An answer is what an interaction comes to.
 type answer struct {
 	status   int
-	version  *store.Version // whose ETag, Last-Modified and, for 201, Location are sent
-	body     []byte         // JSON; nil for none
+	version  *store.Version  // whose ETag, Last-Modified and, for 201, Location are sent
+	body     []byte          // JSON; nil for none
+	others   []store.Version // that a conditional delete wrote besides
 	location string
 	issues   []Issue // beside the body, for Prefer: return=OperationOutcome
 	header   http.Header
+	about    string // the compartment that it is about, where there is no version
 }
 
 // ServeHTTP implements http.Handler.
@@ -153,10 +169,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out, err = s.route(a)
 	}
 	if err != nil {
-		f := faultOf(err)
-		if f == errInternal {
-			s.Log.ErrorContext(r.Context(), "request_failed", "err", err)
-		}
+		f := s.faultOf(r.Context(), err)
 		out = &answer{status: f.Status, body: outcomeOf(f.Issues)}
 		if f == errMethod {
 			w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE")
@@ -165,10 +178,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.send(w, r, a, out)
 }
 
+// faultOf is what the caller sees of an error; what is this server's own is logged. A read that
+// ends because its caller has gone is no failure, whatever the database calls it.
+func (s *Server) faultOf(ctx context.Context, err error) *Fault {
+	f := faultOf(err)
+	if f != errInternal {
+		return f
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return errHungUp
+	}
+	s.Log.ErrorContext(ctx, "request_failed", "err", err)
+	return f
+}
+
 // send writes an answer.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answer) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
+	if x, ok := w.(Witness); ok && out.about != "" {
+		x.About(out.about)
+	}
 	if v := out.version; v != nil {
 		if x, ok := w.(Witness); ok {
 			x.About(v.Owner)
@@ -202,6 +232,14 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answe
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client has gone: nobody to tell
 	}
+}
+
+// room asks whether there is space for a write.
+func (s *Server) room(bytes int) error {
+	if s.Room == nil {
+		return nil
+	}
+	return s.Room(bytes)
 }
 
 // url is the address of a resource.

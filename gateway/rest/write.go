@@ -1,9 +1,11 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,16 +21,23 @@ type write struct {
 	typ, id string
 	body    []byte // as it was sent
 	given   string // the id in the body, or ""
+	fresh   bool   // the id was drawn for it: nothing has it
 	entries []search.Entry
 	owner   string
 	warned  []Issue
 	expect  int64 // from If-Match; store.Any if there is none
+	plan    *plan // of the transaction it is in
+	// unordered is one of many that may refer to each other and come one by one.
+	unordered bool
 }
 
 // write prepares a change and makes it in a transaction of its own.
 func (s *Server) write(a *ask, do func(*store.Tx, *write) (*answer, error)) (*answer, error) {
 	// First of all, so that who may not write does not learn what would be wrong with it.
 	if err := a.may(writes[a.method], a.path[0]); err != nil {
+		return nil, err
+	}
+	if err := s.room(len(a.body)); err != nil {
 		return nil, err
 	}
 	w, err := s.prepare(a)
@@ -61,6 +70,9 @@ func (s *Server) written(a *ask, answers ...*answer) {
 		if out != nil && out.version != nil {
 			vs = append(vs, *out.version)
 		}
+		if out != nil {
+			vs = append(vs, out.others...)
+		}
 	}
 	if len(vs) > 0 {
 		answers[0].header = s.Written(withLeave(a.ctx, a.leave), a.header, vs)
@@ -79,6 +91,9 @@ func (s *Server) prepare(a *ask) (*write, error) {
 			return nil, errIfMatch
 		}
 		w.expect = v
+	}
+	if len(a.path) == 1 {
+		s.foreseeWrite(a)
 	}
 	if a.method == http.MethodDelete {
 		return w, nil
@@ -109,7 +124,7 @@ func (s *Server) take(w *write, body []byte) error {
 		return errType
 	}
 	if s.Check != nil {
-		issues := s.Check(withLeave(w.ctx, w.leave), r)
+		issues := s.Check(s.checking(w), r)
 		for _, i := range issues {
 			if i.Severity == "" || i.Severity == "error" || i.Severity == "fatal" {
 				return &Fault{Status: http.StatusUnprocessableEntity, Issues: issues}
@@ -124,6 +139,25 @@ func (s *Server) take(w *write, body []byte) error {
 		w.owner = s.Owner(r)
 	}
 	return nil
+}
+
+// checking is the context of Config.Check.
+func (s *Server) checking(w *write) context.Context {
+	ctx := withLeave(w.ctx, w.leave)
+	if w.leave == nil || w.unordered {
+		return ctx
+	}
+	r := &referring{server: s, ask: w.ask, from: s.in(w.ask), planned: map[string]bool{}}
+	if w.id != "" {
+		r.planned[w.typ+"/"+w.id] = true
+	}
+	if w.plan != nil {
+		r.planned = w.plan.taken
+		if w.plan.t != nil {
+			r.from = inside{w.plan.t}
+		}
+	}
+	return withReferring(ctx, r)
 }
 
 // create writes a new resource under an id of the server's (R4 3.1.0.8), unless a condition finds
@@ -146,7 +180,7 @@ func (s *Server) create(t *store.Tx, w *write) (*answer, error) {
 		}
 	}
 	if w.id == "" {
-		w.id = newID()
+		w.id, w.fresh = newID(), true
 	}
 	return s.put(t, w, 0)
 }
@@ -170,7 +204,10 @@ func (s *Server) put(t *store.Tx, w *write, expect int64) (*answer, error) {
 	if w.typ == "Patient" && s.Owner != nil {
 		w.owner = "Patient/" + w.id // its id may not have been known before
 	}
-	seen, err := s.find(inside{t}, w.ask, w.typ, w.id)
+	seen, err := store.Version{}, store.ErrNotFound
+	if !w.fresh {
+		seen, err = s.find(inside{t}, w.ask, w.typ, w.id)
+	}
 	if errors.Is(err, store.ErrNotFound) && w.given == w.id && w.leave.partial() {
 		// Whether an id is free, or taken by what she may not see, is not to be told: who sees a part
 		// does not choose ids.
@@ -221,7 +258,7 @@ func (s *Server) conditionalUpdate(t *store.Tx, w *write) (*answer, error) {
 	case err != nil:
 		return nil, err
 	case found == nil && w.given == "":
-		w.id = newID()
+		w.id, w.fresh = newID(), true
 		if err := w.may(Create, w.typ); err != nil {
 			return nil, err
 		}
@@ -250,23 +287,53 @@ func (w *write) expectOf(found *store.Version) int64 {
 	return found.VID
 }
 
-// conditionalDelete is R4 3.1.0.7.1, for one match.
+// conditionalDelete is R4 3.1.0.7.1: of one match, or of up to DeleteMany, all or none. _count in
+// the condition is a bound that the caller sets herself: if more match, nothing is deleted.
 func (s *Server) conditionalDelete(t *store.Tx, w *write) (*answer, error) {
-	found, err := s.match(t, w, w.query)
+	most, condition := s.DeleteMany, w.query
+	for i, p := range w.query {
+		if p.Name == "_count" && s.DeleteMany > 1 {
+			n, err := strconv.Atoi(p.Value)
+			if err != nil || n < 1 {
+				return nil, errCount
+			}
+			most, condition = min(most, n), slices.Delete(slices.Clone(w.query), i, i+1)
+			break
+		}
+	}
+	found, err := s.matches(t, w, condition, most)
 	if err != nil {
 		return nil, err
 	}
-	if found == nil {
-		return &answer{status: http.StatusNoContent}, nil
+	out := &answer{status: http.StatusNoContent}
+	for i := range found {
+		w.id = found[i].ID
+		one, err := s.remove(t, w)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(found) == 1:
+			return one, nil
+		case one.version != nil:
+			out.others = append(out.others, *one.version)
+		}
 	}
-	w.id = found.ID
-	return s.remove(t, w)
+	return out, nil
 }
 
 // match finds the one resource that a condition means; nil if there is none. It sees what the
 // caller sees.
 func (s *Server) match(t *store.Tx, w *write, condition []search.Pair) (*store.Version, error) {
-	q, err := search.Parse(w.typ, condition, search.Options{Params: s.Params, Now: s.Now(), Also: transport})
+	found, err := s.matches(t, w, condition, 1)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// matches finds all that a condition means, if they are not more than most.
+func (s *Server) matches(t *store.Tx, w *write, condition []search.Pair, most int) ([]store.Version, error) {
+	q, err := search.Parse(w.typ, condition, search.Options{Params: s.Params, Now: s.Now(), Also: transport, Terminology: w.codes})
 	if err != nil {
 		return nil, err
 	}
@@ -276,18 +343,15 @@ func (s *Server) match(t *store.Tx, w *write, condition []search.Pair) (*store.V
 	case len(q.Sort)+len(q.Include)+len(q.RevInclude)+len(q.Elements) > 0 || q.Cursor != "" || q.Count >= 0 || q.Total != 0 || q.Summary != 0:
 		return nil, errCondition
 	}
-	q.Count = 2
+	q.Count = most + 1
 	p, err := t.Search(store.Search{Query: q, Sight: w.leave.sight()})
 	if err != nil {
 		return nil, err
 	}
-	switch len(p.Matches) {
-	case 0:
-		return nil, nil //nolint:nilnil // no match is an answer
-	case 1:
-		return &p.Matches[0], nil
+	if len(p.Matches) > most {
+		return nil, errMultiple
 	}
-	return nil, errMultiple
+	return p.Matches, nil
 }
 
 // represent puts into an answer what the caller prefers to get (R4 3.1.0.1.8).

@@ -155,10 +155,14 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	s.signedIn(w, r, f)
 }
 
-// recent reports whether a session's sign-in is good enough for what the app asked.
+// recent reports whether a session's sign-in is good enough for what the app asked. An emergency wants
+// somebody who signs in for it.
 func (s *Server) recent(f *flow, sess *session) bool {
-	return f.prompt != "login" && (f.maxAge < 0 || s.Now().Sub(time.Unix(sess.SignedIn, 0)) <= f.maxAge)
+	return f.prompt != "login" && !emergency(f.purpose) && (f.maxAge < 0 || s.Now().Sub(time.Unix(sess.SignedIn, 0)) <= f.maxAge)
 }
+
+// fresh reports whether a sign-in of before will not do.
+func (f *flow) fresh() bool { return f.prompt == "login" || f.maxAge >= 0 || emergency(f.purpose) }
 
 // request reads the parameters into a flow. Errors go back to the app.
 func (s *Server) request(f *flow, p url.Values) error {

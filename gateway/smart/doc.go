@@ -14,6 +14,8 @@
 //	authorize.go  the authorisation request
 //	signin.go     who the person is: a one-time code
 //	provider.go   or the organisation's OpenID provider
+//	passkey.go    passkeys of staff, for the organisation's portal
+//	admit.go      who signed in at that portal, in without a page
 //	approve.go    what she allows, for which patient and purpose
 //	page.go       the pages: no script, nothing from elsewhere
 //	exchange.go   codes, refresh tokens and client credentials for access tokens

@@ -27,6 +27,7 @@ type Grant struct {
 	Nonce    string  `json:",omitempty"`
 	Session  string  `json:",omitempty"` // hash of the session that online access ends with
 	SignedIn int64   `json:",omitempty"`
+	Declared string  `json:",omitempty"` // of an emergency, what she confirmed with her passkey
 	Made     time.Time
 	Until    time.Time
 }
@@ -296,7 +297,7 @@ func (s *Server) issue(rows Rows, key *signingKey, id string, g *Grant, scopes [
 	}
 	out := map[string]any{"access_token": secret, "token_type": "Bearer", "expires_in": int(s.Access.Seconds()), "scope": scopeText(scopes)}
 	if g.User != nil {
-		t.User, t.FHIRUser, t.Kind = g.User.ID, g.User.FHIRUser, ForUser
+		t.User, t.FHIRUser, t.Kind, t.SignedIn, t.Declared = g.User.ID, g.User.FHIRUser, ForUser, g.SignedIn, g.Declared
 		// By the grant, not by what of it was asked this time: a refresh for fewer scopes must not
 		// reach more patients.
 		if has(g.Scopes, PatientLevel) || g.User.bound() {

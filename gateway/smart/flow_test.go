@@ -35,7 +35,7 @@ func TestStandaloneLaunchGivesAPatientThatThePersonChose(t *testing.T) {
 	}
 	want := &Token{
 		Client: "public", Kind: ForPatient, User: "staff-1", FHIRUser: "Practitioner/d1", Patient: "p2", Purpose: "TREAT",
-		Scopes: scopesOf(t, scope), Issued: noon, Expires: noon.Add(5 * time.Minute), Grant: tok.Grant, Named: true,
+		Scopes: scopesOf(t, scope), Issued: noon, Expires: noon.Add(5 * time.Minute), SignedIn: noon.Unix(), Grant: tok.Grant, Named: true,
 	}
 	if diff := cmp.Diff(want, tok, cmpopts.IgnoreUnexported(Token{})); diff != "" {
 		t.Error(diff)

@@ -48,6 +48,7 @@ const (
 	rowJTI     = "jti/"     // + hash of client and jti: ends
 	rowOnce    = "once/"    // + hash: onceRow, a sign-in code
 	rowKey     = "key/"     // + key id: signingKey
+	rowPasskey = "passkey/" // + hash of a credential's id: Passkey
 )
 
 // secretLen is the length of every secret's text: 32 random bytes.

@@ -73,8 +73,9 @@ func (s *Server) visitProvider(w http.ResponseWriter, r *http.Request, f *flow) 
 	v := &visit{state: f.id + "." + newSecret(), nonce: newSecret(), verifier: oauth2.GenerateVerifier()}
 	s.flows.change(f.id, func(one *flow) { one.provider = v })
 	opts := []oauth2.AuthCodeOption{oidc.Nonce(v.nonce), oauth2.S256ChallengeOption(v.verifier)}
-	if f.prompt == "login" || f.maxAge >= 0 {
-		opts = append(opts, oauth2.SetAuthURLParam("prompt", "login"))
+	if f.fresh() {
+		// With max_age the provider says when she signed in (OpenID Connect Core 2, auth_time).
+		opts = append(opts, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
 	http.Redirect(w, r, s.Provider.oauth(met, s.Issuer+"/callback").AuthCodeURL(v.state, opts...), http.StatusSeeOther)
 }
@@ -99,51 +100,56 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, f, &oauthError{0, "access_denied", "the person did not sign in"})
 		return
 	}
-	u, err := s.Provider.who(r.Context(), f.provider, q.Get("code"), s.Issuer+"/callback", s.Now)
+	u, at, err := s.Provider.who(r.Context(), f.provider, q.Get("code"), s.Issuer+"/callback", s.Now)
 	if err != nil {
 		s.Log.WarnContext(r.Context(), "a sign-in at the OpenID provider was not accepted", "err", err)
 		s.refuse(w, r, f, &oauthError{0, "access_denied", "the sign-in was not accepted"})
 		return
 	}
-	s.enter(w, r, f, u)
+	s.enter(w, r, f, u, at)
 }
 
-// who exchanges the provider's code and reads who it is for.
-func (p *Provider) who(ctx context.Context, v *visit, code, callback string, now func() time.Time) (*User, error) {
+// who exchanges the provider's code and reads who it is for, and when she signed in there: now, if
+// the provider does not say.
+func (p *Provider) who(ctx context.Context, v *visit, code, callback string, now func() time.Time) (u *User, at time.Time, err error) {
 	met, err := p.meet(ctx)
 	if err != nil {
-		return nil, err
+		return nil, at, err
 	}
 	ctx = p.client(ctx)
 	tokens, err := p.oauth(met, callback).Exchange(ctx, code, oauth2.VerifierOption(v.verifier))
 	if err != nil {
 		// The library's error may quote what the provider answered.
-		return nil, errors.New("smart: OpenID provider: the code was not taken")
+		return nil, at, errors.New("smart: OpenID provider: the code was not taken")
 	}
 	raw, ok := tokens.Extra("id_token").(string)
 	if !ok {
-		return nil, errors.New("smart: OpenID provider: no ID token")
+		return nil, at, errors.New("smart: OpenID provider: no ID token")
 	}
 	id, err := met.VerifierContext(ctx, &oidc.Config{ClientID: p.ClientID, Now: now}).Verify(ctx, raw)
 	if err != nil {
-		return nil, errors.New("smart: OpenID provider: the ID token does not verify")
+		return nil, at, errors.New("smart: OpenID provider: the ID token does not verify")
 	}
 	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(v.nonce)) != 1 {
-		return nil, errors.New("smart: OpenID provider: the ID token is of another sign-in")
+		return nil, at, errors.New("smart: OpenID provider: the ID token is of another sign-in")
 	}
 	var all map[string]any
 	if err := id.Claims(&all); err != nil {
-		return nil, errors.New("smart: OpenID provider: claims")
+		return nil, at, errors.New("smart: OpenID provider: claims")
 	}
 	name, _ := all[p.Claim].(string)
 	if name == "" {
-		return nil, errors.New("smart: OpenID provider: the claim that names the practitioner is missing")
+		return nil, at, errors.New("smart: OpenID provider: the claim that names the practitioner is missing")
 	}
-	u, err := p.User(ctx, name)
+	at = now()
+	if said, ok := all["auth_time"].(float64); ok {
+		at = time.Unix(min(at.Unix(), int64(said)), 0)
+	}
+	u, err = p.User(ctx, name)
 	if err == nil && (u == nil || u.ID == "") {
 		err = ErrSignIn
 	}
-	return u, err
+	return u, at, err
 }
 
 // cutLast cuts at the last dot.

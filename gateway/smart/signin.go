@@ -20,6 +20,8 @@ type User struct {
 	// Purposes are those she may act for; none are all but the emergency ones, which must be
 	// named.
 	Purposes []string `json:",omitempty"`
+	// Emergency lets who has no list of purposes act for the emergency ones too.
+	Emergency bool `json:",omitempty"`
 	// Scopes are the most that she can give an app; nil restricts nothing.
 	Scopes []Scope `json:",omitempty"`
 }
@@ -47,7 +49,7 @@ func (u *User) mayActFor(code string) bool {
 	case u.bound() && !p.Personal():
 		return false
 	case len(u.Purposes) == 0:
-		return !p.Emergency()
+		return !p.Emergency() || u.Emergency
 	}
 	return slices.Contains(u.Purposes, code)
 }
@@ -159,7 +161,7 @@ func (s *Server) session(r *http.Request) (cookie string, sess *session) {
 
 // begin starts a session under a new cookie: one that somebody else knew before the
 // sign-in is worth nothing after it.
-func (s *Server) begin(w http.ResponseWriter, r *http.Request, u *User) (cookie string, err error) {
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, u *User, at time.Time) (cookie string, err error) {
 	old, _ := s.session(r)
 	cookie = newSecret()
 	now := s.Now()
@@ -169,7 +171,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, u *User) (cookie 
 				return err
 			}
 		}
-		return put(rows, keyOf(rowSession, cookie), &session{until(now.Add(s.Session)), u, now.Unix()})
+		return put(rows, keyOf(rowSession, cookie), &session{until(now.Add(s.Session)), u, at.Unix()})
 	})
 	if err == nil {
 		s.setCookie(w, cookie)
@@ -232,17 +234,17 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.signInPage(w, http.StatusUnauthorized, f, "That code is not one of ours, or has been used, or is too old. Ask for a new one.")
 		return
 	}
-	s.enter(w, r, f, u)
+	s.enter(w, r, f, u, s.Now())
 }
 
-// enter goes on with a flow as somebody.
-func (s *Server) enter(w http.ResponseWriter, r *http.Request, f *flow, u *User) {
-	cookie, err := s.begin(w, r, u)
+// enter goes on with a flow as somebody who signed in at that time.
+func (s *Server) enter(w http.ResponseWriter, r *http.Request, f *flow, u *User, at time.Time) {
+	cookie, err := s.begin(w, r, u, at)
 	if err != nil {
 		s.refuse(w, r, f, err)
 		return
 	}
-	f.user, f.signedIn, f.browser = u, s.Now(), digest("browser", cookie)
+	f.user, f.signedIn, f.browser = u, at, digest("browser", cookie)
 	s.flows.change(f.id, func(one *flow) { one.browser = f.browser })
 	if f.client == manageClient {
 		s.flows.take(f.id)

@@ -38,6 +38,11 @@ type Token struct {
 	Issued   time.Time // to the second
 	Expires  time.Time
 
+	// SignedIn is when the person behind it last signed in (auth_time), unix seconds; 0 if nobody did.
+	SignedIn int64 `json:",omitempty"`
+	// Declared is what of an emergency she confirmed with a passkey when she signed in; "" for nothing.
+	Declared string `json:",omitempty"`
+
 	// Grant is what the token is of; tokens of one grant end together.
 	Grant   string `json:",omitempty"`
 	Named   bool   `json:",omitempty"` // an ID token went with it
@@ -230,7 +235,7 @@ func (t *Token) clauses(typ string, queries []string, params search.Params) (all
 }
 
 // condition reads the query part of a scope as search clauses. What asks another
-// resource (a chain, _has), needs a terminology, or says how to present results is
+// resource (a chain, _has), joins conditions (_filter), needs a terminology, or says how to present results is
 // refused: it is experimental in SMART 2.2, and a condition must not depend on what
 // the reader may not see.
 func condition(s Scope, params search.Params, now time.Time) ([]search.Clause, error) {
@@ -242,7 +247,7 @@ func condition(s Scope, params search.Params, now time.Time) ([]search.Clause, e
 		return nil, ErrCondition
 	}
 	for _, c := range q.Where {
-		if c.Chain != nil || c.Has != nil {
+		if c.Chain != nil || c.Has != nil || c.Tree != nil {
 			return nil, ErrCondition
 		}
 		switch c.Modifier {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"salus/internal/durable"
 	"salus/store"
 )
 
@@ -92,33 +93,10 @@ func (s *Service) put(u *sub) error {
 	if _, err := rand.Read(n); err != nil {
 		return fmt.Errorf("subscription: random: %w", err)
 	}
-	path := s.file(u.id)
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("subscription: state: %w", err)
-	}
-	_, err = f.Write(aead.Seal(n, n, b, []byte(u.id)))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err == nil {
-		err = s.syncDir()
-	}
-	if err != nil {
+	if err := durable.WriteFile(s.file(u.id), aead.Seal(n, n, b, []byte(u.id))); err != nil {
 		return fmt.Errorf("subscription: state: %w", err)
 	}
 	return nil
-}
-
-func (s *Service) syncDir() error {
-	d, err := os.Open(s.Dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // drop removes a subscription's state.
@@ -126,7 +104,7 @@ func (s *Service) drop(id string) error {
 	if err := os.Remove(s.file(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("subscription: state: %w", err)
 	}
-	return s.syncDir()
+	return durable.SyncDir(s.Dir)
 }
 
 // load reads all states.
