@@ -1,0 +1,22 @@
+/** Refusals of the wire: spec/tx.md section 7. */
+import { refusal } from '../wire/refusal.ts'
+
+export const fieldLength = refusal(0x0004, 'tx: a field has a wrong length or is missing')
+export const badKind = refusal(0x0005, 'tx: a kind is <module>.<verb> in lower case letters and digits, at most 48 bytes')
+export const unknownKind = refusal(0x0006, 'tx: no module takes this kind')
+export const wrongChain = refusal(0x0007, 'tx: the transaction is for another chain')
+export const badKey = refusal(0x0009, 'tx: the public key is not a valid point, or not allowed')
+export const unknownAlgorithm = refusal(0x000a, 'tx: the signature algorithm is unknown')
+export const badText = refusal(0x000b, 'tx: the text form is not valid')
+export const missingSignature = refusal(0x0010, 'tx: a signature is missing')
+export const tooManySignatures = refusal(0x0011, 'tx: at most 8 signatures')
+export const duplicateSignature = refusal(0x0012, 'tx: the same key signed twice')
+export const signatureOrder = refusal(0x0013, 'tx: signatures ascend by account and key')
+export const badSignature = refusal(0x0014, 'tx: the signature does not verify')
+export const highS = refusal(0x0015, 'tx: the signature has a high s; the wallet must send n-s')
+export const badPasskey = refusal(0x0016, 'tx: the authenticator data is not well formed')
+export const passkeyRP = refusal(0x0017, 'tx: the passkey signed for another relying party')
+export const passkeyFlags = refusal(0x0018, 'tx: the flags of the authenticator data are not allowed')
+export const passkeyClientData = refusal(0x0019, 'tx: the client data is not an assertion over this transaction in the standard serialization')
+export const passkeyOrigin = refusal(0x001a, 'tx: the passkey was used at an origin that is not allowed')
+export const userVerification = refusal(0x001b, 'tx: the authenticator must verify its user')
