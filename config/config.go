@@ -33,11 +33,15 @@ type Config struct {
 	Ledger  Ledger  `toml:"ledger"`
 	Peer    Peer    `toml:"peer"`
 	Gateway Gateway `toml:"gateway"`
+	Portal  Portal  `toml:"portal"`
 	FHIR    FHIR    `toml:"fhir"`
 	SMART   SMART   `toml:"smart"`
 	Custody Custody `toml:"custody"`
 	Vault   Vault   `toml:"vault"`
 	Record  Record  `toml:"record"`
+
+	// Feeds are the HL7 v2 feeds, a block [[feed]] each.
+	Feeds []Feed `toml:"feed"`
 }
 
 // Ledger configures CometBFT and the state machine.
@@ -95,6 +99,31 @@ type FHIR struct {
 	Hooks []string `toml:"hooks"`
 	// Session is for how long a ledger session is asked for when a reader's request needs one.
 	Session Duration `toml:"session"`
+	// Summary is for how long nothing of a patient changes before the summary that emergencies open
+	// first is written anew; "0s" writes none.
+	Summary Duration `toml:"summary"`
+	// StepUp is how long ago somebody may have signed in, or have answered with her passkey, when she
+	// declares an emergency: 10s to 15m.
+	StepUp Duration `toml:"step_up"`
+	// Journal is how often it is anchored on the ledger where this gateway's own journal stands, if it
+	// has grown.
+	Journal Duration `toml:"journal"`
+	// Packages are npm packages (.tgz) of FHIR R4, such as US Core or IPS, whose profiles and value
+	// sets are checked: files in the node's home or absolute, each, if it is to be pinned, with
+	// "#sha256=<64 hex digits>" behind its name. docs/profiles.md
+	Packages []string `toml:"packages"`
+	// Profiles says whether a resource must fit the profiles that its meta.profile claims:
+	// "claimed" or "off".
+	Profiles string `toml:"profiles"`
+	// Require are canonicals of profiles that every resource of their type must fit, claimed or not.
+	Require []string `toml:"require"`
+	// Validation is how much is checked: "structure", "required" or "full".
+	Validation string `toml:"validation"`
+	// References says which literal references must lead to something that their writer may see:
+	// "off", "local" those to this server, or "strict", which refuses references to other servers.
+	References string `toml:"references"`
+	// DeleteMany is how many resources a conditional delete may delete at once; 0 is one.
+	DeleteMany int64 `toml:"delete_many"`
 }
 
 // SMART configures the authorisation server for apps, under /oauth2 beside the FHIR server.
@@ -116,6 +145,9 @@ type SMART struct {
 type Custody struct {
 	// CompactEvery is how often the key file is written anew under a fresh root, at most 24h.
 	CompactEvery Duration `toml:"compact_every"`
+	// ReshareRate is how many bytes a second this custodian fetches at most when the shares pass to
+	// another committee, so that readers and writers keep their part of the link; 0 sets no bound.
+	ReshareRate int64 `toml:"reshare_rate"`
 }
 
 // Vault configures the ciphertext store.
@@ -128,6 +160,9 @@ type Vault struct {
 type Record struct {
 	// Fold is how long a write waits for others of the same patient, at most 1s.
 	Fold Duration `toml:"fold"`
+	// Reserve is how many bytes of the disk FHIR writes, imports, documents, tables and feeds leave free;
+	// 0 is 1 GiB, or 2 % of a disk below 50 GiB; never less than 64 MiB.
+	Reserve int64 `toml:"reserve"`
 }
 
 // Duration is a time.Duration in Go's text form, e.g. "5s".

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ func TestSavedConfigLoadsEqual(t *testing.T) {
 	c.Ledger.Peers = []string{strings.Repeat("ab", 20) + "@10.0.0.2:26656", strings.Repeat("cd", 20) + "@node.example:26656"}
 	c.Ledger.StateSync = StateSync{Enable: true, Servers: []string{"http://10.0.0.2:26657", "http://10.0.0.3:26657"}, TrustHeight: 7, TrustHash: strings.Repeat("0f", 32)}
 	c.Record.Fold = Duration{time.Millisecond}
+	c.Record.Reserve = 1 << 20
 	if err := c.Save(); err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +76,10 @@ func TestEveryValueThatCannotWorkIsRefusedByItsKey(t *testing.T) {
 		{"fhir.store", func(c *Config) { c.FHIR.Store = "mysql" }},
 		{"fhir.wait", func(c *Config) { c.FHIR.Wait = "never" }},
 		{"fhir.session", func(c *Config) { c.FHIR.Session.Duration = 0 }},
+		{"fhir.journal", func(c *Config) { c.FHIR.Journal.Duration = 0 }},
+		{"fhir.summary", func(c *Config) { c.FHIR.Summary.Duration = -1 }},
+		{"fhir.step_up", func(c *Config) { c.FHIR.StepUp.Duration = 0 }},
+		{"fhir.step_up", func(c *Config) { c.FHIR.StepUp.Duration = time.Hour }},
 		{"name", func(c *Config) { c.Name = "two words" }},
 		{"name", func(c *Config) { c.Name = strings.Repeat("a", 65) }},
 		{"roles", func(c *Config) { c.Roles = nil }},
@@ -99,7 +105,10 @@ func TestEveryValueThatCannotWorkIsRefusedByItsKey(t *testing.T) {
 		{"ledger.heartbeat", func(c *Config) { c.Ledger.Heartbeat.Duration = 8 * time.Second }},
 		{"custody.compact_every", func(c *Config) { c.Custody.CompactEvery.Duration = 0 }},
 		{"custody.compact_every", func(c *Config) { c.Custody.CompactEvery.Duration = 25 * time.Hour }},
+		{"custody.reshare_rate", func(c *Config) { c.Custody.ReshareRate = -1 }},
+		{"custody.reshare_rate", func(c *Config) { c.Custody.ReshareRate = MinReshareRate - 1 }},
 		{"vault.scrub_every", func(c *Config) { c.Vault.ScrubEvery.Duration = -1 }},
+		{"record.reserve", func(c *Config) { c.Record.Reserve = -1 }},
 		{"record.fold", func(c *Config) { c.Record.Fold.Duration = -1 }},
 		{"record.fold", func(c *Config) { c.Record.Fold.Duration = 2 * time.Second }},
 		{"ledger.state_sync.servers", func(c *Config) { synced(c).Servers = []string{"http://a:1"} }},
@@ -242,11 +251,29 @@ func TestReferenceSaysEveryKey(t *testing.T) {
 
 // reference writes the default configuration with the comments of the struct's fields.
 func reference(t *testing.T) string {
-	f, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	comments := map[string]string{} // "Config.Member"
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readComments(f, comments)
+	}
+	c := Default("")
+	c.Member, c.Name = tx.Account{}, "clinic"
+	c.Member[15] = 1
+	var out strings.Builder
+	out.WriteString("# Every key of a node's config.toml with its default. Made from package config: do not edit.\n# Unknown keys are errors. Keys and tokens are in files of their own.\n\n")
+	writeTable(t, &out, "", reflect.ValueOf(*c), comments)
+	return out.String()
+}
+
+// readComments takes the comments of a file's struct fields.
+func readComments(f *ast.File, comments map[string]string) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		ts, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -261,13 +288,6 @@ func reference(t *testing.T) string {
 		}
 		return true
 	})
-	c := Default("")
-	c.Member, c.Name = tx.Account{}, "clinic"
-	c.Member[15] = 1
-	var out strings.Builder
-	out.WriteString("# Every key of a node's config.toml with its default. Made from package config: do not edit.\n# Unknown keys are errors. Keys and tokens are in files of their own.\n\n")
-	writeTable(t, &out, "", reflect.ValueOf(*c), comments)
-	return out.String()
 }
 
 func writeTable(t *testing.T, out *strings.Builder, table string, v reflect.Value, comments map[string]string) {
@@ -280,6 +300,10 @@ func writeTable(t *testing.T, out *strings.Builder, table string, v reflect.Valu
 			continue
 		}
 		if field.Type.Kind() == reflect.Struct && field.Type != reflect.TypeFor[Duration]() {
+			tables = append(tables, i)
+			continue
+		}
+		if field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
 			tables = append(tables, i)
 			continue
 		}
@@ -298,6 +322,16 @@ func writeTable(t *testing.T, out *strings.Builder, table string, v reflect.Valu
 	}
 	for _, i := range tables {
 		name := strings.TrimPrefix(table+"."+typ.Field(i).Tag.Get("toml"), ".")
+		if elem := typ.Field(i).Type; elem.Kind() == reflect.Slice { // there is none by default: it is shown as a comment
+			var block strings.Builder
+			writeTable(t, &block, name, reflect.New(elem.Elem()).Elem(), comments)
+			out.WriteString("# One block for each " + name + ".\n#\n# [[" + name + "]]\n#\n")
+			for line := range strings.Lines(strings.TrimSpace(block.String()) + "\n") {
+				out.WriteString(strings.TrimSpace("# "+line) + "\n")
+			}
+			out.WriteString("\n")
+			continue
+		}
 		out.WriteString("[" + name + "]\n\n")
 		writeTable(t, out, name, v.Field(i), comments)
 	}
@@ -317,10 +351,12 @@ func tomlValue(t *testing.T, v reflect.Value) string {
 		return `"` + x.String() + `"`
 	case tx.Account:
 		return `"` + x.String() + `"`
+	case map[string]string:
+		return "{}"
 	case bool:
 		return map[bool]string{true: "true", false: "false"}[x]
 	case int64:
-		return "0"
+		return strconv.FormatInt(x, 10)
 	default:
 		t.Fatalf("a type without a TOML form here: %T", x)
 		return ""

@@ -49,7 +49,7 @@ func (c *Config) FHIRBase() string {
 	return "http://" + c.Gateway.Listen + "/fhir"
 }
 
-// Data is the directory of one part's data: "ledger", "comet", "custody", "vault", "record", "fhir", "smart".
+// Data is the directory of one part's data: "ledger", "comet", "custody", "vault", "record", "fhir", "smart", "feeds".
 func (c *Config) Data(part string) string { return filepath.Join(c.Home, "data", part) }
 
 // MakeDirs creates the home's directories with mode 0700.

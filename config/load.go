@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"salus/internal/durable"
 )
 
 // Default is the configuration of a node that runs every part on loopback.
@@ -21,9 +23,9 @@ func Default(home string) *Config {
 		Ledger:   Ledger{Listen: "127.0.0.1:26656", Heartbeat: Duration{5 * time.Second}},
 		Peer:     Peer{Listen: "127.0.0.1:26660"},
 		Gateway:  Gateway{Listen: "127.0.0.1:8080"},
-		FHIR:     FHIR{Store: "sqlite", Wait: "stored", Session: Duration{15 * time.Minute}},
+		FHIR:     FHIR{Store: "sqlite", Wait: "stored", Session: Duration{15 * time.Minute}, Summary: Duration{5 * time.Second}, StepUp: Duration{2 * time.Minute}, Journal: Duration{time.Minute}, Profiles: "claimed", Validation: "required", References: "off"},
 		SMART:    SMART{ProviderClaim: "preferred_username"},
-		Custody:  Custody{CompactEvery: Duration{24 * time.Hour}},
+		Custody:  Custody{CompactEvery: Duration{24 * time.Hour}, ReshareRate: 16 << 20},
 		Vault:    Vault{ScrubEvery: Duration{24 * time.Hour}},
 		Record:   Record{Fold: Duration{3 * time.Millisecond}},
 	}
@@ -70,16 +72,7 @@ func (c *Config) Save() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(c.Home, "."+FileName+"-*")
-	if err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	if err := os.Rename(f.Name(), filepath.Join(c.Home, FileName)); err != nil {
+	if err := durable.WriteFile(filepath.Join(c.Home, FileName), b); err != nil {
 		return fmt.Errorf("config: %w", err)
 	}
 	return nil

@@ -14,6 +14,10 @@ import (
 	"salus/ledger/tx"
 )
 
+// MinReshareRate is the least bound in bytes a second on what a custodian fetches in a resharing: with less, a
+// page of dealings, 1 MiB, would hold up a custodian that is to stop.
+const MinReshareRate = 64 << 10
+
 // Validate reports the first key that cannot work.
 func (c *Config) Validate() error {
 	if c.Member == (tx.Account{}) {
@@ -44,16 +48,28 @@ func (c *Config) Validate() error {
 	if d := c.Custody.CompactEvery.Duration; d <= 0 || d > 24*time.Hour {
 		return errors.New("config: custody.compact_every: must be above 0 and at most 24h")
 	}
+	if r := c.Custody.ReshareRate; r < 0 || r > 0 && r < MinReshareRate {
+		return fmt.Errorf("config: custody.reshare_rate: must be 0 for no bound, or at least %d bytes a second", MinReshareRate)
+	}
 	if c.Vault.ScrubEvery.Duration <= 0 {
 		return errors.New("config: vault.scrub_every: must be above 0")
 	}
+	if c.Record.Reserve < 0 {
+		return errors.New("config: record.reserve: must be 0 for the default, or bytes")
+	}
 	if f := c.Record.Fold.Duration; f < 0 || f > time.Second {
 		return errors.New("config: record.fold: must be between 0 and 1s")
+	}
+	if err := c.Portal.validate(); err != nil {
+		return err
 	}
 	if err := c.FHIR.validate(); err != nil {
 		return err
 	}
 	if err := c.SMART.validate(); err != nil {
+		return err
+	}
+	if err := c.validateFeeds(); err != nil {
 		return err
 	}
 	return c.Ledger.StateSync.validate()
@@ -85,7 +101,16 @@ func (f FHIR) validate() error {
 	if d := f.Session.Duration; d < time.Second || d > 24*time.Hour {
 		return errors.New("config: fhir.session: must be between 1s and 24h")
 	}
-	return nil
+	if d := f.Journal.Duration; d < time.Second || d > 24*time.Hour {
+		return errors.New("config: fhir.journal: must be between 1s and 24h")
+	}
+	if d := f.Summary.Duration; d < 0 || d > time.Hour {
+		return errors.New("config: fhir.summary: must be between 0s and 1h")
+	}
+	if d := f.StepUp.Duration; d < 10*time.Second || d > 15*time.Minute {
+		return errors.New("config: fhir.step_up: must be between 10s and 15m")
+	}
+	return f.validateProfiles()
 }
 
 // validateRoles: a role that is left out would run all the same, so leaving one out is refused.
@@ -108,9 +133,9 @@ func (c *Config) validateRoles() error {
 func (c *Config) validateListeners() error {
 	taken := map[string]string{}
 	for _, a := range []struct{ key, addr string }{
-		{"ledger.listen", c.Ledger.Listen}, {"ledger.rpc", c.Ledger.RPC}, {"peer.listen", c.Peer.Listen}, {"gateway.listen", c.Gateway.Listen},
+		{"ledger.listen", c.Ledger.Listen}, {"ledger.rpc", c.Ledger.RPC}, {"peer.listen", c.Peer.Listen}, {"gateway.listen", c.Gateway.Listen}, {"portal.listen", c.Portal.Listen},
 	} {
-		if a.key == "ledger.rpc" && a.addr == "" {
+		if (a.key == "ledger.rpc" || a.key == "portal.listen") && a.addr == "" {
 			continue
 		}
 		if !validAddress(a.addr) {

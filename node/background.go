@@ -129,6 +129,12 @@ func (n *Node) gauges(reg prometheus.Registerer) {
 		}
 		return 0
 	})
+	gauge("salus_ledger_no_quorum_seconds", "0 while the ledger goes on; how long ago its last block was while it stands still.", func() float64 {
+		if since, lost := n.quorum.Since(); lost {
+			return time.Since(since).Seconds()
+		}
+		return 0
+	})
 	gauge("salus_vault_packs", "Packs held.", func() float64 { return float64(n.vault.Stats().Packs) })
 	gauge("salus_vault_disk_bytes", "Bytes of all vault segments.", func() float64 { return float64(n.vault.Stats().DiskBytes) })
 	gauge("salus_vault_damaged_packs", "Packs that wait for repair.", func() float64 { return float64(n.vault.Stats().Damaged) })

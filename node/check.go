@@ -14,8 +14,8 @@ import (
 	"salus/config"
 	"salus/custody"
 	"salus/ledger"
+	"salus/ledger/module/access"
 	"salus/ledger/module/governance"
-	"salus/ledger/module/identity"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/record"
@@ -138,7 +138,9 @@ func (s *stopped) openLedger(dir string) (err error) {
 	if s.store, err = state.Open(dir, state.Options{}); err != nil {
 		return err
 	}
-	s.app, err = ledger.New(ledger.Config{Modules: Modules(), Store: s.store, Params: governance.LedgerParams, Authenticate: identity.Authenticate})
+	s.app, err = ledger.New(ledger.Config{
+		Modules: Modules(), Store: s.store, Params: governance.LedgerParams, Plan: governance.LedgerPlan, Authenticate: access.Authenticate,
+	})
 	if err != nil {
 		return errors.Join(err, s.store.Close())
 	}
@@ -227,6 +229,10 @@ func Check(ctx context.Context, c *config.Config, log *slog.Logger, progress fun
 		pending, err := s.record.Pending()
 		detail = fmt.Sprintf("%d batches on their way", pending)
 		return errors.Join(err, s.record.Check(ctx))
+	})
+	part("feeds", "journals of HL7 v2 feeds", func() (err error) {
+		detail, err = checkFeeds(c)
+		return err
 	})
 	return rep, errors.Join(ctx.Err(), s.shut())
 }

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -17,12 +15,10 @@ import (
 	"github.com/cometbft/cometbft/blocksync"
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/consensus"
-	cmtjson "github.com/cometbft/cometbft/libs/json"
 	cmtlog "github.com/cometbft/cometbft/libs/log"
 	"github.com/cometbft/cometbft/mempool"
 	cmtnode "github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/p2p"
-	"github.com/cometbft/cometbft/privval"
 	"github.com/cometbft/cometbft/proxy"
 	"github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/statesync"
@@ -56,8 +52,8 @@ func cometConfig(c *config.Config) *cmtcfg.Config {
 	k.P2P.PersistentPeersMaxDialPeriod = 5 * time.Second
 	k.FilterPeers = true // see door
 
-	k.Consensus.TimeoutCommit = 0
-	k.Consensus.SkipTimeoutCommit = true // safe where every validator is known; it only waits for late precommits
+	k.Consensus.TimeoutCommit = 0         // after an empty block; see pauseAfter
+	k.Consensus.SkipTimeoutCommit = false // a pause is for what comes next, not for late precommits alone
 	k.Consensus.CreateEmptyBlocks = false
 	k.Consensus.CreateEmptyBlocksInterval = c.Ledger.Heartbeat.Duration // the custodians' freshness lease needs a heartbeat
 	k.Consensus.PeerGossipSleepDuration = 2 * time.Millisecond
@@ -97,7 +93,7 @@ type consensusNode struct {
 }
 
 // newComet builds, but does not start, the CometBFT node over app.
-func newComet(ctx context.Context, c *config.Config, app abci.Application, metrics cmtnode.MetricsProvider, log *slog.Logger) (*consensusNode, error) {
+func newComet(ctx context.Context, c *config.Config, app abci.Application, pv cmttypes.PrivValidator, metrics cmtnode.MetricsProvider, log *slog.Logger) (*consensusNode, error) {
 	k := cometConfig(c)
 	if err := k.ValidateBasic(); err != nil {
 		return nil, fmt.Errorf("node: consensus configuration: %w", err)
@@ -106,12 +102,11 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 	if err != nil {
 		return nil, fmt.Errorf("node: node key: %w", err)
 	}
-	pv, err := loadValidator(k)
-	if err != nil {
-		return nil, err
-	}
 	genesis := func() (*cmttypes.GenesisDoc, error) { return loadGenesis(c) }
-	n := &consensusNode{door: &door{Application: app}}
+	n := &consensusNode{door: &door{Application: app, stopping: make(chan struct{})}}
+	n.door.runs = func() bool { return n.Node != nil }
+	n.door.syncing = func() bool { return n.ConsensusReactor().WaitSync() }
+	n.door.pause = func(d time.Duration) { k.Consensus.TimeoutCommit = d }
 	provider := func(x *cmtcfg.DBContext) (dbm.DB, error) {
 		opened, err := cometdb.Provider(x)
 		if err != nil {
@@ -124,7 +119,7 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 		n.dbs = append(n.dbs, db)
 		return db, nil
 	}
-	n.Node, err = cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, Connections(n.door), genesis, provider, metrics, cometLog{log: log})
+	n.Node, err = cmtnode.NewNodeWithContext(ctx, k, pv, nodeKey, Connections(n.door), genesis, provider, metrics, cometLog{log: log, held: n.door.outdated})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("node: consensus: %w", err), n.closeDBs())
 	}
@@ -137,7 +132,14 @@ func newComet(ctx context.Context, c *config.Config, app abci.Application, metri
 // of it until it times out after two minutes.
 type door struct {
 	abci.Application
-	closed atomic.Bool
+	closed   atomic.Bool
+	stopping chan struct{} // closed when the node stops
+
+	runs, syncing func() bool // consensus exists; it fetches blocks
+
+	// pause sets the least time from a commit to the next height. FinalizeBlock alone calls it, in the goroutine that
+	// reads it when the block is applied.
+	pause func(time.Duration)
 }
 
 // Query implements abci.Application.
@@ -175,7 +177,9 @@ func (n *consensusNode) start() error {
 
 // stop stops consensus and waits for its end.
 func (n *consensusNode) stop() error {
-	n.door.closed.Store(true)
+	if !n.door.closed.Swap(true) {
+		close(n.door.stopping)
+	}
 	var err error
 	if n.IsRunning() {
 		if err = n.Stop(); err != nil {
@@ -194,27 +198,6 @@ func (n *consensusNode) closeDBs() error {
 	return err
 }
 
-// loadValidator reads the validator's key and what it signed last. CometBFT's own loader ends
-// the process when a file is damaged.
-func loadValidator(k *cmtcfg.Config) (*privval.FilePV, error) {
-	for _, f := range []struct {
-		path string
-		to   any
-	}{{k.PrivValidatorKeyFile(), &privval.FilePVKey{}}, {k.PrivValidatorStateFile(), &privval.FilePVLastSignState{}}} {
-		b, err := os.ReadFile(f.path)
-		if errors.Is(err, fs.ErrNotExist) && f.path == k.PrivValidatorStateFile() {
-			return privval.LoadFilePVEmptyState(k.PrivValidatorKeyFile(), k.PrivValidatorStateFile()), nil
-		}
-		if err == nil {
-			err = cmtjson.Unmarshal(b, f.to)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("node: %s: %w", filepath.Base(f.path), err)
-		}
-	}
-	return privval.LoadFilePV(k.PrivValidatorKeyFile(), k.PrivValidatorStateFile()), nil
-}
-
 // noMetrics keeps CometBFT's own collectors out of the way: it registers them
 // globally, so two nodes in one process would panic. What operators need of
 // consensus is in this node's own registry.
@@ -227,7 +210,8 @@ func noMetrics(string) (*consensus.Metrics, *p2p.Metrics, *mempool.Metrics, *sta
 // and debug where they only tell of peers that come and go.
 type cometLog struct {
 	log   *slog.Logger
-	quiet bool // a module whose errors are everyday life
+	quiet bool         // a module whose errors are everyday life
+	held  func() error // not nil: the node ends before a block that it does not know, and consensus calls that a failure
 }
 
 func (l cometLog) Debug(string, ...any)       {}
@@ -235,7 +219,7 @@ func (l cometLog) Info(msg string, kv ...any) { l.log.Debug(msg, stringers(kv)..
 func (l cometLog) Warn(msg string, kv ...any) { l.log.Debug(msg, stringers(kv)...) }
 func (l cometLog) Error(msg string, kv ...any) {
 	// Closing the RPC listener is how a stop looks to CometBFT.
-	if l.quiet || msg == "Error serving server" {
+	if l.quiet || msg == "Error serving server" || l.held != nil && l.held() != nil {
 		l.log.Debug(msg, stringers(kv)...)
 		return
 	}
@@ -252,7 +236,7 @@ func (l cometLog) With(kv ...any) cmtlog.Logger {
 			}
 		}
 	}
-	return cometLog{l.log.With(stringers(kv)...), quiet}
+	return cometLog{l.log.With(stringers(kv)...), quiet, l.held}
 }
 
 // stringers formats values now: some of CometBFT's are changed under its own locks later.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble"
 
+	"salus/hl7/feed"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/vault"
@@ -30,7 +31,7 @@ func damaged(err *error) {
 		*err = errors.Join(*err, fmt.Errorf("%w: %v", errDamaged, p))
 		return
 	}
-	if errors.Is(*err, state.ErrCorrupt) || errors.Is(*err, vault.ErrCorrupt) || pebble.IsCorruptionError(*err) {
+	if errors.Is(*err, state.ErrCorrupt) || errors.Is(*err, vault.ErrCorrupt) || errors.Is(*err, feed.ErrDamaged) || pebble.IsCorruptionError(*err) {
 		*err = fmt.Errorf("%w: %w", errDamaged, *err)
 	}
 }

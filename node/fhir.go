@@ -20,7 +20,6 @@ import (
 	"salus/fhir/definition"
 	"salus/fhir/index"
 	"salus/fhir/patch"
-	"salus/fhir/validate"
 	"salus/gateway"
 	"salus/gateway/balp"
 	"salus/gateway/bulk"
@@ -28,6 +27,8 @@ import (
 	"salus/gateway/oversight"
 	"salus/gateway/rest"
 	"salus/gateway/subscription"
+	"salus/gateway/summary"
+	"salus/gateway/terminology"
 	"salus/ledger/module/identity"
 	"salus/ledger/tx"
 	"salus/seal"
@@ -36,19 +37,30 @@ import (
 
 // A fhirPart is the FHIR server with what it stands on.
 type fhirPart struct {
-	log   *slog.Logger
-	store *store.Store
-	chart *chart.Service
-	front *oversight.Service
-	files *bulk.Service
-	told  *subscription.Service
-	apps  gateway.Apps
+	log    *slog.Logger
+	store  *store.Store
+	chart  *chart.Service
+	front  *oversight.Service
+	files  *bulk.Service
+	told   *subscription.Service
+	apps   gateway.Apps
+	terms  *terminology.Service
+	index  *index.Index
+	server *rest.Server
+	keeper *summary.Keeper // nil: no summaries for emergencies
+}
+
+// event puts what another part of the node did into the log; nil says that it is on disk.
+func (p *fhirPart) event(ctx context.Context, e balp.Event) error {
+	e.Organization = p.front.Organization
+	_, err := p.front.Events.Recorder.Record(ctx, e)
+	return err
 }
 
 // handlers are the paths that the gateway's listener serves for it.
 func (p *fhirPart) handlers() map[string]http.Handler {
 	return map[string]http.Handler{
-		"/fhir": cross(p.apps.Server, p.front), "/fhir/": cross(p.apps.Server, p.front), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/fhir/$websocket": p.told, "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
+		"/fhir": cross(p.apps.Server, p.front), "/fhir/": cross(p.apps.Server, p.front), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/fhir/$websocket": p.told, "/fhir/metadata": cross(p.apps.Server, p.terms.Metadata(p.front)), "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
 	}
 }
 
@@ -80,10 +92,10 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		return err
 	}
 	types := slices.DeleteFunc(servedTypes(definition.R4()), func(t string) bool { return slices.Contains(oversight.Types(), t) })
-	callers := &callers{token: keys.token, staff: staff{n.cfg}, smart: apps, types: types, index: x}
+	callers := &callers{token: keys.token, staff: staff{n.cfg}, smart: apps, keys: staffPasskeys(apps), types: types, index: x}
 	c, err := chart.Open(ctx, chart.Config{
 		Self: n.cfg.Member, Store: st, Record: n.record, Index: x, View: n.app.View, Changed: n.hub.Changed, Client: n.client,
-		Signer: staff{n.cfg}.Signer, Caller: callers.caller, Lasts: n.cfg.FHIR.Session.Duration, WaitActive: n.cfg.FHIR.Wait == "active",
+		Signer: staff{n.cfg}.Signer, Caller: callers.caller, Lasts: n.cfg.FHIR.Session.Duration, WaitActive: n.cfg.FHIR.Wait == "active", StepUp: n.cfg.FHIR.StepUp.Duration, Quorum: n.quorum,
 		Enrol: func(ctx context.Context, patient tx.Account, claim tx.Hash) error {
 			_, err := member.Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: patient, Claim: claim})
 			return err
@@ -100,13 +112,16 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 	if err != nil {
 		return err
 	}
-	set := definition.R4()
-	check, err := validate.New(set, validate.Options{})
+	terms, err := n.openTerminology(st)
 	if err != nil {
-		return fmt.Errorf("node: profiles: %w", err)
+		return err
+	}
+	known, err := openProfiles(n.cfg)
+	if err != nil {
+		return err
 	}
 	issuesOf := func(ctx context.Context, r fhir.Resource, profiles ...string) (issues []rest.Issue) {
-		for _, i := range check.Validate(ctx, r, profiles...) {
+		for _, i := range known.check.Validate(ctx, r, profiles...) {
 			issues = append(issues, rest.Issue(i))
 		}
 		return issues
@@ -141,21 +156,24 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		Check: func(ctx context.Context, r fhir.Resource) []rest.Issue {
 			return append(issuesOf(ctx, r), told.Check(ctx, r)...)
 		},
-		Patch: func(resource, parameters []byte) ([]byte, error) { return patch.Apply(resource, parameters, set) },
+		Patch: func(resource, parameters []byte) ([]byte, error) { return patch.Apply(resource, parameters, known.set) },
+		Room:  n.space.fhir,
 		Base:  n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, MaxBody: maxResource, Topics: told.Topics(), WebSocket: told.WebSocket, Beside: oversight.Beside(),
+		Guides: known.guides, Profiles: known.profiles, DeleteMany: int(n.cfg.FHIR.DeleteMany),
 		Written: func(ctx context.Context, prefers http.Header, versions []store.Version) http.Header {
 			told.Written(ctx, versions)
 			return c.Written(ctx, prefers, versions)
 		},
-		Operations: slices.Concat(c.Operations(), files.Operations(), told.Operations(), []rest.Operation{rest.Everything(), rest.LastN(), rest.Validate(types, issuesOf)}),
-		Statement:  rest.Statement{Name: "Salus", Description: "Salus node " + n.cfg.Name},
+		Terminology: terms.Search,
+		Operations:  slices.Concat(terms.Operations(), c.Operations(), files.Operations(), told.Operations(), summary.Operations(summary.Config{Author: "Salus node " + n.cfg.Name, Custodian: n.cfg.Name}), rest.Meta(types), []rest.Operation{rest.Everything(), rest.LastN(), rest.Validate(types, issuesOf)}),
+		Statement:   rest.Statement{Name: "Salus", Description: "Salus node " + n.cfg.Name},
 	})
 	told.Server = server
 	front, err = n.openOversight(keys, member, callers, server)
 	if err != nil {
 		return err
 	}
-	n.fhir = &fhirPart{log: n.log, store: st, chart: c, told: told, front: front, files: files, apps: gateway.Apps{Server: apps, Codes: codes}}
+	n.fhir = &fhirPart{keeper: n.openKeeper(st), log: n.log, store: st, chart: c, told: told, front: front, files: files, terms: terms, apps: gateway.Apps{Server: apps, Codes: codes}, index: x, server: server}
 	return nil
 }
 
@@ -177,6 +195,9 @@ func (p *fhirPart) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.chart.Run(ctx) })
 	g.Go(func() error { return p.told.Run(ctx) })
+	if p.keeper != nil {
+		g.Go(func() error { return p.keeper.Run(ctx) })
+	}
 	g.Go(func() error { return p.sweep(ctx) })
 	return g.Wait()
 }

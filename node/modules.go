@@ -7,16 +7,26 @@ import (
 	"salus/ledger/module/audit"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/emergency"
+	"salus/ledger/module/erasure"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
+	"salus/ledger/module/lookup"
+	"salus/ledger/module/merge"
+	"salus/ledger/module/recovery"
+	"salus/ledger/module/reshare"
 )
 
 // Modules lists every module in the order in which blocks run them. The order is part of
 // consensus: adding at the end needs a new state-machine version, reordering a good reason.
 func Modules() []ledger.Module {
-	return []ledger.Module{
+	return append([]ledger.Module{
 		governance.Module(), identity.Module(), committee.Module(), anchor.Module(), consent.Module(), access.Module(), audit.Module(),
-	}
+		emergency.Module(),
+		erasure.Module(), recovery.Module(),
+		reshare.Module(),
+		lookup.Module(), merge.Module(),
+	}, later()...)
 }
 
 // Calls lists what may be sent, in the order of the modules.

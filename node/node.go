@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,8 +33,8 @@ import (
 	"salus/gateway"
 	"salus/internal/peer"
 	"salus/ledger"
+	"salus/ledger/module/access"
 	"salus/ledger/module/governance"
-	"salus/ledger/module/identity"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/record"
@@ -47,14 +48,23 @@ type Node struct {
 
 	app      *ledger.App
 	hub      *client.Hub
+	quorum   *client.Quorum
+	blockAt  atomic.Int64 // when the last block came, in unix nanoseconds; 0: none since the start
 	client   *client.Client
+	member   tx.Signer
 	vault    *vault.Store
 	custody  *custody.Custodian
 	record   *record.Service
 	links    *peer.Client
 	peers    *peer.Server
 	fhir     *fhirPart
+	feeds    *feedPart
 	gateway  *gateway.Gateway
+	space    *space
+	signer   *signer
+	trail    *client.Trail
+	prover   *client.Prover
+	portal   *portalPart             // nil: not configured
 	comet    atomic.Pointer[running] // nil until consensus has started
 	cometNew func(context.Context) (*consensusNode, error)
 
@@ -72,7 +82,7 @@ type running struct {
 // New opens a node's stores and listeners. Nothing runs before Run.
 func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, err error) {
 	log = log.With("node", cfg.Name)
-	n = &Node{cfg: cfg, log: log, hub: client.NewHub()}
+	n = &Node{cfg: cfg, log: log, hub: client.NewHub(), quorum: client.NewQuorum()}
 	opened := n // an error return sets n to nil
 	defer func() {
 		if err != nil {
@@ -99,19 +109,27 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	registry := newRegistry()
 
 	// The replicated state machine comes first: everything else decides from it.
+	if n.trail, err = client.OpenTrail(cfg.Data("trail"), genesis); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
 	if err := n.openLedger(genesis.ChainID); err != nil {
 		return nil, err
 	}
-	transport := client.NewLocal(n.app, n.pool, n.hub)
+	if n.signer, err = newSigner(cfg, n.app, log); err != nil {
+		return nil, err
+	}
+	transport := client.NewLocal(n.app, n.pool, n.hub, n.quorum)
 	n.client = client.New(transport, genesis.ChainID)
-	member := n.client.As(tx.NewEd25519Signer(cfg.Member, keys.member))
+	n.member = tx.NewEd25519Signer(cfg.Member, keys.member)
+	member := n.client.As(n.member)
+	states := member.Repeatable() // what custodian and author say, the ledger takes once
 
 	// The members' links need only the keys that the ledger registers.
 	id, err := peer.NewIdentity(keys.peer)
 	if err != nil {
 		return nil, err
 	}
-	directory := members{n.app}
+	directory := members{n.app, new(sync.Map)}
 	n.links = peer.NewClient(id, directory)
 	n.links.From(cfg.Peer.Listen)
 	n.onClose(func() error { opened.links.Close(); return nil })
@@ -124,17 +142,20 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 
 	n.custody, err = custody.Open(custody.Config{
 		Self: cfg.Member, Chain: genesis.ChainID, Dir: cfg.Data("custody"), Ledger: n.app, Changed: n.hub.Changed,
-		Submit: member, Links: n.links, Sign: keys.member, HasPack: n.vault.HasPack,
-		CompactEvery: cfg.Custody.CompactEvery.Duration, Now: time.Now, Log: log, Metrics: registry,
+		Submit: states, Links: n.links, Sign: keys.member, HasPack: n.vault.HasPack, Outside: outside{n},
+		CompactEvery: cfg.Custody.CompactEvery.Duration, ReshareRate: cfg.Custody.ReshareRate, Now: time.Now, Log: log, Metrics: registry,
 	})
 	if err != nil {
 		return nil, err
 	}
 	n.onClose(n.custody.Close)
 
+	n.space = &space{reserve: cfg.Record.Reserve, measure: diskOf(cfg.Data("record")), said: func(low bool, free, reserve int64) {
+		log.WarnContext(ctx, "disk_reserve", "low", low, "free", free, "reserve", reserve)
+	}}
 	n.record, err = record.Open(ctx, record.Config{
 		Self: cfg.Member, Chain: genesis.ChainID, Dir: cfg.Data("record"), StoreKey: keys.store, Sign: keys.member,
-		Ledger: n.app, Changed: n.hub.Changed, Submit: member, Links: n.links, Vault: n.vault,
+		Ledger: n.app, Changed: n.hub.Changed, Submit: states, Links: n.links, Vault: n.vault,
 		Fold: cfg.Record.Fold.Duration, Log: log, Metrics: registry,
 	})
 	if err != nil {
@@ -143,17 +164,30 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	n.onClose(n.record.Close)
 	n.routes()
 	prover := client.NewProver(n.app, transport, n.blocks, genesis)
+	prover.Keep(n.trail)
+	n.prover = prover
 	if err := n.openFHIR(ctx, keys, member, prover); err != nil {
 		return nil, err
 	}
 
+	if err := n.reconcile(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.openFeeds(keys); err != nil {
+		return nil, err
+	}
+	registry.MustRegister(n.feeds)
+
 	n.gateway = gateway.New(gateway.Config{
 		Self: cfg.Member, Name: cfg.Name, Token: keys.token, App: n.app, Calls: Calls(), Client: n.client, Member: member,
 		Prover: prover, Record: n.record, Custody: n.custody, Vault: n.vault,
-		Repair: n.repair, Staff: staff{cfg}, RawTx: n.rawTx, Ready: n.ready, Registry: registry, Log: log,
-		Parts: n.fhir.handlers(), Apps: n.fhir.apps,
+		Repair: n.repair, Staff: staff{cfg}, RawTx: n.rawTx, Ready: n.ready, Quorum: n.quorum, Journal: n.checkJournal, Registry: registry, Log: log,
+		Parts: n.parts(), Apps: n.fhir.apps, Import: n.importer(member), Feeds: n.feeds, Probe: n.probe, Room: n.space.room,
 	})
 	n.gauges(registry)
+	if err := n.openPortal(keys, member, prover); err != nil {
+		return nil, err
+	}
 
 	if n.peerLn, err = net.Listen("tcp", cfg.Peer.Listen); err != nil {
 		return nil, fmt.Errorf("node: peer.listen: %w", err)
@@ -164,7 +198,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	}
 	n.onClose(closeListener(n.apiLn))
 	n.cometNew = func(ctx context.Context) (*consensusNode, error) {
-		return newComet(ctx, cfg, n.app, noMetrics, log)
+		return newComet(ctx, cfg, n.app, n.voter(), noMetrics, log)
 	}
 	return n, nil
 }
@@ -176,8 +210,9 @@ func (n *Node) openLedger(chain string) error {
 		return fmt.Errorf("node: ledger: %w", err)
 	}
 	n.app, err = ledger.New(ledger.Config{
-		Chain: chain, Modules: Modules(), Store: store, Params: governance.LedgerParams, Authenticate: identity.Authenticate,
-		Dir: dir, Committed: n.hub.Notify,
+		Chain: chain, Modules: Modules(), Store: store, Params: governance.LedgerParams, Authenticate: access.Authenticate,
+		Plan: governance.LedgerPlan,
+		Dir:  dir, Committed: n.committed, Retain: n.trail.Needs,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("node: ledger: %w", err), store.Close())
@@ -188,20 +223,31 @@ func (n *Node) openLedger(chain string) error {
 
 // Run starts consensus and serves until ctx ends or a part fails.
 func (n *Node) Run(ctx context.Context) error {
+	if err := n.outdated(); err != nil {
+		n.warnOutdated(ctx)
+		return errors.Join(err, n.closeAll())
+	}
 	comet, err := n.startComet(ctx)
 	if err != nil {
-		return errors.Join(err, n.closeAll())
+		return errors.Join(err, n.outdated(), n.closeAll())
 	}
 	n.comet.Store(&running{comet.Node, local.New(comet.Node), time.Now()})
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.peers.Serve(n.peerLn) })
 	g.Go(func() error { return n.gateway.Serve(n.apiLn) })
+	g.Go(n.portal.serve)
 	g.Go(func() error { return n.custody.Run(ctx) })
 	g.Go(func() error { return n.fhir.run(ctx) })
+	g.Go(func() error { return n.feeds.run(ctx) })
+	g.Go(func() error { return n.watch(ctx) })
+	g.Go(func() error { return n.anchorJournal(ctx, n.client.As(n.member).Repeatable()) })
 	g.Go(func() error { return n.snapshots(ctx) })
 	g.Go(func() error { return n.scrub(ctx) })
 	g.Go(func() error { return n.trimWAL(ctx) })
+	g.Go(func() error { return n.upgrades(ctx) })
+	g.Go(func() error { return n.consensusKeys(ctx) })
+	g.Go(func() error { return n.keepTrail(ctx) })
 	g.Go(func() error {
 		select {
 		case <-comet.Quit():
@@ -233,7 +279,7 @@ const stopTime = 5 * time.Second
 func (n *Node) shutdown(comet *consensusNode) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	err := errors.Join(ignoreLate(n.gateway.Shutdown(ctx)), ignoreLate(n.peers.Shutdown(ctx)))
+	err := errors.Join(ignoreLate(n.portal.shutdown(ctx)), ignoreLate(n.gateway.Shutdown(ctx)), ignoreLate(n.peers.Shutdown(ctx)))
 	return errors.Join(err, comet.stop())
 }
 
@@ -378,6 +424,7 @@ func (n *Node) routes() {
 		}
 		return stream(n.vault.Get(ctx, a))
 	})
+	n.peers.Handle(exchange.PathTrail, n.giveTrail)
 	n.peers.Handle(exchange.PathSlots, func(ctx context.Context, r *peer.Request) (any, error) {
 		var q exchange.SlotsRequest
 		if err := r.Decode(&q); err != nil {
@@ -388,7 +435,12 @@ func (n *Node) routes() {
 }
 
 // members is the ledger's view of who is who.
-type members struct{ app *ledger.App }
+type members struct {
+	app *ledger.App
+	// last is where a key was found, by the key: a request then costs one row, which says whether it is still there,
+	// and not the rows of all. Keys that nobody has registered are not kept.
+	last *sync.Map
+}
 
 // Member implements peer.Directory.
 func (m members) Member(account tx.Account) (string, ed25519.PublicKey, bool) {
@@ -402,8 +454,15 @@ func (m members) Member(account tx.Account) (string, ed25519.PublicKey, bool) {
 func (m members) ByKey(key ed25519.PublicKey) (tx.Account, bool) {
 	v := m.app.View()
 	defer v.Close()
+	if last, ok := m.last.Load(string(key)); ok {
+		account, _ := last.(tx.Account)
+		if x, ok := governance.LookupMember(v, account); ok && x.Active && key.Equal(ed25519.PublicKey(x.Peer)) {
+			return account, true
+		}
+	}
 	for _, x := range governance.Active(v) {
 		if key.Equal(ed25519.PublicKey(x.Peer)) {
+			m.last.Store(string(key), x.Account)
 			return x.Account, true
 		}
 	}

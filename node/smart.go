@@ -20,6 +20,7 @@ import (
 	"salus/gateway/rest"
 	"salus/gateway/smart"
 	"salus/ledger/module/consent"
+	"salus/ledger/state"
 	"salus/store"
 )
 
@@ -43,7 +44,7 @@ func (n *Node) openSMART(keys *keys, st *store.Store, x *index.Index) (*smart.Se
 		conf.Registration = append(conf.Registration, scope)
 	}
 	if c.SMART.Provider != "" {
-		if conf.Provider, err = provider(c); err != nil {
+		if conf.Provider, err = provider(c, n.app.View); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -51,8 +52,13 @@ func (n *Node) openSMART(keys *keys, st *store.Store, x *index.Index) (*smart.Se
 	return server, codes, err
 }
 
+// staffPasskeys are kept beside what apps were granted.
+func staffPasskeys(s *smart.Server) *smart.Passkeys {
+	return &smart.Passkeys{Keeper: s.Keeper, Now: s.Now}
+}
+
 // provider is the organisation's OpenID provider, whose people are this node's practitioners.
-func provider(c *config.Config) (*smart.Provider, error) {
+func provider(c *config.Config, view func() *state.View) (*smart.Provider, error) {
 	secret, err := os.ReadFile(c.ProviderSecretFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("node: %s: %w", filepath.Base(c.ProviderSecretFile()), err)
@@ -60,10 +66,13 @@ func provider(c *config.Config) (*smart.Provider, error) {
 	return &smart.Provider{
 		Issuer: c.SMART.Provider, ClientID: c.SMART.ProviderClient, ClientSecret: strings.TrimSpace(string(secret)), Claim: c.SMART.ProviderClaim,
 		User: func(_ context.Context, name string) (*smart.User, error) {
-			if _, err := (staff{c}).Signer(name); err != nil {
+			by, err := staff{c}.Signer(name)
+			if err != nil {
 				return nil, smart.ErrSignIn
 			}
-			return gateway.StaffUser(name), nil
+			v := view()
+			defer v.Close()
+			return gateway.StaffUser(name, by.Account(), v), nil
 		},
 	}, nil
 }
@@ -111,6 +120,7 @@ type callers struct {
 	token string
 	staff staff
 	smart *smart.Server
+	keys  *smart.Passkeys // of staff
 	types []string
 	index *index.Index
 }
@@ -134,6 +144,9 @@ func (c *callers) caller(r *http.Request) (chart.Caller, error) {
 		// Calling an operation opens nothing: it asks for what it reads and writes.
 		return i == rest.Operate || t.May(i, typ)
 	}}
+	if t.User != "" {
+		out.Client = t.Client + clientUser + t.User // what one user's app made is for no other's
+	}
 	if out.Within, err = t.Within(c.index, c.types...); err != nil {
 		return chart.Caller{}, err
 	}
@@ -143,15 +156,25 @@ func (c *callers) caller(r *http.Request) (chart.Caller, error) {
 	// In a patient's own name nothing of other organisations is opened here: her wallet does that,
 	// and this node does not see it.
 	if strings.HasPrefix(t.FHIRUser, "Practitioner/") {
-		out.Name = t.User
+		out.Name, out.Verified, out.Declared = t.User, time.Unix(t.SignedIn, 0), t.Declared
 	}
 	if t.Purpose != "" {
 		if out.Purpose, err = consent.ParsePurpose(t.Purpose); err != nil {
 			return chart.Caller{}, errPurpose
 		}
 	}
+	if out.Name != "" && out.Purpose == consent.BTG {
+		has, err := c.keys.Of(out.Name)
+		if err != nil {
+			return chart.Caller{}, err
+		}
+		out.Passkey = len(has) > 0
+	}
 	return out, nil
 }
+
+// clientUser stands between an app and who uses it.
+const clientUser = " for "
 
 var errEnded = errors.New("node: the app is not registered here, or is no backend service")
 
@@ -187,7 +210,8 @@ func (c *callers) alive(_ context.Context, l *rest.Leave) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(list, func(x smart.Client) bool { return x.ID == l.Client }) {
+	id, _, _ := strings.Cut(l.Client, clientUser)
+	if !slices.ContainsFunc(list, func(x smart.Client) bool { return x.ID == id }) {
 		return errEnded
 	}
 	return nil
@@ -197,7 +221,7 @@ func (c *callers) alive(_ context.Context, l *rest.Leave) error {
 const operatorClient = "operator"
 
 func (c *callers) operator(r *http.Request) (out chart.Caller, err error) {
-	out.Client, out.Name = operatorClient, r.Header.Get(headerAs)
+	out.Client, out.Name, out.Verified = operatorClient, r.Header.Get(headerAs), time.Now()
 	if out.Name != "" {
 		if _, err := c.staff.Signer(out.Name); err != nil {
 			return chart.Caller{}, rest.ErrForbidden

@@ -20,6 +20,14 @@ type accessCmd struct {
 	Read  accessRead  `cmd:"" help:"Read records of a session."`
 	Close accessClose `cmd:"" help:"End a session."`
 	Mine  accessMine  `cmd:"" help:"A patient reads her own record with her wallet."`
+
+	Emergency accessEmergency `cmd:"" help:"Declare an emergency and open the patient's emergency set, without her consent."`
+	Widen     accessWiden     `cmd:"" help:"Take an emergency's second step: all but what the patient excluded."`
+	Extend    accessExtend    `cmd:"" help:"Let a colleague's emergency last as long again, once."`
+	Attest    accessAttest    `cmd:"" help:"Give account of one's emergency."`
+	Review    accessReview    `cmd:"" help:"Review somebody else's emergency."`
+	Dispute   accessDispute   `cmd:"" help:"A patient disputes an emergency access with her wallet."`
+	Waiting   accessWaiting   `cmd:"" help:"Emergencies of an organisation that wait for an attestation or a review."`
 }
 
 type accessOpen struct {
@@ -37,6 +45,9 @@ func (c *accessOpen) Run(e *env) error {
 	p, err := consent.ParsePurpose(c.Purpose)
 	if err != nil {
 		return usageError{err.Error()}
+	}
+	if p == consent.BTG {
+		return usageError{"breaking the glass is declared with a reason: salus access emergency"}
 	}
 	api, err := e.api()
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 type auditCmd struct {
 	Log     auditLog     `cmd:"" help:"A patient's whole access log, verified complete."`
+	Journal auditJournal `cmd:"" help:"This gateway's own journal of who asked it for what."`
 	Receipt auditReceipt `cmd:"" help:"Write the proof of a patient's access log, or of one ledger entry, to a file."`
 }
 
@@ -80,6 +81,12 @@ func logCells(x audit.Link, members []governance.Member) []any {
 	if p := consent.Purpose(r.Purpose); p.Known() {
 		purpose = p.String()
 	}
+	if words := emergencyWords(r) + recoveryWords(r); words != "" {
+		what = words
+	}
+	if words := lookupWords(r); words != "" {
+		what = words
+	}
 	if r.Action == audit.FetchCommitted {
 		count = fmt.Sprint(r.Count)
 	}
@@ -120,6 +127,11 @@ func (c *auditReceipt) Run(e *env) error {
 		}
 		path = "/v1/receipts/audit/" + a.String()
 	}
+	return e.saveReceipt(path, c.Out)
+}
+
+// saveReceipt fetches a receipt from the node and writes it to a file.
+func (e *env) saveReceipt(path, out string) error {
 	api, err := e.api()
 	if err != nil {
 		return err
@@ -131,9 +143,9 @@ func (c *auditReceipt) Run(e *env) error {
 	if _, err := receipt.DecodeReceipt(b); err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.Out, b, 0o600); err != nil {
+	if err := os.WriteFile(out, b, 0o600); err != nil {
 		return fmt.Errorf("salus: %w", err)
 	}
-	e.say("Receipt written to %s (%d bytes). Check it anywhere: salus verify %s --genesis genesis.json", c.Out, len(b), c.Out)
+	e.say("Receipt written to %s (%d bytes). Check it anywhere: salus verify %s --genesis genesis.json", out, len(b), out)
 	return nil
 }

@@ -14,10 +14,11 @@ import (
 )
 
 type consentCmd struct {
-	Grant  consentGrant  `cmd:"" help:"Let somebody look, for purposes, kinds of records and a time."`
-	Revoke consentRevoke `cmd:"" help:"End one grant, or all."`
-	List   consentList   `cmd:"" help:"What the ledger has of a wallet's grants."`
-	Labels consentLabels `cmd:"" help:"The kinds of records that a grant can name."`
+	Grant     consentGrant     `cmd:"" help:"Let somebody look, for purposes, kinds of records and a time."`
+	Revoke    consentRevoke    `cmd:"" help:"End one grant, or all."`
+	Emergency consentEmergency `cmd:"" help:"Show or set what an emergency may open without your consent."`
+	List      consentList      `cmd:"" help:"What the ledger has of a wallet's grants."`
+	Labels    consentLabels    `cmd:"" help:"The kinds of records that a grant can name."`
 }
 
 type consentGrant struct {

@@ -14,6 +14,7 @@ import (
 	"salus/client"
 	"salus/fhir"
 	"salus/gateway"
+	"salus/gateway/intake"
 	"salus/internal/devnet"
 	"salus/internal/sample"
 	"salus/ledger/module/consent"
@@ -137,7 +138,7 @@ func (d *demo) importRecord() (string, error) {
 		return "", err
 	}
 	defer r.Body.Close()
-	rep, err := readImport(r.Body, func(record.Progress) {})
+	rep, err := readImport(r.Body, func(intake.Progress) {})
 	if err != nil {
 		return "", err
 	}

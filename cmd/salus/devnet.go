@@ -103,16 +103,23 @@ func (c *devnetUp) serve(ctx context.Context, e *env, n *devnet.Network, start t
 
 func printPlaces(e *env, dir string, orgs []string) error {
 	e.say("Homes, wallets and ports on this machine:")
-	err := e.show(orgs, "organisation gateway members consensus home", func(add func(...any)) {
+	err := e.show(orgs, "organisation portal gateway members consensus home", func(add func(...any)) {
 		for _, o := range orgs {
 			cfg, err := devnet.LoadConfig(dir, o)
 			if err != nil {
 				add(o, err)
 				continue
 			}
-			add(o, "http://"+cfg.Gateway.Listen, cfg.Peer.Listen, cfg.Ledger.Listen, cfg.Home)
+			add(o, cfg.PortalOrigin(), "http://"+cfg.Gateway.Listen, cfg.Peer.Listen, cfg.Ledger.Listen, cfg.Home)
 		}
 	})
+	if len(orgs) > 0 {
+		if cfg, err := devnet.LoadConfig(dir, orgs[0]); err == nil {
+			if f, err := fingerprint(cfg.GenesisFile()); err == nil {
+				e.say("\nFingerprint of this network, as its portals show it: %s", f)
+			}
+		}
+	}
 	e.say("\nWallets of the sample patients: %s", devnet.WalletDir(dir))
 	e.say("Next, in another terminal: `make demo`, or `bin/salus devnet status`. Ctrl-C stops the network; `make run` starts it again with everything it had.")
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"time"
 
 	"salus/client"
 	"salus/ledger/module/governance"
@@ -19,6 +20,11 @@ type governanceCmd struct {
 	Remove  governanceRemove  `cmd:"" help:"Propose to remove an organisation."`
 	List    governanceList    `cmd:"" help:"Proposals that wait for votes."`
 	Vote    governanceVote    `cmd:"" help:"Approve or reject a proposal. A vote is final."`
+
+	Upgrade   governanceUpgrade   `cmd:"" help:"Propose the block from which the next rules hold."`
+	Cancel    governanceCancel    `cmd:"" help:"Propose to take back the upgrade that waits."`
+	Validator governanceValidator `cmd:"" help:"Propose another consensus key for an organisation, or none."`
+	Disaster  governanceDisaster  `cmd:"" help:"Propose a disaster with many casualties: emergencies without a quota, for a time."`
 }
 
 type governanceMembers struct{}
@@ -144,10 +150,18 @@ func actionText(a governance.Action) string {
 		return "remove " + a.Remove.Account.String()
 	case a.SetParams != nil:
 		return "set parameters"
+	case a.Erase != nil:
+		return "erase " + scopeOf(a.Erase.Batch, a.Erase.Leaf).String()
+	case a.Hold != nil && a.Hold.Lift:
+		return "lift a legal hold"
+	case a.Hold != nil:
+		return "legal hold"
 	case a.SetValidator != nil:
 		return "set validator of " + a.SetValidator.Account.String()
+	case a.Disaster != nil:
+		return "disaster for " + (time.Duration(a.Disaster.Seconds) * time.Second).String()
 	}
-	return "unknown"
+	return operationText(a)
 }
 
 type governanceVote struct {

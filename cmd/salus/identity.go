@@ -12,12 +12,18 @@ import (
 )
 
 type identityCmd struct {
-	List     identityList     `cmd:"" help:"This organisation's staff, devices and patients."`
-	Register identityRegister `cmd:"" help:"Register a practitioner or device and draw its key."`
-	Update   identityUpdate   `cmd:"" help:"Change privileges, suspend or resume a practitioner or device."`
-	Claim    identityClaim    `cmd:"" help:"Make a patient's wallet from this organisation's claim code."`
-	Adopt    identityAdopt    `cmd:"" help:"Make another steward's patient known here, to write records about her."`
-	Rotate   identityRotate   `cmd:"" help:"Replace the key of a wallet."`
+	List      identityList      `cmd:"" help:"This organisation's staff, devices and patients."`
+	Register  identityRegister  `cmd:"" help:"Register a practitioner or device and draw its key."`
+	Update    identityUpdate    `cmd:"" help:"Change privileges, suspend or resume a practitioner or device."`
+	Claim     identityClaim     `cmd:"" help:"Make a patient's wallet from this organisation's claim code."`
+	ClaimCode identityClaimCode `cmd:"" help:"Print a patient's claim code and its link, for her alone."`
+	Adopt     identityAdopt     `cmd:"" help:"Make another steward's patient known here, to write records about her."`
+	Rotate    identityRotate    `cmd:"" help:"Replace the key of a wallet."`
+
+	Proxy    identityProxy    `cmd:"" help:"Record a parent or guardian of a patient, until a day."`
+	Reviews  identityReviews  `cmd:"" help:"Proxies of this organisation's patients that end soon, or have ended."`
+	Deceased identityDeceased `cmd:"" help:"Record a patient's death, or undo it; two of the staff do it one after the other."`
+	Executor identityExecutor `cmd:"" help:"Name who acts for what a patient left; two of the staff, then the time lock."`
 }
 
 type identityList struct{}
@@ -52,7 +58,7 @@ func (*identityList) Run(e *env) error {
 }
 
 var privilegeBits = map[string]uint32{
-	"read": identity.PrivRead, "write": identity.PrivWrite, "emergency": identity.PrivEmergency, "admin": identity.PrivAdmin, "research": identity.PrivResearch,
+	"read": identity.PrivRead, "write": identity.PrivWrite, "emergency": identity.PrivEmergency, "admin": identity.PrivAdmin, "research": identity.PrivResearch, "review": identity.PrivReview, "reproof": identity.PrivReproof,
 }
 
 func privileges(names []string) (uint32, error) {
@@ -60,7 +66,7 @@ func privileges(names []string) (uint32, error) {
 	for _, n := range names {
 		b, ok := privilegeBits[n]
 		if !ok {
-			return 0, usageError{"privileges are read, write, emergency, admin and research"}
+			return 0, usageError{"privileges are read, write, emergency, admin, research, review and reproof"}
 		}
 		bits |= b
 	}
@@ -71,7 +77,7 @@ type identityRegister struct {
 	Name       string   `arg:"" help:"Name of the key: letters, digits and dashes."`
 	Device     bool     `help:"A device or service instead of a practitioner."`
 	Roles      []string `help:"Role codes, e.g. sct:59058001."`
-	Privileges []string `help:"read, write, emergency, admin, research." default:"read"`
+	Privileges []string `help:"read, write, emergency, admin, research, review, reproof." default:"read"`
 }
 
 func (c *identityRegister) Run(e *env) error {
@@ -93,7 +99,7 @@ func (c *identityRegister) Run(e *env) error {
 type identityUpdate struct {
 	Account    string   `arg:"" help:"Account or name of the practitioner or device."`
 	Roles      []string `help:"Role codes, instead of those it has."`
-	Privileges []string `help:"read, write, emergency, admin, research; instead of those it has."`
+	Privileges []string `help:"read, write, emergency, admin, research, review, reproof; instead of those it has."`
 	Suspend    bool     `help:"Suspend: open sessions release nothing more from the block on." xor:"standing"`
 	Resume     bool     `help:"End a suspension." xor:"standing"`
 }

@@ -3,7 +3,7 @@
 //
 // Contract: one file per noun; tables for people or -o json for programs; after an
 // error a hint what to do; exit code 1 for a refusal or failure, 2 for wrong usage, 3
-// when the node cannot be reached. It must never print what a record says unless it
+// when the node cannot be reached, 4 when this program is too old for the next block. It must never print what a record says unless it
 // was asked for that record.
 package main
 
@@ -23,6 +23,7 @@ import (
 	"salus/client"
 	"salus/config"
 	"salus/internal/devnet"
+	"salus/ledger"
 	"salus/ledger/tx"
 )
 
@@ -35,6 +36,9 @@ type cli struct {
 	Node     nodeCmd     `cmd:"" help:"Run and look after this organisation's node."`
 	Key      keyCmd      `cmd:"" help:"Show this organisation's public keys."`
 	Identity identityCmd `cmd:"" help:"Staff, devices, patients and their wallets."`
+	Recovery recoveryCmd `cmd:"" help:"Lost keys: guardians, re-proofing, the time lock."`
+	Lookup   lookupCmd   `cmd:"" help:"Find a patient by identifiers; her emergency card."`
+	Merge    mergeCmd    `cmd:"" help:"Say that two pseudonyms are one patient, and take it back."`
 	Record   recordCmd   `cmd:"" help:"Import and read this organisation's records."`
 	Consent  consentCmd  `cmd:"" help:"Grant, list and revoke, with the patient's wallet."`
 	Access   accessCmd   `cmd:"" help:"Read other organisations' records through the ledger."`
@@ -44,7 +48,12 @@ type cli struct {
 	Verify   verifyCmd   `cmd:"" help:"Check a receipt offline, with nothing but the genesis file."`
 	Tx       txCmd       `cmd:"" help:"Explain a transaction."`
 
+	Feed       feedCmd       `cmd:"" help:"HL7 v2 feeds: list, dead letters, replay, send."`
+	Intake     intakeCmd     `cmd:"" help:"Take documents and tables in: C-CDA, CSV."`
 	App        appCmd        `cmd:"" help:"Apps on the FHIR server: register, list, remove; sign-in codes."`
+	Committee  committeeCmd  `cmd:"" help:"The custodians: who holds shares, and dealing them again."`
+	Erasure    erasureCmd    `cmd:"" help:"Records that cease to be: request, order, hold, certificate, probe."`
+	Member     memberCmd     `cmd:"" help:"This organisation's own address and keys on the ledger."`
 	Governance governanceCmd `cmd:"" help:"What the members decide by vote: members, validators, parameters."`
 }
 
@@ -53,6 +62,7 @@ const (
 	exitRefused     = 1
 	exitUsage       = 2
 	exitUnreachable = 3
+	exitOutdated    = 4 // the members agreed on rules that this program does not know
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
@@ -113,6 +123,7 @@ func (u usageError) Error() string { return u.text }
 // explain prints an error with a hint and returns its exit code.
 func (e *env) explain(err error) int {
 	var refusal *tx.Refusal
+	var outdated *ledger.OutdatedError
 	var problem *client.Problem
 	var usage usageError
 	code, hint := exitRefused, ""
@@ -127,6 +138,14 @@ func (e *env) explain(err error) int {
 		code, hint = exitUsage, "write one with `salus devnet init`"
 	case errors.Is(err, syscall.EADDRINUSE):
 		hint = "another process listens there; stop it, or change the address in the home's config.toml"
+	case errors.Is(err, client.ErrNoQuorum):
+		fmt.Fprintf(e.err, "salus: not possible now (%#04x): %v\n", client.ErrNoQuorum.Code, err)
+		return e.hint(exitUnreachable, "`salus node status` tells since when; try again when it says `ready yes`")
+	case errors.Is(err, client.ErrUnsettled):
+		fmt.Fprintf(e.err, "salus: not known (%s): %v\n", client.CodeUnsettled, err)
+		return e.hint(exitUnreachable, "`salus node status` shows when the ledger goes on; then look whether it was done before doing it again")
+	case errors.As(err, &outdated):
+		code, hint = exitOutdated, "install the release and start it on the same home; `salus node upgrade-info` shows what was agreed"
 	case errors.As(err, &refusal):
 		fmt.Fprintf(e.err, "salus: refused (%#04x): %s\nhint: every code is explained in spec/codes.md and spec/codes-node.md\n", refusal.Code, refusal.Text)
 		return exitRefused
@@ -148,9 +167,11 @@ func (e *env) explain(err error) int {
 
 // hints are what to do about a gateway's problem, by its code.
 var hints = map[string]string{
-	"patient": "`salus identity list` shows the patients of this organisation; `salus identity adopt` makes another's known",
-	"session": "open one with `salus access open`",
-	"token":   "the home's api.token is not the one the node started with",
+	"feed":         "`salus feed list` shows the feeds of this node",
+	"feed-message": "`salus feed dead` lists a feed's dead letters",
+	"patient":      "`salus identity list` shows the patients of this organisation; `salus identity adopt` makes another's known",
+	"session":      "open one with `salus access open`",
+	"token":        "the home's api.token is not the one the node started with",
 }
 
 func (e *env) hint(code int, hint string) int {

@@ -21,6 +21,7 @@ import (
 
 	"salus/internal/devnet"
 	"salus/internal/sample"
+	"salus/ledger/module/governance"
 	"salus/ledger/tx"
 )
 
@@ -59,12 +60,18 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "sample": sampleFile, "get": get, "json": isJSON, "fill": fill, "flip": flip, "transaction": transaction,
+			"mllp": sendMLLP, "until": until, "found": found, "append": appendFile, "port": port,
 		},
 	}
 	params.Dir = filepath.Join("testdata", "script")
 	t.Run("together", func(t *testing.T) { testscript.Run(t, params) })
 	params.Dir = filepath.Join("testdata", "alone") // these stop members of the shared network
 	t.Run("alone", func(t *testing.T) { testscript.Run(t, params) })
+	params.Dir = filepath.Join("testdata", "restored") // these replace a member's folder
+	params.Cmds["member"] = func(ts *testscript.TestScript, neg bool, args []string) {
+		ts.Check(changeMember(ts, n, dir, neg, args))
+	}
+	t.Run("restored", func(t *testing.T) { testscript.Run(t, params) })
 	if err := n.StopAll(); err != nil {
 		t.Error(err)
 	}
@@ -84,7 +91,8 @@ func startNetwork(t *testing.T, dir string) *devnet.Network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := devnet.Init(dir, devnet.Options{Port: port}); err != nil {
+	seconds, lookups := uint64(3), uint64(3) // nobody waits here for days
+	if _, err := devnet.Init(dir, devnet.Options{Port: port, Params: governance.Changes{RecoveryDelay: &seconds, ExecutorDelay: &seconds, LookupQuota: &lookups}}); err != nil {
 		t.Fatal(err)
 	}
 	n, err := devnet.Open(dir, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
@@ -108,6 +116,27 @@ func startNetwork(t *testing.T, dir string) *devnet.Network {
 		t.Fatal(errors.Join(err, n.StopAll()))
 	}
 	return n
+}
+
+// changeMember is: member stop ORG, member start ORG, member copy ORG NAME, which keeps a copy of what a stopped member has
+// under the script's folder, and member restore ORG NAME, which puts the copy in its place.
+func changeMember(ts *testscript.TestScript, n *devnet.Network, dir string, neg bool, args []string) error {
+	if neg || len(args) < 2 {
+		return errors.New("usage: member stop|start|copy|restore org [name]")
+	}
+	ctx, org := context.Background(), args[1]
+	data := filepath.Join(devnet.Home(dir, org), "data")
+	switch args[0] {
+	case "stop":
+		return n.Stop(org)
+	case "start":
+		return errors.Join(n.Start(ctx, org), n.Ready(ctx, org))
+	case "copy":
+		return os.CopyFS(ts.MkAbs(args[2]), os.DirFS(data))
+	case "restore":
+		return errors.Join(os.RemoveAll(data), os.CopyFS(data, os.DirFS(ts.MkAbs(args[2]))))
+	}
+	return fmt.Errorf("member: no %q", args[0])
 }
 
 // blocks hands out the blocks of forty ports that a network needs; each is tried before it is used.

@@ -18,8 +18,13 @@ type nodeCmd struct {
 	Init    nodeInit    `cmd:"" help:"Write a home for a new member's node and print what the members vote on."`
 	Start   nodeStart   `cmd:"" help:"Run the node until interrupted."`
 	Status  nodeStatus  `cmd:"" help:"Show the node's view of the network."`
+	Genesis nodeGenesis `cmd:"" help:"Print the fingerprint of the network's genesis, for paper: portals show the same."`
 	Fsck    nodeFsck    `cmd:"" help:"Verify everything the stopped node keeps on disk."`
 	Rebuild nodeRebuild `cmd:"" help:"Make the stopped node's indexes again from what they index."`
+
+	RotateValidator nodeRotateValidator `cmd:"" help:"Replace this organisation's consensus key by a new one, without a vote."`
+	Join            nodeJoin            `cmd:"" help:"Set the stopped, empty node up to join by snapshot (state sync)."`
+	UpgradeInfo     nodeUpgradeInfo     `cmd:"" help:"Show the upgrade that is planned, and whether this program goes on."`
 }
 
 type nodeInit struct {
@@ -59,6 +64,25 @@ func (c *nodeInit) Run(e *env) error {
 	})
 }
 
+type nodeJoin struct {
+	Servers []string `arg:"" help:"RPC addresses of two members or more, e.g. http://10.0.0.5:26657."`
+	Height  int64    `help:"Height of the header to trust; one of just now without it."`
+	Hash    string   `help:"Its hash in hex, from a member by another way: refused if the servers name another one."`
+}
+
+func (c *nodeJoin) Run(e *env) error {
+	cfg, err := e.config()
+	if err != nil {
+		return err
+	}
+	if err := node.Join(e.ctx, cfg, c.Servers, c.Height, c.Hash); err != nil {
+		return err
+	}
+	s := cfg.Ledger.StateSync
+	e.say("All servers name this header. Compare it with a member by another way before you start the node.")
+	return e.show(s, "", func(add func(...any)) { add("height", s.TrustHeight); add("hash", s.TrustHash) })
+}
+
 type nodeStart struct{}
 
 func (*nodeStart) Run(e *env) error {
@@ -93,6 +117,9 @@ func (*nodeStatus) Run(e *env) error {
 		add("block time", when(s.Time))
 		add("app hash", s.AppHash)
 		add("ready", readiness(s))
+		if s.NoQuorum > 0 {
+			add("no quorum", "since "+when(s.NoQuorum)+": own records can be read and written; nothing is shared, asked or decided")
+		}
 		add("outbox", fmt.Sprintf("%d batches on their way", s.Outbox))
 	})
 }

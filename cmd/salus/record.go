@@ -13,6 +13,7 @@ import (
 
 	"salus/client"
 	"salus/gateway"
+	"salus/gateway/intake"
 	"salus/ledger/tx"
 	"salus/record"
 )
@@ -39,6 +40,10 @@ func (c *recordImport) Run(e *env) error {
 		all = append(all, rep)
 		failed += len(rep.Rejected)
 	}
+	waits := ""
+	for _, r := range all {
+		waits = max(waits, r.Waits)
+	}
 	err := e.show(all, "file records duplicates rejected patients", func(add func(...any)) {
 		for i, r := range all {
 			add(filepath.Base(c.Files[i]), r.Progress.Records, r.Progress.Duplicates, len(r.Rejected), len(r.Patients))
@@ -48,6 +53,9 @@ func (c *recordImport) Run(e *env) error {
 		for _, x := range r.Rejected {
 			e.say("%s: entry %d (%s): %s: %s", filepath.Base(c.Files[i]), x.Index, x.Type, x.Issue.Code, x.Issue.Text)
 		}
+	}
+	if err == nil && waits != "" { // nothing is lost, but it is not what was asked for
+		return &client.Problem{Status: http.StatusServiceUnavailable, Code: "stored", Text: waits}
 	}
 	if err == nil && failed > 0 {
 		return fmt.Errorf("%d resources were rejected; the others are kept", failed)
@@ -81,11 +89,11 @@ func importFile(e *env, path, wait string) (*gateway.ImportReport, error) {
 		return nil, err
 	}
 	defer r.Body.Close()
-	return readImport(r.Body, func(record.Progress) {})
+	return readImport(r.Body, func(intake.Progress) {})
 }
 
 // readImport reads the progress lines of an import to its report.
-func readImport(r io.Reader, progress func(record.Progress)) (*gateway.ImportReport, error) {
+func readImport(r io.Reader, progress func(intake.Progress)) (*gateway.ImportReport, error) {
 	d := json.NewDecoder(r)
 	for {
 		var l gateway.ImportLine
@@ -109,7 +117,7 @@ func problem(p *gateway.Problem) error {
 		return tx.Refuse(uint32(n), p.Text)
 	}
 	status := 0
-	if p.Code == "unreachable" || p.Code == "busy" {
+	if p.Code == "unreachable" || p.Code == "busy" || p.Code == client.CodeUnsettled {
 		status = http.StatusServiceUnavailable
 	}
 	return &client.Problem{Status: status, Code: p.Code, Text: p.Text}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 
+	"salus/ledger/module/erasure"
+	"salus/ledger/tx"
 	"salus/node"
 	"salus/receipt"
 )
@@ -52,6 +55,9 @@ func claimText(f *receipt.Finding) string {
 	case f.Row != nil && f.Row.Absent:
 		return "the state has no such row"
 	case f.Row != nil:
+		if bytes.HasPrefix(f.Row.Key, erasure.CaseKey(tx.Hash{})[:2]) {
+			return caseText(f.Row.Value)
+		}
 		return "the state has this row"
 	default:
 		return fmt.Sprintf("the access log of %s is complete up to block %d: %d entries", f.Patient, f.Height, len(f.Audit))

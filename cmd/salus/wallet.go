@@ -132,12 +132,8 @@ func settle(e *env, api *client.API, w *record.Wallet, path string, err error) e
 
 // keyLives asks the ledger whether a wallet's key acts for its pseudonym.
 func keyLives(e *env, api *client.API, w *record.Wallet) (bool, error) {
-	arg, err := tx.Encode(identity.ByAccount{Account: w.Patient})
+	p, err := principal(e, api, w.Patient)
 	if err != nil {
-		return false, err
-	}
-	var p identity.Principal
-	if err := ask(e, api, "identity/principal", arg, &p); err != nil {
 		return false, err
 	}
 	for _, k := range p.Keys {
@@ -146,6 +142,15 @@ func keyLives(e *env, api *client.API, w *record.Wallet) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// principal asks the ledger who an account is.
+func principal(e *env, api *client.API, who tx.Account) (p identity.Principal, err error) {
+	arg, err := tx.Encode(identity.ByAccount{Account: who})
+	if err != nil {
+		return p, err
+	}
+	return p, ask(e, api, "identity/principal", arg, &p)
 }
 
 // ask sends a query of the ledger and decodes its answer.

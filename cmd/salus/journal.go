@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+
+	"salus/gateway"
+)
+
+type auditJournal struct {
+	Verify journalVerify `cmd:"" help:"Read it from disk and compare it with every head of it on the ledger; exit 1 if an event was left out, changed or taken off."`
+}
+
+type journalVerify struct{}
+
+func (*journalVerify) Run(e *env) error {
+	api, err := e.api()
+	if err != nil {
+		return err
+	}
+	var r gateway.JournalReport
+	if err := api.JSON(e.ctx, "GET", "/v1/journal", nil, &r); err != nil {
+		return err
+	}
+	if err := e.show(r, "", func(add func(...any)) {
+		add("events", fmt.Sprintf("%d, numbers %d to %d", r.Events, r.First, r.Last))
+		add("head", r.Head)
+		anchored := "never"
+		if r.Heads > 0 {
+			anchored = fmt.Sprintf("%d heads, the last at event %d, %s", r.Heads, r.Through, when(r.Time))
+		}
+		add("anchored", anchored)
+		add("not anchored yet", r.Waiting)
+		for _, f := range r.Faults {
+			add("FAULT", f)
+		}
+	}); err != nil {
+		return err
+	}
+	if len(r.Faults) > 0 {
+		return fmt.Errorf("the journal is not what was anchored: %d faults", len(r.Faults))
+	}
+	return nil
+}
