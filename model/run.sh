@@ -1,7 +1,7 @@
 #!/bin/sh
-# Checks model/release.pml: every safe configuration exhaustively, and every unsafe one for
-# exactly the promises it must break. Exits 0 if all came out as expected, 1 on a surprise,
-# 2 if spin or a C compiler is missing. With --large also 16 custodians (3 GB, minutes).
+# Checks model/release.pml and model/epochs.pml: every safe configuration exhaustively, and
+# every unsafe one for the promises it must break. Exits 0 if all came out as expected, 1 on a
+# surprise, 2 if spin or a C compiler is missing. With --large also 16 custodians (3 GB, minutes).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,12 +18,13 @@ trap 'rm -rf "$work"' EXIT INT TERM
 surprises=0
 runs=0
 
-# check WANT DEFINES... runs one verification. WANT is "holds" or "broken".
+# check WANT DEFINES... runs one verification of $model. WANT is "holds" or "broken".
+model=release
 check() {
 	want=$1
 	shift
 	runs=$((runs + 1))
-	(cd "$work" && rm -f pan* && spin -a "$@" "$here/release.pml" >spin.out 2>&1 &&
+	(cd "$work" && rm -f pan* && spin -a "$@" "$here/$model.pml" >spin.out 2>&1 &&
 		"$cc" -O2 -w -DSAFETY -DNOREDUCE -DMEMLIM=6000 -o pan pan.c &&
 		./pan -m1000000 >pan.out 2>&1) || { echo "model: spin failed on: $*" >&2; cat "$work"/*.out >&2; exit 1; }
 	states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' "$work/pan.out")
@@ -39,7 +40,7 @@ check() {
 		verdict="  <- SURPRISE, want $want"
 		surprises=$((surprises + 1))
 	fi
-	printf '%-52s %-12s %12s states%s\n' "$title" "$got" "$states" "$verdict"
+	printf '%-60s %-12s %12s states%s\n' "$title" "$got" "$states" "$verdict"
 }
 
 safe() { # n f t q, then more defines
@@ -96,6 +97,40 @@ unsafe 't <= f' '1 2 6' 4 1 1 3
 echo '# Unsafe: custodians without a clock, or serving from stale replicas'
 unsafe 'block time only' '4' 4 1 3 3 -DNO_WALL_CLOCK
 unsafe 'no lease' '4' 4 1 3 3 -DNO_LEASE
+
+model=epochs
+epochs() { # want, what, defines
+	want=$1 title="n=4 to 4, $2"
+	shift 2
+	check "$want" "$@"
+}
+echo '# Epochs. Not empty: these "never" claims must be broken'
+epochs broken 'no reader ever opens a record' -DONLY=10
+epochs broken 'no session lives across the flip' -DONLY=11
+epochs broken 'no erasure is certain before a flip' -DONLY=12
+epochs broken 'no emergency ever opens a record' -DONLY=13
+echo '# Epochs: safe'
+epochs holds 'who leaves and who joins faulty: S1 S2 S5 to S8'
+epochs holds 'who stays faulty: S1 S2 S5 to S8' -DSTAYER
+echo '# Epochs: unsafe'
+for p in 2 6; do
+	epochs broken "one polynomial for both: S$p" -DMIX -DONLY=$p
+	epochs broken "receipts of the new epoch alone: S$p" -DCERT_NEW_ONLY -DSTAYER -DONLY=$p
+done
+epochs broken 'receipts of the old epoch alone: S6' -DCERT_OLD_ONLY -DSTAYER -DONLY=6
+epochs broken 'old shares kept after the flip: S2' -DKEEP_OLD -DSTAYER -DONLY=2
+epochs broken 'shares taken of what is erased: S6' -DTAKE_ERASED -DONLY=6
+epochs broken 'flip at f confirmations: S7' -DFLIP_EARLY -DONLY=7
+epochs broken 'nobody relays subshares: S7' -DNO_RELAY -DONLY=7
+epochs broken 'emergencies look past the tombstone: S2' -DBTG_UNCHECKED -DONLY=2
+epochs broken 'the review is owed by a second entry: S8' -DBTG_UNOWED -DONLY=8
+
+echo '# Epochs, after an attempt that was abandoned. Not empty, safe, unsafe'
+epochs broken 'an abandoned attempt never leaves t shares' -DABANDON -DSTAYER -DONLY=14
+epochs broken 'no erasure is certain after one' -DABANDON -DSTAYER -DONLY=15
+epochs holds 'an abandoned attempt: S6 S7' -DABANDON -DSTAYER
+epochs broken 'the abandoned committee is not counted: S6' -DABANDON -DSTAYER -DCERT_NOT_TRIED -DONLY=6
+epochs broken 'its shares are kept by who confirms: S6' -DABANDON -DSTAYER -DKEEP_TRIED -DONLY=6
 
 if [ "$surprises" -ne 0 ]; then
 	echo "model: $surprises of $runs checks came out another way than expected" >&2
