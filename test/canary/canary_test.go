@@ -230,6 +230,16 @@ func (l *life) call(org, method, path string, in, out any) {
 	}
 }
 
+// level waits until an organisation's replica has the block that another's has now.
+func (l *life) level(org, with string) {
+	l.t.Helper()
+	var want, got gateway.Head
+	l.call(with, "GET", "/v1/head", nil, &want)
+	for l.call(org, "GET", "/v1/head", nil, &got); got.Height < want.Height; {
+		l.call(org, "GET", fmt.Sprintf("/v1/head?above=%d", got.Height), nil, &got)
+	}
+}
+
 // tell lives the life.
 func (l *life) tell(bundle []byte) {
 	l.t.Helper()
@@ -266,6 +276,7 @@ func (l *life) tell(bundle []byte) {
 	if got := l.read("clinic", "clinic-doctor", patient, consent.TREAT); got != "" {
 		l.t.Error("the clinic read something after the revocation")
 	}
+	l.fhir(bundle)
 	l.run("institute", true, "audit", "log", patient)
 	l.run("clinic", true, "audit", "receipt", patient, "--out", filepath.Join(l.Home("clinic"), "log.receipt"))
 	l.abuse(l.orgs[:2]...)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -221,19 +222,25 @@ func (n *network) enlist() {
 // load submits count transactions, which make about as many blocks.
 func (n *network) load(org, staff string, count int) {
 	n.t.Helper()
+	u := n.member(org, staff)
+	for i := range count {
+		u.Active = i%2 == 1
+		n.call(org, "POST", "/v1/submit/"+string(identity.KindUpdate), u, nil)
+	}
+}
+
+// member is one of an organisation's staff, as an update that changes nothing.
+func (n *network) member(org, staff string) identity.Update {
+	n.t.Helper()
 	var known []gateway.Practitioner
 	n.call(org, "GET", "/v1/staff", nil, &known)
 	for _, p := range known {
-		if p.Name != staff {
-			continue
+		if p.Name == staff {
+			return identity.Update{Account: p.Account, Roles: p.Roles, Privileges: p.Privileges, Active: true}
 		}
-		for i := range count {
-			u := identity.Update{Account: p.Account, Roles: p.Roles, Privileges: p.Privileges, Active: i%2 == 1}
-			n.call(org, "POST", "/v1/submit/"+string(identity.KindUpdate), u, nil)
-		}
-		return
 	}
 	n.t.Fatalf("%s has no %s", org, staff)
+	return identity.Update{}
 }
 
 // records lists what an organisation wrote about a patient.
@@ -250,8 +257,11 @@ func (n *network) allActive(org, patient string) int {
 	count := 0
 	n.until(org, "all records active", func() bool {
 		rs := n.records(org, patient)
-		count = len(rs)
+		count = 0
 		for _, r := range rs {
+			if !strings.HasPrefix(r.Type, "x-") && !slices.Contains(r.Labels, string(record.EmergencyLabel)) {
+				count++
+			}
 			if r.Status != record.Active.String() {
 				return false
 			}

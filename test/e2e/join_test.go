@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,13 +16,13 @@ import (
 )
 
 // TestFifthMemberJoinsByStateSync admits an organisation by vote into a network that has pruned
-// its first blocks, and runs it from a snapshot.
+// its first blocks, runs it from a snapshot, and makes it a custodian under load; then another leaves.
 func TestFifthMemberJoinsByStateSync(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a network that grows and prunes: a minute")
+		t.Skip("a network that grows, prunes and changes its custodians: two minutes")
 	}
 	orgs := []string{"hospital", "clinic", "insurer", "institute"}
-	n := newNetwork(t, `{"snapshotInterval": 20, "retainBlocks": 100}`)
+	n := newNetwork(t, `{"snapshotInterval": 20, "retainBlocks": 100, "reshareWait": 10, "reshareGrace": 120}`)
 	n.start(orgs...)
 	n.ready(orgs...)
 	n.enlist()
@@ -50,23 +49,14 @@ func TestFifthMemberJoinsByStateSync(t *testing.T) {
 	}
 
 	t.Log("application, votes, admission")
-	port := n.Port + 50
-	n.run("lab", 0, "node", "init", "lab", "--title", "Sample Laboratory", "--class", "lab", "--genesis", genesis,
-		"--listen", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--peers", n.peers(t))
-	n.run("lab", 2, "node", "init", "lab", "--title", "Sample Laboratory", "--class", "lab", "--genesis", genesis)
-	var proposal client.Committed
-	n.runJSON("hospital", &proposal, "governance", "admit", filepath.Join(n.home("lab"), "application.json"))
-	n.run("clinic", 0, "governance", "vote", proposal.ID.String(), "--approve")
-	n.run("insurer", 0, "governance", "vote", proposal.ID.String(), "--approve")
-	var members []governance.Member
-	n.runJSON("hospital", &members, "governance", "members")
-	if len(members) != 5 {
-		t.Fatalf("got %d members, want 5", len(members))
-	}
+	n.apply("lab")
 	n.load("insurer", "claims-clerk", 50) // past the next snapshot
 
 	t.Log("state sync from a header that two members name")
-	n.trust(t, "lab")
+	rpc := func(i int) string { return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(n.Port+10*i+1)) }
+	n.run("lab", 1, "node", "join", rpc(0))
+	n.run("lab", 1, "node", "join", rpc(0), rpc(1), "--hash", strings.Repeat("00", 32))
+	n.run("lab", 0, "node", "join", rpc(0), rpc(1))
 	n.start("lab")
 	n.ready("lab")
 	all := append(orgs, "lab")
@@ -110,9 +100,25 @@ func TestFifthMemberJoinsByStateSync(t *testing.T) {
 	n.start("lab")
 	n.ready("lab")
 	n.agree(all...)
-	n.interrupt(all...)
+	n.passOn(all)
+	n.interrupt("hospital", "clinic", "insurer", "lab")
 	for _, org := range all {
 		n.run(org, 0, "node", "fsck")
+	}
+}
+
+// apply makes a fifth home and has its organisation admitted.
+func (n *network) apply(org string) {
+	n.t.Helper()
+	genesis, port := filepath.Join(n.home("clinic"), "genesis.json"), n.Port+50
+	n.run(org, 0, "node", "init", org, "--title", "Sample Laboratory", "--class", "lab", "--genesis", genesis,
+		"--listen", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--peers", n.peers(n.t))
+	n.run(org, 2, "node", "init", org, "--title", "Sample Laboratory", "--class", "lab", "--genesis", genesis)
+	n.vote([]string{"hospital", "clinic", "insurer"}, "governance", "admit", filepath.Join(n.home(org), "application.json"))
+	var members []governance.Member
+	n.runJSON("hospital", &members, "governance", "members")
+	if len(members) != 5 {
+		n.t.Fatalf("got %d members, want 5", len(members))
 	}
 }
 
@@ -137,43 +143,4 @@ func (n *network) peers(t *testing.T) string {
 		t.Fatalf("got %d peers, want 4", len(peers))
 	}
 	return strings.Join(peers, ",")
-}
-
-// trust sets a home's state_sync from the header that two members' RPC name alike.
-func (n *network) trust(t *testing.T, org string) {
-	t.Helper()
-	c, err := config.Load(n.home(org))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var s gateway.Status
-	n.call("hospital", "GET", "/v1/status", nil, &s)
-	height := s.Height - 30
-	for i := range 2 {
-		var reply struct {
-			SignedHeader struct {
-				Commit struct {
-					BlockID struct {
-						Hash string `json:"hash"`
-					} `json:"block_id"`
-				} `json:"commit"`
-			} `json:"signed_header"`
-		}
-		if err := n.rpc(i, fmt.Sprintf("/commit?height=%d", height), &reply); err != nil {
-			t.Fatal(err)
-		}
-		hash := reply.SignedHeader.Commit.BlockID.Hash
-		if i > 0 && hash != c.Ledger.StateSync.TrustHash {
-			t.Fatal("two members name different headers")
-		}
-		c.Ledger.StateSync.TrustHash = hash
-		c.Ledger.StateSync.Servers = append(c.Ledger.StateSync.Servers, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(n.Port+10*i+1)))
-	}
-	c.Ledger.StateSync.Enable, c.Ledger.StateSync.TrustHeight = true, height
-	if err := c.Save(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(n.home(org), "application.json")); err != nil {
-		t.Error(err)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"salus/internal/sample"
 	"salus/ledger/module/audit"
 	"salus/record"
 )
@@ -81,7 +82,7 @@ func (w *world) owned(s *story) (out []own) {
 			w.t.Errorf("an own record of %s: %v", s.author, err)
 			continue
 		}
-		out = append(out, own{digestOf(b), r.Status == record.Active.String()})
+		out = append(out, own{digestOf(sample.Sent(b)), r.Status == record.Active.String()})
 	}
 	return out
 }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"salus/gateway"
+	"salus/ledger/tx"
 	"salus/record"
 )
 
@@ -53,9 +53,9 @@ func TestFullDiskRefusesAndGoesOnOnceThereIsSpace(t *testing.T) {
 	w.until("a refusal with a code", func() bool {
 		ctx, cancel := w.within()
 		defer cancel()
-		var p *gateway.Problem
+		var p *tx.Refusal // at the door, before an answer begins
 		err := w.write(ctx, mine, 1, "stored")
-		return errors.As(err, &p) && p.Code == fmt.Sprintf("%#04x", record.ErrNoSpace.Code)
+		return errors.As(err, &p) && p.Code == record.ErrNoSpace.Code
 	})
 	w.until("the others go on beside it", func() bool {
 		ctx, cancel := w.within()

@@ -14,7 +14,7 @@ import (
 )
 
 // types are those of the worlds.
-var types = []string{"Patient", "Observation", "Condition", "Encounter", "Practitioner", "MedicationRequest", "Provenance", "List"}
+var types = []string{"Patient", "Observation", "Condition", "Encounter", "Practitioner", "MedicationRequest", "Provenance", "List", "Location"}
 
 func pick[T any](r *rand.Rand, xs ...T) T { return xs[r.IntN(len(xs))] }
 
@@ -37,7 +37,7 @@ func generate(r *rand.Rand) (things []thing) {
 			pick(r, "Sample", "Example", "Muster"), pick(r, "Ada", "Bo"), pick(r, "female", "male"), 40+r.IntN(60), 1+r.IntN(9), id("d", 3), patient()))
 	}
 	for range 60 {
-		switch pick(r, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6) {
+		switch pick(r, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7) {
 		case 0:
 			add("Observation", id("o", 20), fmt.Sprintf(`"status":%q,"category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":%q}]}],"code":%s,"subject":{"reference":%q},"encounter":{"reference":"Encounter/%s"},"effectiveDateTime":%q,"valueQuantity":{"value":%d.%d,"unit":"mg","system":"http://unitsofmeasure.org","code":"mg"},"performer":[{"reference":"Practitioner/%s"}],"hasMember":[{"reference":"Observation/%s"}]`,
 				pick(r, "final", "amended"), pick(r, "laboratory", "vital-signs"), code(), patient(), id("e", 6), date(), r.IntN(9), r.IntN(9), id("d", 3), id("o", 20)))
@@ -53,6 +53,8 @@ func generate(r *rand.Rand) (things []thing) {
 			add("Provenance", id("v", 4), fmt.Sprintf(`"target":[{"reference":"Observation/%s"},{"reference":"Condition/%s"}],"recorded":%q,"agent":[{"who":{"reference":"Practitioner/%s"}}]`, id("o", 20), id("c", 8), date(), id("d", 3)))
 		case 6:
 			add("List", id("l", 3), fmt.Sprintf(`"status":"current","mode":"working","subject":{"reference":%q},"entry":[{"item":{"reference":"Observation/%s"}}]`, patient(), id("o", 20)))
+		case 7:
+			add("Location", id("a", 3), fmt.Sprintf(`"name":"Ward","position":{"latitude":%d.%d,"longitude":11.%d},"partOf":{"reference":"Location/%s"}`, 47+r.IntN(2), r.IntN(9), r.IntN(9), id("a", 3)))
 		}
 		if r.IntN(10) == 0 && len(things) > 4 {
 			d := things[len(things)-1]
@@ -135,7 +137,7 @@ func ask(r *rand.Rand, x *index.Index, things []thing) *request {
 	case 2:
 		q.path = pick(r, th.typ+"/"+th.id+"/_history", th.typ+"/_history", "_history") + pick(r, "", "?_count=2", "?_since=2024-01-01T00:05:00Z", "?_at=2024-01-01T00:04:00Z")
 	case 3:
-		q.path = pick(r, "Patient/p0/", "Patient/p1/") + pick(r, "Observation", "*", "Condition", "$everything", "$everything?_count=5", "$everything?_type=Observation,Condition")
+		q.path = pick(r, "Patient/p0/", "Patient/p1/") + pick(r, "Observation", "*", "Condition", "$everything", "$everything?_count=5", "$everything?_type=Observation,Condition", "$summary")
 	case 4:
 		q.path = "Observation/$lastn?patient=Patient/p" + fmt.Sprint(r.IntN(4)) + pick(r, "", "&max=2")
 	case 5: // a conditional write
@@ -234,11 +236,39 @@ func conditions(r *rand.Rand, x *index.Index, typ string, things []thing) string
 		}
 		return p.Code + modifier + "=" + value(r, p.Kind, things)
 	}
+	if r.IntN(8) == 0 {
+		return "_filter=" + url.QueryEscape(filter(r, x, typ, things))
+	}
 	q := one()
 	if r.IntN(3) == 0 {
 		q += "&" + one()
 	}
 	return q
+}
+
+// filter is a _filter on a type, also through references.
+func filter(r *rand.Rand, x *index.Index, typ string, things []thing) string {
+	test := func() string {
+		p := anyParam(r, x, typ)
+		path := p.Code
+		if p.Kind == search.Reference && r.IntN(2) == 0 {
+			p = anyParam(r, x, pick(r, types...))
+			path += "." + p.Code
+		}
+		if r.IntN(5) == 0 {
+			return path + " pr " + pick(r, "true", "false")
+		}
+		v, err := url.QueryUnescape(value(r, p.Kind, things))
+		if err != nil {
+			v = "x"
+		}
+		return path + " " + pick(r, "eq", "eq", "ne", "co", "sw", "gt", "le") + " " + strings.TrimLeft(v, "getln")
+	}
+	f := test()
+	for range r.IntN(3) {
+		f += pick(r, " and ", " or ") + pick(r, test(), "not ("+test()+")", "("+test()+" or "+test()+")")
+	}
+	return f
 }
 
 // value is one that parameters of a kind take.
@@ -253,6 +283,8 @@ func value(r *rand.Rand, k search.Kind, things []thing) string {
 		return pick(r, "1", "gt2")
 	case search.Quantity:
 		return pick(r, "", "gt", "lt") + fmt.Sprintf("%d|http://unitsofmeasure.org|mg", r.IntN(9))
+	case search.Spot:
+		return fmt.Sprintf("4%d.%d%%7C11.%d%%7C%d", 7+r.IntN(2), r.IntN(9), r.IntN(9), pick(r, 5, 40, 400))
 	case search.String:
 		return pick(r, "sam", "ex", "doctor", "a", "Ada")
 	case search.URI:

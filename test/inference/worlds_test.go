@@ -23,7 +23,9 @@ import (
 	"salus/fhir/definition"
 	"salus/fhir/index"
 	"salus/fhir/search"
+	"salus/gateway/bulk"
 	"salus/gateway/rest"
+	"salus/gateway/summary"
 	"salus/store"
 )
 
@@ -136,24 +138,28 @@ func (c *caller) compare(t *testing.T, x *index.Index, seed uint64) int {
 			}
 		}
 	}
+	asked += c.exports(t, seed, with, without)
 	t.Logf("seed %d: %d things, %d of them hidden; answers by status: %v", seed, len(things), hiding, slices.Sorted(maps.Keys(kinds)))
 	return asked
 }
 
 // A world is a server over a store.
-type world struct{ s *rest.Server }
+type world struct {
+	s    *rest.Server
+	bulk *bulk.Service
+}
 
 type guard rest.Leave
 
 // Admit implements rest.Guard.
 func (g guard) Admit(*http.Request) (*rest.Leave, error) {
 	l := rest.Leave(g)
-	l.Scopes = []store.Scope{store.Own}
+	l.Scopes, l.Client = []store.Scope{store.Own}, "app"
 	return &l, nil
 }
 
 // world makes a world of all things, or of those that are seen.
-func (c *caller) world(t *testing.T, x *index.Index, things []thing, all bool) *world {
+func (c *caller) world(t testing.TB, x *index.Index, things []thing, all bool) *world {
 	t.Helper()
 	at := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	now := func() time.Time { return time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC) }
@@ -201,10 +207,24 @@ func (c *caller) world(t *testing.T, x *index.Index, things []thing, all bool) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{rest.New(rest.Config{
-		Store: st, Params: x, Types: types, Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: guard(c.leave(x)),
-		Base: base, Prefix: "/fhir", Now: now, Log: slog.New(slog.DiscardHandler), Operations: []rest.Operation{rest.Everything(), rest.LastN()},
-	})}
+	w := &world{}
+	g, log := guard(c.leave(x)), slog.New(slog.DiscardHandler)
+	if w.bulk, err = bulk.Open(bulk.Config{
+		Store: st, Guard: g, Dir: filepath.Join(t.TempDir(), "bulk"), Key: [32]byte{2}, URL: base + "/$jobs", Prefix: "/fhir/$jobs", Now: time.Now, Log: log, Poll: time.Nanosecond, PageSize: 3,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.bulk.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.s = rest.New(rest.Config{
+		Store: st, Params: x, Types: types, Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: g,
+		Base: base, Prefix: "/fhir", Now: now, Log: log,
+		Operations: slices.Concat(w.bulk.Operations(), summary.Operations(summary.Config{Author: "Salus"}), []rest.Operation{rest.Everything(), rest.LastN()}),
+	})
+	return w
 }
 
 // An answer is what a caller gets to see.
@@ -214,7 +234,7 @@ type answer struct {
 	body   string
 }
 
-func (w *world) do(t *testing.T, q *request) answer {
+func (w *world) do(t testing.TB, q *request) answer {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), q.method, "/fhir/"+q.path, strings.NewReader(q.body))
 	r.Header = q.header.Clone()
@@ -225,7 +245,7 @@ func (w *world) do(t *testing.T, q *request) answer {
 
 var (
 	cursor = regexp.MustCompile(`_cursor=[A-Za-z0-9._%-]+`)
-	drawn  = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
+	drawn  = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[48][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
 )
 
 // told is the answer without what is drawn at random: cursors, which are sealed, and ids of what was

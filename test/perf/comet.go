@@ -56,7 +56,7 @@ func cometConfig(c *config.Config) *cmtcfg.Config {
 	k.P2P.PersistentPeersMaxDialPeriod = 5 * time.Second
 
 	k.Consensus.TimeoutCommit = 0
-	k.Consensus.SkipTimeoutCommit = true
+	k.Consensus.SkipTimeoutCommit = false
 	k.Consensus.CreateEmptyBlocks = false
 	k.Consensus.CreateEmptyBlocksInterval = c.Ledger.Heartbeat.Duration
 	k.Consensus.PeerGossipSleepDuration = 2 * time.Millisecond

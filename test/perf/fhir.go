@@ -111,11 +111,14 @@ func (s *fhirServer) patients(ctx context.Context) error {
 }
 
 // perfObservation is a small laboratory result, about 700 bytes.
-func perfObservation(i int) []byte {
+func perfObservation(i int) []byte { return perfObservationOf(i%fhirPatients, i) }
+
+// perfObservationOf is one of that patient.
+func perfObservationOf(patient, i int) []byte {
 	return fmt.Appendf(nil, `{"resourceType":"Observation","status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory","display":"Laboratory"}]}],`+
 		`"code":{"coding":[{"system":"http://loinc.org","code":"%d-%d","display":"Sample measure %d"}],"text":"Sample measure %d"},"subject":{"reference":"Patient/perf-%d"},`+
 		`"effectiveDateTime":"20%02d-%02d-%02dT10:%02d:00+00:00","issued":"2024-05-01T10:00:00.000+00:00","valueQuantity":{"value":%d.%d,"unit":"mg/dL","system":"http://unitsofmeasure.org","code":"mg/dL"}}`,
-		1000+i%50, i%10, i%50, i%50, i%fhirPatients, i%24, i%12+1, i%28+1, i%60, i%300, i%10)
+		1000+i%50, i%10, i%50, i%50, patient, i%24, i%12+1, i%28+1, i%60, i%300, i%10)
 }
 
 // volley sends requests from a number of clients for a time, and returns how many a second, each

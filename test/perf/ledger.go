@@ -16,9 +16,9 @@ import (
 	"salus/config"
 	"salus/internal/devnet"
 	"salus/ledger"
+	"salus/ledger/module/access"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/governance"
-	"salus/ledger/module/identity"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/node"
@@ -220,7 +220,7 @@ func openSalus(c *config.Config) (abci.Application, io.Closer, error) {
 		return nil, nil, err
 	}
 	app, err := ledger.New(ledger.Config{
-		Modules: node.Modules(), Store: store, Params: governance.LedgerParams, Authenticate: identity.Authenticate, Dir: dir,
+		Modules: node.Modules(), Store: store, Params: governance.LedgerParams, Authenticate: access.Authenticate, Dir: dir,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())

@@ -39,6 +39,9 @@ var measurements = []measurement{
 	{"filled", measureFilled},
 	{"network", measureNetwork},
 	{"fhir", measureFHIR},
+	{"search", measureSearch},
+	{"emergency", measureEmergency},
+	{"reshare", measureReshare},
 }
 
 // bench is what every measurement is given.
@@ -51,6 +54,7 @@ type bench struct {
 	late     []*lateStore         // of the last chain that stopped
 	others   func() time.Duration // CPU time of other processes that are measured; nil for none
 	curves   []Curve              // of this measurement
+	most     int                  // resources of the largest store that is searched
 	turn     int                  // rises when one network is measured again: its patients must be new
 }
 
@@ -82,6 +86,7 @@ func run(ctx context.Context, args []string) error {
 	b := &bench{profiles: map[string]time.Time{}, log: func(format string, a ...any) { fmt.Fprintf(os.Stdout, format+"\n", a...) }}
 	f.BoolVar(&b.short, "short", false, "fewer and smaller runs; prints, writes nothing")
 	f.StringVar(&b.profile, "profile", "", "keep the CPU profiles of the measured parts in this `directory`")
+	f.IntVar(&b.most, "most", 1_000_000, "search no store with more resources than `that`: a million take some minutes to write")
 	only := f.String("only", "", "run only these measurements, `names` with commas; prints, writes nothing without -write")
 	write := f.Bool("write", false, "with -only: put the new results in the place of these measurements' last ones")
 	note := f.String("note", "", "add all results of this run to the history, with this `sentence`")

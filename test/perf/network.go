@@ -30,11 +30,16 @@ type world struct {
 
 // startWorld starts the network of a directory, a fresh one if there is none.
 func startWorld(ctx context.Context, dir string) (*world, error) {
-	port, err := freePort(40)
+	return startWorldOf(ctx, dir, devnet.Orgs())
+}
+
+// startWorldOf is startWorld with more organisations than the four.
+func startWorldOf(ctx context.Context, dir string, orgs []devnet.Org) (*world, error) {
+	port, err := freePort(10 * len(orgs))
 	if err != nil {
 		return nil, err
 	}
-	if _, err := devnet.Init(dir, devnet.Options{Port: port}); err != nil {
+	if _, err := devnet.Init(dir, devnet.Options{Port: port, Orgs: orgs}); err != nil {
 		return nil, err
 	}
 	n, err := devnet.Open(dir, silent())

@@ -18,9 +18,9 @@ import (
 
 	"salus/config"
 	"salus/ledger"
+	"salus/ledger/module/access"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/governance"
-	"salus/ledger/module/identity"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/node"
@@ -72,7 +72,7 @@ func (s *seed) open() error {
 	s.app, err = ledger.New(ledger.Config{
 		Modules: node.Modules(), Store: store, Params: governance.LedgerParams, Dir: c.Data("ledger"),
 		Authenticate: func(r state.Reader, h ledger.Head, p ledger.Params, b *tx.Body, e *tx.Envelope, digest tx.Hash, _ ledger.VerifyFunc) (ledger.Signer, error) {
-			return identity.Authenticate(r, h, p, b, e, digest, believe)
+			return access.Authenticate(r, h, p, b, e, digest, believe)
 		},
 	})
 	if err != nil {

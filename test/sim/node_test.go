@@ -16,8 +16,8 @@ import (
 	"salus/custody"
 	"salus/exchange"
 	"salus/ledger"
+	"salus/ledger/module/access"
 	"salus/ledger/module/governance"
-	"salus/ledger/module/identity"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 	wiring "salus/node"
@@ -201,7 +201,7 @@ func (n *node) openLedger() {
 	n.store = s
 	cfg := ledger.Config{
 		Chain: chainID, Modules: wiring.Modules(), Store: s, Dir: "ledger", Options: o,
-		Params: governance.LedgerParams, Authenticate: identity.Authenticate,
+		Params: governance.LedgerParams, Authenticate: access.Authenticate,
 	}
 	if n.w.mutant.modules != nil {
 		cfg.Modules = n.w.mutant.modules(n, cfg.Modules)

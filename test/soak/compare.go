@@ -51,7 +51,7 @@ func (w *world) everything(ctx context.Context, patients []*patient) (have int, 
 		}
 		active := 0
 		for _, r := range rs {
-			if strings.HasPrefix(r.Type, "x-") { // the slot map
+			if strings.HasPrefix(r.Type, "x-") || made(r) { // the slot map
 				continue
 			}
 			if r.Status == "active" {
