@@ -14,22 +14,26 @@ WORKERS ?= 2
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: faults help run demo build test race lint vet fuzz golden model sim bench check clean
+.PHONY: faults help portal run demo build test race lint vet fuzz golden model sim bench check clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-run: build ## Start four organisations with sample patients; Ctrl-C stops them.
+run: portal build ## Start four organisations with sample patients; Ctrl-C stops them.
 	$(BIN) devnet up --dir $(NETWORK)
 
 demo: build ## Tell the life of a record on a fresh or running network.
 	$(BIN) devnet demo --dir $(NETWORK)
 
+portal: ## Build the web portal that the binary embeds; needs Node 20.
+	@if command -v npm >/dev/null; then cd portal && { [ -d node_modules ] || npm ci; } && npm run --silent build; else echo "portal: no npm here: the binary will say that the portal is not built"; fi
+
 build: ## Build the one binary into bin/.
 	$(GO) build -trimpath -o $(BIN) ./cmd/salus
 
+# The two that mostly wait come first, and count as one, so that the others run beside them.
 test: ## Run every test.
-	$(GO) test -timeout 14m ./...
+	$(GO) test -p 3 -timeout 40m ./test/e2e ./test/fault ./...
 
 race: ## Run the short tests of the concurrent rooms under the race detector.
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./ledger/... ./custody/... ./vault/... ./record/... ./client/... ./internal/peer/... ./gateway/... ./store/... ./hl7/...
@@ -37,6 +41,7 @@ race: ## Run the short tests of the concurrent rooms under the race detector.
 vet: ## Run go vet and gofmt.
 	$(GO) vet ./...
 	@test -z "$$(gofmt -l $$(git ls-files '*.go' | grep -v testdata))" || { gofmt -l $$(git ls-files '*.go' | grep -v testdata); echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet -tags rehearsal ./node ./cmd/salus ./ledger/module/rehearsal
 
 lint: vet ## Run vet and the linters of .golangci.yml.
 	$(GO) run $(GOLANGCI) run ./...
@@ -67,7 +72,25 @@ SOAK     ?= .soak
 soak: ## Load four organisations and kill them for DURATION; fail on growth that the records do not explain.
 	$(GO) run ./test/soak -for $(DURATION) -seed $(SEED) -dir $(SOAK)
 
+.PHONY: hostile
+hostile: ## Send a running node REQUESTS hostile requests made from SEED.
+	$(GO) test ./test/hostile -count=1 -timeout 30m -v -hostile.requests=$(or $(REQUESTS),10000) -hostile.seed=$(SEED)
+
+.PHONY: adversary mutants
+adversary: ## Play every attack of the register; docs/adversary.md.
+	$(GO) run ./test/adversary/mutate -sound
+
+mutants: ## Take each defence out of a copy and demand that its attack is noticed; writes docs/adversary.md.
+	nice -n 10 $(GO) run ./test/adversary/mutate -doc docs/adversary.md
+
 check: lint test ## What a change must pass.
+
+# Where the browser tests leave a picture of every view they see.
+SHOTS ?= .shots
+.PHONY: shots
+shots: portal ## Take screenshots of the portal, desktop and phone, by its browser tests.
+	mkdir -p $(SHOTS)
+	SALUS_SHOTS=$(abspath $(SHOTS)) $(GO) test ./test/e2e -run InChromium -count=1
 
 clean: ## Remove the binary and the sample network.
 	rm -rf bin $(NETWORK)
