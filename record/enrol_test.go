@@ -70,6 +70,7 @@ func TestPatientsAreRegisteredBesideEachOther(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	h.close() // ends the deliveries, which claim too
 	if len(s.claims.taken) != 0 {
 		t.Errorf("%d claims are left", len(s.claims.taken))
 	}

@@ -253,7 +253,7 @@ func (b *builder) matching(types []string, c *search.Clause) (sqlText, error) {
 	}
 	values := c.Values
 	var ors []sqlText
-	if c.Param.Kind == search.Token && m == search.Plain && len(values) > manyCodes {
+	if c.Param.Kind == search.Token && (c.Modifier == search.Plain || c.Modifier == search.Not) && len(values) > manyCodes {
 		ors, values = manyTokens(values), nil
 	}
 	for i := range values {

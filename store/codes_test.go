@@ -41,6 +41,7 @@ func TestCodesOfALargeValueSetAreFound(t *testing.T) {
 			"not in":              {search.Not, set, Sight{Scopes: []Scope{Own}}, "other out none"},
 			"in, of one owner":    {search.Plain, set, Sight{Scopes: []Scope{Own}, Owner: "Patient/1"}, "in"},
 			"in, with a session":  {search.Plain, set, Sight{Scopes: []Scope{Own, scope}, Owner: "Patient/1"}, "in session"},
+			"other than one":      {search.Differs, set[:manyCodes+1], Sight{Scopes: []Scope{Own}}, "in other out hidden"},
 			"in an empty set":     {search.Plain, nil, Sight{Scopes: []Scope{Own}}, ""},
 			"not in an empty set": {search.Not, nil, Sight{Scopes: []Scope{Own}, Owner: "Patient/1"}, "in other out none"},
 		} {
