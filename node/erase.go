@@ -38,8 +38,8 @@ func (o outside) Ciphertext(ctx context.Context, id vault.PackID, blobs []vault.
 	return o.n.vault.Drop(ctx, blobs)
 }
 
-// Records implements custody.Outside: first the clinical store, whose contents are found by what the records hold, then the
-// records. It may be repeated.
+// Records implements custody.Outside: first the clinical store and what feeds have still to send of it, whose contents are
+// found by what the records hold, then the records. It may be repeated.
 func (o outside) Records(ctx context.Context, c erasure.Case, erased []custody.Blob) error {
 	var patients []tx.Account
 	if c.Scope == erasure.Patient {
@@ -58,6 +58,9 @@ func (o outside) records(ctx context.Context, patients []tx.Account, batches []t
 		return err
 	}
 	if err := o.n.fhir.store.Erase(ctx, e); err != nil {
+		return err
+	}
+	if err := o.n.feeds.erase(e); err != nil {
 		return err
 	}
 	for _, p := range patients {

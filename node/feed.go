@@ -62,6 +62,10 @@ type mllpFeed struct {
 	ln   net.Listener // nil of one that is off or sends
 	tls  *tls.Config  // nil of a plain one
 
+	// making is held from where the contents of a message that is to be sent are read until it is in the queue: what is
+	// erased meanwhile is found there.
+	making sync.Mutex
+
 	failed atomic.Bool // its journal or listener: a restart opens it again
 }
 
@@ -449,6 +453,8 @@ func (p *feedPart) Send(ctx context.Context, name, patient string, raw []byte) (
 	if err != nil {
 		return 0, err
 	}
+	f.making.Lock()
+	defer f.making.Unlock()
 	if err := p.about(ctx, m, patient); err != nil {
 		return 0, err
 	}
@@ -458,7 +464,36 @@ func (p *feedPart) Send(ctx context.Context, name, patient string, raw []byte) (
 	}); err != nil {
 		return 0, err
 	}
-	return f.out.Enqueue(ctx, raw)
+	return f.out.Enqueue(ctx, raw, patient)
+}
+
+// erase drops what waits to be sent and tells of what is erased. It comes after the erasure of the store.
+func (p *feedPart) erase(e store.Erasure) error {
+	gone := map[string]bool{}
+	for _, o := range e.Owners {
+		gone[o] = true
+	}
+	for _, v := range e.Versions {
+		gone[versionOf(v.Type, v.ID, v.VID)] = true
+	}
+	delete(gone, "")
+	for _, f := range p.feeds {
+		if f.out == nil {
+			continue
+		}
+		f.making.Lock()
+		err := f.out.Drop(func(about string) bool { return gone[about] })
+		f.making.Unlock()
+		if err != nil {
+			return fmt.Errorf("node: feed %s: %w", f.conf.Name, err)
+		}
+	}
+	return nil
+}
+
+// versionOf names a version of a resource.
+func versionOf(typ, id string, vid int64) string {
+	return fmt.Sprintf("%s/%s/_history/%d", typ, id, vid)
 }
 
 // about refuses a message about a patient whom nobody named, or who is not here.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"salus/config"
@@ -40,6 +41,7 @@ type publisher struct {
 	event   func(context.Context, balp.Event) error
 	room    func(bytes int) error
 	out     *feed.Outbound
+	making  *sync.Mutex // of the feed
 	options fromfhir.Options
 	file    string
 
@@ -68,7 +70,7 @@ const (
 // openPublisher opens the publisher of a feed. One that is new begins with what is written from now on.
 func (n *Node) openPublisher(c config.Feed, f *mllpFeed) (*publisher, error) {
 	p := &publisher{
-		conf: c, log: f.log, store: n.fhir.store, index: n.fhir.index, event: n.fhir.event, room: n.space.room, out: f.out, file: filepath.Join(n.cfg.Data("feeds"), c.Name, "published"),
+		conf: c, log: f.log, store: n.fhir.store, index: n.fhir.index, event: n.fhir.event, room: n.space.room, out: f.out, making: &f.making, file: filepath.Join(n.cfg.Data("feeds"), c.Name, "published"),
 		options: fromfhir.Options{Base: n.cfg.FHIRBase(), Authorities: c.Authorities, CodeSystems: c.CodeSystems, Application: "SALUS", Sender: orElse(c.Facility, n.cfg.Name), ReceiverAt: c.Receiver},
 	}
 	b, err := os.ReadFile(p.file)
@@ -159,6 +161,8 @@ func (p *publisher) run(ctx context.Context) error {
 
 // step publishes what the next versions call for; more: there may be others.
 func (p *publisher) step(ctx context.Context) (more bool, err error) {
+	p.making.Lock()
+	defer p.making.Unlock()
 	l, err := p.store.After(ctx, p.at.Seq, publishBatch)
 	if err != nil {
 		return false, err
@@ -339,7 +343,7 @@ func (p *publisher) tell(ctx context.Context, v *store.Version, before []byte, e
 	if err := p.disclosed(ctx, v, s, c.Event, control); err != nil {
 		return false, err
 	}
-	_, err = p.out.Enqueue(ctx, raw)
+	_, err = p.out.Enqueue(ctx, raw, s.about(v)...)
 	var bad *hl7.Error
 	if errors.Is(err, mllp.ErrContent) || errors.As(err, &bad) {
 		return false, p.withheld(ctx, v, errPublishMessage)
@@ -381,11 +385,11 @@ func (p *publisher) allowed(body []byte) error {
 func (p *publisher) disclosed(ctx context.Context, v *store.Version, s *publishedFrom, event, control string) error {
 	e := balp.Event{
 		Kind: balp.Disclose, Outcome: balp.Success, Client: balp.Who{Display: "feed " + p.conf.Name}, Recipient: balp.Who{Display: "feed " + p.conf.Name, Address: host(p.conf.Send)},
-		Resources: []string{fmt.Sprintf("%s/%s/_history/%d", v.Type, v.ID, v.VID)}, Query: fmt.Sprintf("publish feed=%s message=%s", p.conf.Name, control), What: "an HL7 v2 message (" + event + ")",
+		Resources: []string{versionOf(v.Type, v.ID, v.VID)}, Query: fmt.Sprintf("publish feed=%s message=%s", p.conf.Name, control), What: "an HL7 v2 message (" + event + ")",
 	}
 	for i := range s.read {
 		if r := &s.read[i]; r.Type != "Patient" && (r.Type != v.Type || r.ID != v.ID) {
-			e.Resources = append(e.Resources, fmt.Sprintf("%s/%s/_history/%d", r.Type, r.ID, r.VID))
+			e.Resources = append(e.Resources, versionOf(r.Type, r.ID, r.VID))
 		}
 	}
 	for i := range s.read {
@@ -422,6 +426,18 @@ func (s *publishedFrom) Read(ctx context.Context, reference string) ([]byte, err
 		s.read = append(s.read, v)
 	}
 	return v.Body, nil
+}
+
+// about is whom and what a message made of a version tells of, for an erasure to find it.
+func (s *publishedFrom) about(v *store.Version) (out []string) {
+	for _, r := range append([]store.Version{*v}, s.read...) {
+		for _, x := range []string{versionOf(r.Type, r.ID, r.VID), r.Owner} {
+			if x != "" && !slices.Contains(out, x) {
+				out = append(out, x)
+			}
+		}
+	}
+	return out
 }
 
 // control derives the control id of a message: the same of the same versions, so that what is made again after a

@@ -170,10 +170,10 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 		return nil, err
 	}
 
-	if err := n.reconcile(ctx); err != nil {
+	if err := n.openFeeds(keys); err != nil {
 		return nil, err
 	}
-	if err := n.openFeeds(keys); err != nil {
+	if err := n.reconcile(ctx); err != nil {
 		return nil, err
 	}
 	registry.MustRegister(n.feeds)

@@ -100,7 +100,8 @@ type state struct {
 	code   string
 	reason string
 	time   time.Time
-	gone   bool // discarded
+	gone   bool     // discarded
+	about  []string // of an outbound message that may still be sent
 }
 
 // An Inbound is one feed. It is safe for concurrent use: messages are done one at a time.
@@ -436,6 +437,7 @@ func count(messages map[uint64]*state) (s Stats) {
 	s.Received = uint64(len(messages))
 	for _, m := range messages {
 		switch {
+		case m.answer == 0 && m.gone: // dropped before it was sent
 		case m.answer == 0:
 			s.Pending++
 		case m.code == string(hl7.AA):

@@ -13,7 +13,7 @@
 // message either done or pending, and never loses one that was answered.
 //
 // Outbound: one message at a time, in the order of Enqueue; the next waits until
-// the last has its AA or became a dead letter.
+// the last has its AA or became a dead letter. What is dropped is not sent from then on.
 //
 // The package must never log, or put into an error, a value of a message; reasons
 // are codes. Messages leave it only to Apply, Merger and the receiver.
@@ -65,6 +65,7 @@ type record struct {
 	Raw    []byte    `json:",omitempty"`
 	ID     string    `json:",omitempty"` // identity: feed and control id
 	Hash   []byte    `json:",omitempty"` // SHA-256 of the message
+	About  []string  `json:",omitempty"` // outbound: whom and what it tells of, for Drop
 	Code   string    `json:",omitempty"` // AA, AE, AR
 	Reason string    `json:",omitempty"` // code of an error, never a value
 	Time   time.Time `json:",omitzero"`

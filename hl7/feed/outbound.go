@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,7 +41,15 @@ type Outbound struct {
 	message map[uint64]*state
 	order   []uint64
 	ids     map[[32]byte]bool // hashes of the control ids of all messages
+	flight  *flight           // nil: none is on its way
 	wake    chan struct{}
+}
+
+// A flight is a message on its way to the receiver.
+type flight struct {
+	of   uint64
+	cut  context.CancelFunc
+	over chan struct{} // closed when nothing of it is sent any more
 }
 
 // OpenOutbound opens the queue; what was not acknowledged is sent again by Run.
@@ -54,7 +63,7 @@ func OpenOutbound(d Destination) (*Outbound, error) {
 		return nil, err
 	}
 	for _, n := range o.order {
-		if o.message[n].answer == 0 {
+		if s := o.message[n]; s.answer == 0 && !s.gone {
 			o.queue = append(o.queue, n)
 		}
 	}
@@ -64,12 +73,20 @@ func OpenOutbound(d Destination) (*Outbound, error) {
 func (o *Outbound) load(n uint64, r record) {
 	switch s := o.message[r.Of]; {
 	case r.Kind == kindReceived:
-		o.message[n], o.order = &state{hash: [32]byte(r.Hash), time: r.Time}, append(o.order, n)
+		o.message[n], o.order = &state{hash: [32]byte(r.Hash), time: r.Time, about: r.About}, append(o.order, n)
 		o.ids[controlHash(r.Raw)] = true
 	case r.Kind == kindAnswered && s != nil:
-		s.answer, s.code, s.reason = n, r.Code, r.Reason
+		s.answered(n, r.Code, r.Reason)
 	case r.Kind == kindDropped && s != nil:
-		s.gone = true
+		s.gone, s.about = true, nil
+	}
+}
+
+// answered keeps the outcome of a message. One that was taken is not sent again.
+func (s *state) answered(at uint64, code, why string) {
+	s.answer, s.code, s.reason = at, code, why
+	if code == string(hl7.AA) {
+		s.about = nil
 	}
 }
 
@@ -81,8 +98,9 @@ func (o *Outbound) Close() error {
 }
 
 // Enqueue puts a message into the queue; it is on disk when it returns. What is no
-// message or has no control id is refused: its answer could not be told from others.
-func (o *Outbound) Enqueue(_ context.Context, raw []byte) (uint64, error) {
+// message or has no control id is refused: its answer could not be told from others. about
+// names whom and what it tells of, as Drop will.
+func (o *Outbound) Enqueue(_ context.Context, raw []byte, about ...string) (uint64, error) {
 	m, err := hl7.Parse(raw)
 	if err != nil {
 		return 0, err
@@ -98,11 +116,11 @@ func (o *Outbound) Enqueue(_ context.Context, raw []byte) (uint64, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	hash := sha256.Sum256(raw)
-	n, err := o.j.append(record{Kind: kindReceived, Raw: raw, Hash: hash[:], Time: o.d.Now().UTC()})
+	n, err := o.j.append(record{Kind: kindReceived, Raw: raw, Hash: hash[:], About: about, Time: o.d.Now().UTC()})
 	if err != nil {
 		return 0, err
 	}
-	o.message[n], o.order, o.queue = &state{hash: hash, time: o.d.Now()}, append(o.order, n), append(o.queue, n)
+	o.message[n], o.order, o.queue = &state{hash: hash, time: o.d.Now(), about: about}, append(o.order, n), append(o.queue, n)
 	o.ids[controlHash(raw)] = true
 	o.signal()
 	return n, nil
@@ -167,14 +185,56 @@ func (o *Outbound) Read(n uint64) ([]byte, error) {
 	return r.Raw, err
 }
 
-func (o *Outbound) head() (uint64, []byte, bool, error) {
+// Drop takes what tells of any of these out of the queue, and from the dead letters. When it returns nil, none of
+// it is sent any more; one that was on its way is cut off, and may have arrived. The bytes stay in the journal.
+// It may be repeated.
+func (o *Outbound) Drop(about func(string) bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, n := range o.order {
+		s := o.message[n]
+		if s.gone || !slices.ContainsFunc(s.about, about) {
+			continue
+		}
+		if _, err := o.j.append(record{Kind: kindDropped, Of: n, Time: o.d.Now().UTC()}); err != nil {
+			return err
+		}
+		s.gone, s.about = true, nil
+		if s.answer == 0 {
+			o.queue = slices.DeleteFunc(o.queue, func(q uint64) bool { return q == n })
+		}
+	}
+	if f := o.flight; f != nil && o.message[f.of].gone {
+		f.cut()
+		o.mu.Unlock()
+		<-f.over
+		o.mu.Lock()
+	}
+	return nil
+}
+
+// takeOff is the message that is next, on its way until land; nil if none waits.
+func (o *Outbound) takeOff(ctx context.Context) (context.Context, *flight, []byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.queue) == 0 {
-		return 0, nil, false, nil
+		return ctx, nil, nil, nil
 	}
 	r, err := o.j.read(o.queue[0])
-	return o.queue[0], r.Raw, true, err
+	if err != nil {
+		return ctx, nil, nil, err
+	}
+	ctx, cut := context.WithTimeout(ctx, o.d.Timeout)
+	o.flight = &flight{o.queue[0], cut, make(chan struct{})}
+	return ctx, o.flight, r.Raw, nil
+}
+
+func (o *Outbound) land(f *flight) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f.cut()
+	close(f.over)
+	o.flight = nil
 }
 
 // Run sends until ctx ends; then it returns the context's error. Any other error is
@@ -186,13 +246,15 @@ func (o *Outbound) Run(ctx context.Context) error {
 			_ = client.Close()
 		}
 	}()
-	wait, tries := o.d.Wait, 0
+	var n uint64
+	var wait time.Duration
+	var tries int
 	for {
-		n, raw, some, err := o.head()
+		way, next, raw, err := o.takeOff(ctx)
 		if err != nil {
 			return err
 		}
-		if !some {
+		if next == nil {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -200,8 +262,12 @@ func (o *Outbound) Run(ctx context.Context) error {
 			}
 			continue
 		}
+		if next.of != n {
+			n, wait, tries = next.of, o.d.Wait, 0
+		}
 		var code string
-		client, code, err = o.send(ctx, client, raw)
+		client, code, err = o.send(way, client, raw)
+		o.land(next)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -211,14 +277,12 @@ func (o *Outbound) Run(ctx context.Context) error {
 			if err := o.settle(n, "AA", ""); err != nil {
 				return err
 			}
-			wait, tries = o.d.Wait, 0
 			continue
 		case code == "AR" || code == "CR" || tries+1 >= o.d.Tries:
 			if err := o.settle(n, code, "feed-refused"); err != nil {
 				return err
 			}
 			o.d.Log.WarnContext(ctx, "feed: message became a dead letter", "message", n, "code", code)
-			wait, tries = o.d.Wait, 0
 			continue
 		default:
 			tries++
@@ -236,8 +300,6 @@ func (o *Outbound) Run(ctx context.Context) error {
 
 // send sends over the connection there is, or a new one. After an error it is closed.
 func (o *Outbound) send(ctx context.Context, c *mllp.Client, raw []byte) (*mllp.Client, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.d.Timeout)
-	defer cancel()
 	m, err := hl7.Parse(raw)
 	if err != nil {
 		return c, "AR", nil // not reachable: Enqueue parsed it
@@ -269,9 +331,10 @@ func (o *Outbound) settle(n uint64, code, why string) error {
 	if err != nil {
 		return err
 	}
-	s := o.message[n]
-	s.answer, s.code, s.reason = at, code, why
-	o.queue = o.queue[1:]
+	o.message[n].answered(at, code, why)
+	if len(o.queue) > 0 && o.queue[0] == n { // else it was dropped while it was on its way
+		o.queue = o.queue[1:]
+	}
 	return nil
 }
 
@@ -302,7 +365,7 @@ func (o *Outbound) Replay(ctx context.Context, n uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	again, err := o.Enqueue(ctx, r.Raw)
+	again, err := o.Enqueue(ctx, r.Raw, r.About...)
 	if err != nil {
 		return 0, err
 	}
