@@ -58,7 +58,7 @@ func BuildAck(m *Message, a Ack) *Message {
 	var b strings.Builder
 	b.WriteString("MSH" + field + strings.Join([]string{
 		enc, keep(5), keep(6), keep(3), keep(4),
-		a.Now.Format("20060102150405-0700"), "", kind, clean(a.ControlID, d), keep(11), keep(12), "", "", "", "", "", keep(18),
+		a.Now.Format(ackTime), "", kind, clean(a.ControlID, d), keep(11), keep(12), "", "", "", "", "", keep(18),
 	}, field))
 	var head strings.Builder
 	head.WriteString(strings.TrimRight(b.String(), field) + "\r")
@@ -77,6 +77,9 @@ func BuildAck(m *Message, a Ack) *Message {
 	}
 	return out
 }
+
+// ackTime is the form of times that answers bear.
+const ackTime = "20060102150405-0700"
 
 func errSegment(err error, d Delimiters, structured bool) string {
 	f, c := string(d.Field), string(d.Component)

@@ -122,9 +122,32 @@ func TestBatchesKeepEveryMessage(t *testing.T) {
 	if err != nil || b.Len() != 2 || string(b.Raw(1)) != adt {
 		t.Fatalf("got %v", err)
 	}
-	for in, code := range map[string]string{"BHS|^~\\&|\r" + adt + "BTS|3\r": CodeCount, "BTS|1\r": CodeSequence, "PID|1\r": CodeNoHeader, "": CodeEmpty} {
+	for in, code := range map[string]string{
+		"BHS|^~\\&|\r" + adt + "BTS|3\r": CodeCount, "BHS|^~\\&|\r" + adt + "BTS|one\r": CodeCount, "FHS|^~\\&|\rBHS|^~\\&|\r" + adt + "BTS\rFTS|2\r": CodeCount,
+		"BTS|1\r": CodeSequence, "PID|1\r": CodeNoHeader, "": CodeEmpty, "BHS\r": CodeNoHeader, "BHS|^~\\&|\rBHS|^~\\&|\r" + adt + "BTS\rBTS\r": CodeSequence,
+		"BHS|^~\\&|\rFHS|^~\\&|\r" + adt: CodeSequence, "FHS|^~\\&|\rBHS|^~\\&|\rFTS|1\r": CodeSequence, "FHS|^~\\&|\rFTS\r" + adt: CodeSequence, "BHS|^~\\&|\rPID|1\r": CodeNoHeader,
+	} {
 		if _, err := ReadBatch([]byte(in)); !errors.Is(err, &Error{Code: code}) {
 			t.Errorf("got %v, want %s", err, code)
+		}
+	}
+}
+
+func TestABatchIsAnsweredInItsEnvelope(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for in, want := range map[string]string{
+		"BHS|^~\\&|A|B|C|D|2026||n|c|7\r" + adt + adt + "BTS|2\r": "BHS|^~\\&|C|D|A|B|20260102030405+0000||||S1|7\rone\rBTS|1\r",
+		"\rFHS#^~\\&#A\nBHS#^~\\&\n" + adt + "BTS\nBHS|^~\\&|\rBTS|\rFTS|2\r": "FHS#^~\\&###A##20260102030405+0000####S1\rBHS#^~\\&#####20260102030405+0000####S1\rone\rBTS#1\r" +
+			"BHS|^~\\&|||||20260102030405+0000||||S1\rBTS|0\rFTS|2\r",
+	} {
+		b, err := ReadBatch([]byte(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		acks := make([][]byte, b.Len())
+		acks[0] = []byte("one\r")
+		if got := string(b.Answer(acks, "S1", now)); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
@@ -153,7 +176,8 @@ func TestSamplesEncodeExactly(t *testing.T) {
 			t.Errorf("%s: %v", filepath.Base(path), err)
 			return nil
 		}
-		for m, err := range b.All() {
+		for i := range b.Len() {
+			m, err := Parse(b.Raw(i))
 			if err != nil {
 				t.Errorf("%s: %v", filepath.Base(path), err)
 				continue
@@ -174,7 +198,12 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("FHS|^~\\&|\rBHS|^~\\&|\r" + adt + "BTS|1\rFTS|1\r"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if b, err := ReadBatch(data); err == nil {
-			for range b.All() {
+			acks := make([][]byte, b.Len())
+			for i := range acks {
+				acks[i] = b.Raw(i)
+			}
+			if again, err := ReadBatch(b.Answer(acks, "1", time.Time{})); len(acks) > 0 && (err != nil || again.Len() < len(acks)) {
+				t.Fatal("the answer is no batch of as many")
 			}
 		}
 		m, err := Parse(data)

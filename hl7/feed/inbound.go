@@ -222,11 +222,10 @@ func identity(m *hl7.Message, raw []byte, hash [32]byte) string {
 	return strconv.Itoa(len(id.Feed.Application)) + ":" + id.Feed.Application + strconv.Itoa(len(id.Feed.Facility)) + ":" + id.Feed.Facility + id.ControlID
 }
 
-// Handle is the mllp.Handler of the feed: it returns an answer once everything
-// that the answer says is on disk, and an error where nothing may be answered.
-func (f *Inbound) Handle(ctx context.Context, raw []byte) ([]byte, error) {
+// one answers one message.
+func (f *Inbound) one(ctx context.Context, raw []byte) ([]byte, error) {
 	hash := sha256.Sum256(raw)
-	m, parseErr := hl7.Parse(raw)
+	m, parseErr := parse(raw)
 	id := identity(m, raw, hash)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -303,7 +302,7 @@ func (f *Inbound) do(ctx context.Context, n uint64, replay bool) error {
 	if err != nil {
 		return err
 	}
-	m, err := hl7.Parse(r.Raw)
+	m, err := parse(r.Raw)
 	if err != nil {
 		return f.answer(ctx, n, nil, r.Raw, hl7.AR, []error{err})
 	}
@@ -353,10 +352,7 @@ func (f *Inbound) SetAside(ctx context.Context, n uint64) error {
 	if err != nil {
 		return err
 	}
-	m, err := hl7.Parse(r.Raw)
-	if err != nil {
-		m = nil
-	}
+	m, _ := parse(r.Raw) // nil: it is no message
 	if err := f.answer(ctx, n, m, r.Raw, hl7.AE, []error{&Rejection{Code: "feed-set-aside", Condition: hl7.ApplicationError}}); err != nil {
 		return err
 	}
