@@ -67,6 +67,7 @@ func (c *Custodian) ingest(ctx context.Context, group [][32]byte) error {
 	if err != nil {
 		return err
 	}
+	keys = slices.DeleteFunc(keys, func(k ownKey) bool { return exchange.KeyGone(v, k.until) })
 	c.keeping.Lock()
 	group, err = c.dropErased(v, group)
 	c.keeping.Unlock()
@@ -148,6 +149,7 @@ func (c *Custodian) put(b *pebble.Batch, hh [32]byte, o *outcome) error {
 
 var (
 	errOtherParcel = errors.New("custody: the parcel is not the one on the ledger")
+	errStale       = errors.New("custody: the batch was anchored too long ago; its author seals the records again")
 	errNoSeed      = errors.New("custody: the envelope is for a custody key that is not here")
 )
 
@@ -183,6 +185,10 @@ func (c *Custodian) verify(v *state.View, hh [32]byte, keys []ownKey) (o outcome
 		o.fault, o.reason = errOtherParcel, anchor.BadParcel
 		return o, nil
 	}
+	if exchange.Stale(v, &b) {
+		o.fault, o.final = errStale, true
+		return o, nil
+	}
 	open, err := openWith(keys, index, &put.Header, o.parcel)
 	if err != nil {
 		o.fault, o.final = err, true
@@ -203,6 +209,7 @@ func (c *Custodian) verify(v *state.View, hh [32]byte, keys []ownKey) (o outcome
 // An ownKey is a custody key that is still here.
 type ownKey struct {
 	epoch   uint64
+	until   uint64 // unix seconds of block time
 	private hpke.PrivateKey
 }
 
@@ -217,7 +224,7 @@ func (c *Custodian) openKeys() ([]ownKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, ownKey{s.Epoch, sk})
+		keys = append(keys, ownKey{s.Epoch, s.Until, sk})
 	}
 	return keys, nil
 }

@@ -483,3 +483,36 @@ func TestParcelsThatComeTogetherKeepTheBounds(t *testing.T) {
 		t.Errorf("got %d parcels on disk, %v, and %d bytes counted, want none", n, err, m.parking.total)
 	}
 }
+
+// What was anchored so long ago that its author seals the records again is taken in by nobody, and nobody says for the
+// first time that it was: also not with a seed that outlasted its time.
+func TestAStaleBatchIsNeitherTakenInNorToldOf(t *testing.T) {
+	for rule, taken := range map[string]bool{"it was not taken in": false, "it was taken in and not told of": true} {
+		t.Run(rule, func(t *testing.T) {
+			w := newWorld(t)
+			p, _ := w.deal("hospital", "alice", allowedSlot)
+			w.deliver("hospital", p)
+			hh := w.put("hospital", p)
+			if taken {
+				for _, m := range w.nodes {
+					if err := errors.Join(m.readLog(t.Context()), m.ingestReady(t.Context())); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			w.pass(2*week + time.Minute) // no key is destroyed: nobody rotates
+			w.step()
+			if row := w.row(hh); row.Received() != 0 || row.Complaints != 0 {
+				t.Errorf("got receipts %b, complaints %b, want none", row.Receipts, row.Complaints)
+			}
+			for _, m := range w.nodes {
+				if n, err := m.rows.count(prefixDue); err != nil || n != 0 {
+					t.Errorf("%d are due, %v", n, err)
+				}
+				if err := m.Check(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}

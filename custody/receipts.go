@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble"
 
 	"salus/client"
+	"salus/exchange"
 	"salus/ledger/module/access"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
@@ -111,7 +112,8 @@ func (c *Custodian) sendDue(ctx context.Context) (more bool, err error) {
 }
 
 // collectDue reads what is due and leaves out, and settles, what the ledger shows already
-// or cannot take any more: the receipts of another epoch than the current one.
+// or may not be told any more: the receipts of another epoch than the current one, and the
+// first for a batch whose author seals its records again.
 func (c *Custodian) collectDue() (msg *anchor.Receipts, complaints []anchor.Complain, more bool, err error) {
 	v := c.Ledger.View()
 	defer v.Close()
@@ -136,6 +138,8 @@ func (c *Custodian) collectDue() (msg *anchor.Receipts, complaints []anchor.Comp
 			done = append(done, rowKey(prefixDue, rest))
 		case value[0] >= dueComplaint:
 			complaints = append(complaints, anchor.Complain{Header: hh, Reason: value[0] - dueComplaint})
+		case b.Receipts&(1<<(index-1)) == 0 && exchange.Stale(v, &b):
+			done = append(done, rowKey(prefixDue, rest))
 		default:
 			holds := c.HasPack(vault.PackID(b.Pack))
 			bit := uint64(1) << (index - 1)

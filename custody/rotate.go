@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"time"
 
+	"salus/exchange"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/governance"
+	"salus/ledger/state"
 	"salus/ledger/tx"
 	"salus/seal"
 )
@@ -79,7 +81,7 @@ func (c *Custodian) rotateOnce(ctx context.Context) error {
 	if v.Meta().Height == 0 {
 		return errNoBlock
 	}
-	if err := c.destroyOld(now, period); err != nil {
+	if err := c.destroyOld(v); err != nil {
 		return err
 	}
 	seeds, err := c.rows.seeds()
@@ -125,14 +127,14 @@ func (c *Custodian) newKey(epoch, until uint64) (*seedRow, error) {
 
 // destroyOld deletes seeds one grace period (a period's length) after their end, and
 // replaces the root that wrapped them, which is what makes the deletion real.
-func (c *Custodian) destroyOld(now, grace uint64) error {
+func (c *Custodian) destroyOld(v *state.View) error {
 	seeds, err := c.rows.seeds()
 	if err != nil {
 		return err
 	}
 	var old [][]byte
 	for i := range seeds {
-		if seeds[i].Until+grace < now {
+		if exchange.KeyGone(v, seeds[i].Until) {
 			old = append(old, seeds[i].key())
 		}
 	}

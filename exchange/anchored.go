@@ -5,6 +5,7 @@ import (
 
 	"salus/ledger"
 	"salus/ledger/module/anchor"
+	"salus/ledger/module/governance"
 	"salus/ledger/state"
 	"salus/ledger/tx"
 )
@@ -32,6 +33,19 @@ func PutAt(v *state.View, b anchor.Batch) (*anchor.Put, error) {
 		return nil, ErrLog
 	}
 	return put, nil
+}
+
+// KeyGone reports whether the seed of a custody key that ended at until is destroyed: one period after
+// that, by block time. Who still has it then opens nothing with it, so that everybody knows what opens.
+func KeyGone(v *state.View, until uint64) bool {
+	return until+governance.ParamsOf(v).CustodyKeyPeriod < v.Meta().Time
+}
+
+// Stale reports whether a batch was anchored so long ago without becoming ACTIVE that every key that its envelopes
+// could be sealed to then is gone. Custodians neither take it in any more nor say for the first time that they
+// hold it, so that its author can seal the records again and they are nowhere twice.
+func Stale(v *state.View, b *anchor.Batch) bool {
+	return b.Active == 0 && KeyGone(v, b.Time+governance.ParamsOf(v).CustodyKeyPeriod)
 }
 
 // DecodePut reads a log entry that anchors a batch; false for any other entry.

@@ -151,7 +151,7 @@ func (s *Service) anchored(hh [32]byte) (anchor.Batch, bool) {
 }
 
 // errLapsed ends a delivery that no block can bring to ACTIVE any more.
-var errLapsed = errors.New("record: the committee changed before the batch was active")
+var errLapsed = errors.New("record: the committee changed, or its keys ended, before the batch was active")
 
 func (s *Service) awaitActive(ctx context.Context, p *parcelRow) error {
 	hh := p.Parcel.Header.Hash()

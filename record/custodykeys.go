@@ -87,8 +87,8 @@ func (k *custodyKeys) seat(ctx context.Context, v *state.View, epoch committee.E
 			key, ok = l.Key, true
 		}
 	}
-	if !ok {
-		return seal.Custodian{}, fmt.Errorf("record: custodian %d has published no key", i+1)
+	if !ok || exchange.KeyGone(v, key.Until) { // others may still have a copy of its public half
+		return seal.Custodian{}, fmt.Errorf("record: custodian %d has published no key that it still has", i+1)
 	}
 	public, err := k.public(ctx, epoch.Members, i, key.Hash)
 	return seal.Custodian{Index: i + 1, KeyEpoch: key.KeyEpoch, Public: public}, err

@@ -2,22 +2,66 @@ package record
 
 import (
 	"fmt"
+	"sync"
 
+	"salus/exchange"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
+	"salus/ledger/state"
 	"salus/ledger/tx"
 )
 
-// lapsed reports whether the parcel can never become ACTIVE: the committee that it is sealed
-// for was followed by another before enough of its custodians held it, or before the header
-// was on the ledger. No block can change that any more.
+// lapsed reports whether the parcel can never become ACTIVE: too few custodians have its shares, and no more can have
+// them. Either the committee that it is sealed for was followed by another, or the custody keys that it is sealed
+// to are gone. Before the header is on the ledger, that is known of each key; after it, custodians that took the parcel
+// may still say so, until it is stale for everybody alike (exchange.Stale) and what they sent before that is over.
 func (s *Service) lapsed(p *parcelRow) bool {
 	v := s.Ledger.View()
 	defer v.Close()
-	if b, ok := anchor.Lookup(v, p.Parcel.Header.Hash()); ok {
-		return anchor.Lapsed(v, &b)
+	h := &p.Parcel.Header
+	b, anchored := anchor.Lookup(v, h.Hash())
+	switch {
+	case !anchored:
+		return h.Epoch < committee.HeldNow(v).Epoch || openers(v, &p.Parcel) < int(h.T)
+	case anchor.Lapsed(v, &b):
+		return true
+	case b.Received() < int(h.T) && exchange.Stale(v, &b):
+		return s.overdue.passed(p.Seq, uint64(v.Meta().Height))
 	}
-	return p.Parcel.Header.Epoch < committee.HeldNow(v).Epoch
+	return false
+}
+
+// openers counts the custodians that may still have the key that their envelope is sealed to.
+func openers(v *state.View, p *exchange.Parcel) (n int) {
+	epoch, err := committee.At(v, p.Header.Epoch)
+	if err != nil {
+		return 0
+	}
+	for i, m := range epoch.Members {
+		if k, ok := committee.Key(v, m, p.KeyEpochs[i]); ok && !exchange.KeyGone(v, k.Until) {
+			n++
+		}
+	}
+	return n
+}
+
+// lastBlocks is for how many blocks a transaction of a custodian may still commit (client gives it as many).
+const lastBlocks = 100
+
+// overdue remembers at which height a parcel was first seen to be stale.
+type overdue struct {
+	mu    sync.Mutex // guards since
+	since map[uint64]uint64
+}
+
+// passed reports whether what was sent before the parcel became stale has committed or expired.
+func (o *overdue) passed(seq, height uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, seen := o.since[seq]; !seen {
+		o.since[seq] = height
+	}
+	return height > o.since[seq]+lastBlocks
 }
 
 // again takes a lapsed parcel out of the outbox and its records back to be dealt, in one

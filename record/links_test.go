@@ -48,6 +48,17 @@ func (o *org) away() {
 	stop()
 }
 
+// restart ends the organisation's custodian and starts it again.
+func (o *org) restart() {
+	o.Helper()
+	o.away()
+	o.setGate(nil)
+	o.serving.Lock()
+	defer o.serving.Unlock()
+	o.runCustody()
+	o.setDown(false)
+}
+
 func (o *org) isDown() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -56,8 +67,8 @@ func (o *org) isDown() bool {
 
 // Submit implements Submitter for the organisation itself.
 func (o *org) Submit(ctx context.Context, kind tx.Kind, msg tx.Message) (client.Committed, error) {
-	if kind == anchor.KindPut {
-		if err := o.pass(ctx, stepPut); err != nil {
+	if step := map[tx.Kind]string{anchor.KindPut: stepPut, anchor.KindReceipts: stepTell}[kind]; step != "" {
+		if err := o.pass(ctx, step); err != nil {
 			return client.Committed{}, err
 		}
 	}

@@ -95,6 +95,7 @@ type Service struct {
 
 	enrolling sync.Mutex // a reference gets one pseudonym
 	claims    claims     // on bytes that are being stored, and on patients who are being registered
+	overdue   overdue
 
 	mu      sync.Mutex           // guards waiting
 	waiting map[ID]chan struct{} // closed when a record becomes active
@@ -143,6 +144,7 @@ func open(ctx context.Context, c Config) (*Service, error) {
 		dealing: make(chan struct{}, runtime.GOMAXPROCS(0)), delivering: make(chan struct{}, maxDeliveries),
 	}
 	s.claims.taken = map[string]chan struct{}{}
+	s.overdue.since = map[uint64]uint64{}
 	s.keys = newCustodyKeys(c.Ledger, c.Links)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.fold = newFolder(s.ctx, c.Fold, s.deal)
@@ -163,11 +165,8 @@ func (s *Service) resume() error {
 	if err != nil {
 		return err
 	}
-	for _, seq := range pending {
-		s.deliver(seq)
-	}
-	s.work.Go(s.copies)
-	// Gathered first: what one patient has waiting goes into as few batches as it can.
+	// Gathered before a delivery runs: what that takes back to be dealt again, it queues itself. And by
+	// patient: what one has waiting goes into as few batches as it can.
 	stored := map[tx.Account][]ID{}
 	err = s.store.scan([]byte{prefixStored}, func(rest, _ []byte) error {
 		r, err := s.store.record(ID(rest))
@@ -182,10 +181,17 @@ func (s *Service) resume() error {
 		stored[r.Patient] = append(stored[r.Patient], r.ID)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for _, seq := range pending {
+		s.deliver(seq)
+	}
+	s.work.Go(s.copies)
 	for patient, ids := range stored {
 		s.fold.add(patient, ids...)
 	}
-	return err
+	return nil
 }
 
 // ErrClosed: the service stopped; what was stored is safe and goes on at the next start.

@@ -105,6 +105,7 @@ const (
 	stepPack   = "pack"     // before a pack goes to another member
 	stepPut    = "put"      // before the header is submitted
 	stepAfter  = "put done" // after it committed
+	stepTell   = "receipts" // before a custodian's receipts are submitted
 )
 
 func newWorld(t testing.TB) *world {
@@ -187,6 +188,7 @@ func (o *org) runCustody() {
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
 	o.custody, o.stop = c, func() {
+		o.stop = func() {}
 		cancel()
 		if err := errors.Join(<-done, c.Close()); err != nil {
 			o.Error(err)
