@@ -157,3 +157,25 @@ func BenchmarkAfter(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRead measures reads of current versions, one after the other.
+func BenchmarkRead(b *testing.B) {
+	s, err := OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "store.db"), [32]byte{1}, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	keys := make([]Key, 500)
+	for i := range keys {
+		v, err := tryPut(s, observation(i))
+		if err != nil {
+			b.Fatal(err)
+		}
+		keys[i] = v.Key
+	}
+	for i := 0; b.Loop(); i++ {
+		if _, err := s.Read(b.Context(), keys[i%len(keys)]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -9,6 +9,7 @@
 //	added.go    the index rows that a commit adds, written in the order of their tables
 //	entry.go    index entries as rows, and as the bytes beside a resource
 //	read.go     reading resources, versions and histories
+//	point.go    one resource by its key, past database/sql
 //	search.go   answering a search.Query, page by page
 //	clause.go   one clause of it as SQL
 //	include.go  what the matches refer to, and what refers to them

@@ -97,6 +97,9 @@ func (t *Tx) reader() reader { return reader{t, t.w.d} }
 // Read returns the current version of a resource. Errors: ErrNotFound; ErrGone, with the version
 // that deleted it.
 func (s *Store) Read(ctx context.Context, k Key) (Version, error) {
+	if s.d == &sqliteDialect {
+		return s.points.read(ctx, s.db, k)
+	}
 	return s.reader().current(ctx, k)
 }
 
@@ -104,6 +107,9 @@ func (s *Store) Read(ctx context.Context, k Key) (Version, error) {
 func (t *Tx) Read(k Key) (Version, error) { return t.reader().current(context.Background(), k) }
 
 const columns = `r.rid, r.scope, r.type, r.id, r.vid, r.seq, r.updated, r.method, r.owner, r.record, r.body`
+
+// current reads the current version of a resource.
+const current = `SELECT ` + columns + ` FROM resource r WHERE r.type = ? AND r.id = ? AND r.scope = ?`
 
 // found is a version with its row number.
 type found struct {
@@ -145,7 +151,7 @@ func (r reader) list(ctx context.Context, entries bool, q string, args ...any) (
 }
 
 func (r reader) current(ctx context.Context, k Key) (Version, error) {
-	l, err := r.list(ctx, false, `SELECT `+columns+` FROM resource r WHERE r.type = ? AND r.id = ? AND r.scope = ?`, k.Type, k.ID, k.Scope)
+	l, err := r.list(ctx, false, current, k.Type, k.ID, k.Scope)
 	switch {
 	case err != nil:
 		return Version{}, err

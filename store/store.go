@@ -33,6 +33,7 @@ type Store struct {
 
 	params  params
 	stmts   statements
+	points  points
 	scopes  scopes
 	changed signal
 
@@ -105,7 +106,7 @@ func start(ctx context.Context, d *dialect, open func() (*sql.DB, error), o Opti
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() { close(s.closing) })
 	<-s.done
-	return errors.Join(s.stmts.close(), s.db.Close(), s.wdb.Close())
+	return errors.Join(s.stmts.close(), s.points.close(), s.db.Close(), s.wdb.Close())
 }
 
 // params are the numbers of search parameters in this database.
