@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -205,12 +206,13 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answe
 		}
 		h.Set("ETag", etag(v.VID))
 		h.Set("Last-Modified", httpDate(v.Updated))
+		version := s.url(v) + "/_history/" + strconv.FormatInt(v.VID, 10)
 		if out.status == http.StatusCreated || out.location != "" {
-			h.Set("Location", s.url(v)+"/_history/"+fmt.Sprint(v.VID))
+			h.Set("Location", version)
 		}
-	}
-	if v := out.version; v != nil && len(out.body) > 0 && out.status == http.StatusOK {
-		h.Set("Content-Location", s.url(v)+"/_history/"+fmt.Sprint(v.VID))
+		if len(out.body) > 0 && out.status == http.StatusOK {
+			h.Set("Content-Location", version)
+		}
 	}
 	for name, values := range out.header {
 		h[name] = append(h[name], values...)
@@ -226,7 +228,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answe
 		if h.Get("Content-Type") == "" {
 			h.Set("Content-Type", "application/fhir+json; charset=utf-8")
 		}
-		h.Set("Content-Length", fmt.Sprint(len(body)))
+		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(out.status)
 	if r.Method != http.MethodHead {

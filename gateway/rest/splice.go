@@ -19,6 +19,16 @@ type member struct {
 // members lists those of the object that begins at b[at], and where it ends. b is JSON that
 // fhir.Parse has taken.
 func members(b []byte, at int) (list []member, end int) {
+	list = make([]member, 0, 16)
+	end = scan(b, at, func(name []byte, m member) {
+		m.name = string(name)
+		list = append(list, m)
+	})
+	return list, end
+}
+
+// scan is members without their list: each is given with its name apart, for those who need few of them.
+func scan(b []byte, at int, each func(name []byte, m member)) (end int) {
 	i := skipSpace(b, at+1)
 	for b[i] != '}' {
 		if b[i] == ',' {
@@ -26,14 +36,17 @@ func members(b []byte, at int) (list []member, end int) {
 		}
 		m := member{start: i}
 		to := skipValue(b, i)
-		m.name = unquote(b[i:to])
+		name := b[i+1 : to-1]
+		if bytes.IndexByte(name, '\\') >= 0 {
+			name = []byte(unquote(b[i:to]))
+		}
 		i = skipSpace(b, to) // at the colon
 		m.valueAt = skipSpace(b, i+1)
 		m.valueTo = skipValue(b, m.valueAt)
-		list = append(list, m)
+		each(name, m)
 		i = skipSpace(b, m.valueTo)
 	}
-	return list, i + 1
+	return i + 1
 }
 
 func skipSpace(b []byte, i int) int {
@@ -115,34 +128,32 @@ func present(v *store.Version) []byte {
 const instant = "2006-01-02T15:04:05.000Z07:00"
 
 func splice(b []byte, id, version, updated string) []byte {
-	at := skipSpace(b, 0)
-	list, _ := members(b, at)
-	var idAt, metaAt, typeAt *member
-	for i := range list {
-		switch list[i].name {
+	var idAt, metaAt, typeAt member // a value begins behind a name: at 0 there is none
+	scan(b, skipSpace(b, 0), func(name []byte, m member) {
+		switch string(name) {
 		case "id":
-			idAt = &list[i]
+			idAt = m
 		case "meta":
-			metaAt = &list[i]
+			metaAt = m
 		case "resourceType":
-			typeAt = &list[i]
+			typeAt = m
 		}
-	}
+	})
 	own := `"versionId":"` + version + `","lastUpdated":"` + updated + `"`
-	var edits []edit
-	insert := ""
-	if idAt != nil {
+	edits := make([]edit, 0, 3)
+	insert := make([]byte, 0, 192)
+	if idAt.valueAt > 0 {
 		edits = append(edits, edit{idAt.valueAt, idAt.valueTo, []byte(strconv.Quote(id))})
 	} else {
-		insert += `,"id":` + strconv.Quote(id)
+		insert = strconv.AppendQuote(append(insert, `,"id":`...), id)
 	}
-	if metaAt != nil {
+	if metaAt.valueAt > 0 {
 		edits = append(edits, edit{metaAt.valueAt, metaAt.valueTo, spliceMeta(b, metaAt.valueAt, own)})
 	} else {
-		insert += `,"meta":{` + own + `}`
+		insert = append(append(append(insert, `,"meta":{`...), own...), '}')
 	}
-	if insert != "" {
-		edits = append(edits, edit{typeAt.valueTo, typeAt.valueTo, []byte(insert)})
+	if len(insert) > 0 {
+		edits = append(edits, edit{typeAt.valueTo, typeAt.valueTo, insert})
 	}
 	sortEdits(edits)
 	return apply(b, edits)
@@ -150,14 +161,14 @@ func splice(b []byte, id, version, updated string) []byte {
 
 // spliceMeta is the meta that begins at b[at] with the server's members in front.
 func spliceMeta(b []byte, at int, own string) []byte {
-	list, _ := members(b, at)
 	out := []byte("{" + own)
-	for _, m := range list {
-		if m.name == "versionId" || m.name == "lastUpdated" || m.name == "_versionId" || m.name == "_lastUpdated" {
-			continue
+	scan(b, at, func(name []byte, m member) {
+		switch string(name) {
+		case "versionId", "lastUpdated", "_versionId", "_lastUpdated":
+		default:
+			out = append(append(out, ','), b[m.start:m.valueTo]...)
 		}
-		out = append(append(out, ','), b[m.start:m.valueTo]...)
-	}
+	})
 	return append(out, '}')
 }
 

@@ -14,6 +14,9 @@ const subsetted = `{"system":"http://terminology.hl7.org/CodeSystem/v3-Observati
 func (s *Server) subset(a *ask, typ string, body []byte) ([]byte, error) {
 	elements, _ := a.param("_elements")
 	summary, _ := a.param("_summary")
+	if elements == "" && summary == "" {
+		return body, nil
+	}
 	var keep func(name string) bool
 	var some, mandatory []string
 	if s.Subset != nil {
