@@ -1,23 +1,34 @@
 package balp
 
 import (
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
-// BenchmarkAppend is durable events per second with 64 callers.
+// BenchmarkAppend is durable events per second with one caller and with 64.
 func BenchmarkAppend(b *testing.B) {
-	j := openJournal(b, b.TempDir())
-	defer j.Close()
-	e := wholeEvent(Read)
-	b.SetParallelism(32)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := j.Append(b.Context(), e); err != nil {
-				b.Error(err)
-				return
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprint(callers), func(b *testing.B) {
+			j := openJournal(b, b.TempDir())
+			defer j.Close()
+			e := wholeEvent(Read)
+			var n atomic.Int64
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					for n.Add(1) <= int64(b.N) {
+						if _, err := j.Append(b.Context(), e); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
 			}
-		}
-	})
+			wg.Wait()
+		})
+	}
 }
 
 // BenchmarkOpen is how long a thousand events take to check when the journal is opened.

@@ -6,6 +6,7 @@
 //	build.go       an event as an AuditEvent
 //	ledger.go      the entries of a patient's audit chain as events
 //	journal.go     this member's events, sealed on disk, each bound to the one before
+//	append.go      events written to it, those that come at the same time with one sync
 //	segment.go     the files of the journal
 //	salvage.go     a journal that does not open, for its operator
 //	recorder.go    events of this gateway, durable before they are acknowledged

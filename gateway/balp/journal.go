@@ -2,7 +2,6 @@ package balp
 
 import (
 	"bytes"
-	"context"
 	"crypto/cipher"
 	"encoding/json"
 	"errors"
@@ -42,20 +41,11 @@ type Journal struct {
 	times    []int64          // of the rows, unix milliseconds
 	failed   error
 
-	queue chan pending
-	done  chan struct{}
-	stop  context.CancelFunc
-}
-
-type pending struct {
-	e     Event
-	plain []byte // e in JSON
-	done  chan recorded
-}
-
-type recorded struct {
-	seq uint64
-	err error
+	queue   sync.Mutex // guards what follows
+	waiting []pending  // to be written
+	writing bool       // somebody writes what waits; else nothing does
+	closed  bool
+	idle    *sync.Cond // of queue: nobody writes any more
 }
 
 // OpenJournal opens the journal in a folder, made if there is none, and checks every event in it: that
@@ -65,7 +55,8 @@ func OpenJournal(dir string, key [32]byte) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("balp: journal: %w", err)
 	}
-	j := &Journal{dir: dir, patients: map[string][]int{}, queue: make(chan pending, 256), done: make(chan struct{})}
+	j := &Journal{dir: dir, patients: map[string][]int{}}
+	j.idle = sync.NewCond(&j.queue)
 	var err error
 	if j.aead, err = newSeal(key); err != nil {
 		return nil, err
@@ -73,9 +64,6 @@ func OpenJournal(dir string, key [32]byte) (*Journal, error) {
 	if err := j.load(); err != nil {
 		return nil, errors.Join(err, j.closeFiles())
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	j.stop = stop
-	go j.write(ctx)
 	return j, nil
 }
 
@@ -134,7 +122,7 @@ func (j *Journal) loadSegment(name string, first, last bool) error {
 		if err != nil || json.Unmarshal(plain, &e) != nil {
 			return ErrDamaged
 		}
-		j.add(&e, row{len(j.files) - 1, int64(at), j.head})
+		j.add(e.Patient.key(), e.Time.UnixMilli(), row{len(j.files) - 1, int64(at), j.head})
 		j.head = j.head.after(b[at : at+n])
 		at += n
 	}
@@ -189,128 +177,12 @@ func (w Who) key() string {
 	return w.Value
 }
 
-func (j *Journal) add(e *Event, r row) {
+func (j *Journal) add(patient string, at int64, r row) {
 	j.rows = append(j.rows, r)
-	j.times = append(j.times, e.Time.UnixMilli())
-	if k := e.Patient.key(); k != "" {
-		j.patients[k] = append(j.patients[k], len(j.rows)-1)
+	j.times = append(j.times, at)
+	if patient != "" {
+		j.patients[patient] = append(j.patients[patient], len(j.rows)-1)
 	}
-}
-
-// Append writes an event and returns its sequence number once it is on disk. Errors: ErrEvent,
-// ErrLarge, ErrFailed, ErrClosed, or the context's; after the context's it may be written all the same.
-func (j *Journal) Append(ctx context.Context, e Event) (uint64, error) {
-	if err := e.Valid(); err != nil {
-		return 0, err
-	}
-	// Here and not by the one writer: many do it at once.
-	plain, err := json.Marshal(e)
-	if err != nil || len(plain) > maxFrame-64 {
-		return 0, ErrLarge
-	}
-	p := pending{e, plain, make(chan recorded, 1)}
-	select {
-	case j.queue <- p:
-	case <-j.done:
-		return 0, ErrClosed
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	select {
-	case r := <-p.done:
-		return r.seq, r.err
-	case <-j.done:
-		select {
-		case r := <-p.done:
-			return r.seq, r.err
-		default:
-			return 0, ErrClosed
-		}
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-}
-
-// write is the one writer: what waits is written together, with one sync.
-func (j *Journal) write(ctx context.Context) {
-	defer close(j.done)
-	for {
-		select {
-		case p := <-j.queue:
-			j.commit(j.waiting([]pending{p}))
-		case <-ctx.Done():
-			if rest := j.waiting(nil); len(rest) > 0 {
-				j.commit(rest)
-			}
-			return
-		}
-	}
-}
-
-func (j *Journal) waiting(batch []pending) []pending {
-	for len(batch) < cap(j.queue) {
-		select {
-		case p := <-j.queue:
-			batch = append(batch, p)
-		default:
-			return batch
-		}
-	}
-	return batch
-}
-
-func (j *Journal) commit(batch []pending) {
-	answers := make([]recorded, len(batch))
-	j.mu.Lock()
-	err := j.put(batch, answers)
-	j.mu.Unlock()
-	for i, p := range batch {
-		if err != nil {
-			answers[i] = recorded{err: err}
-		}
-		p.done <- answers[i]
-	}
-}
-
-// put writes a batch, whole or not at all.
-func (j *Journal) put(batch []pending, answers []recorded) error {
-	if j.failed != nil {
-		return j.failed
-	}
-	if j.size >= segmentSize {
-		if err := j.begin(); err != nil {
-			return err
-		}
-	}
-	size := 0
-	for _, p := range batch {
-		size += frameHead + len(p.plain) + j.aead.Overhead()
-	}
-	b := make([]byte, 0, size)
-	head, rows := j.head, make([]row, len(batch))
-	for i, p := range batch {
-		at := len(b)
-		rows[i] = row{len(j.files) - 1, j.size + int64(at), head}
-		b = frame(j.aead, b, head, p.plain)
-		head = head.after(b[at:])
-		answers[i].seq = head.Seq
-	}
-	f := j.files[len(j.files)-1]
-	_, err := f.WriteAt(b, j.size)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err != nil { // take back what may be half there; if that fails too, nothing can be promised
-		if undo := errors.Join(f.Truncate(j.size), f.Sync()); undo != nil {
-			j.failed = fmt.Errorf("%w: %w", ErrFailed, undo)
-		}
-		return fmt.Errorf("balp: journal: %w", err)
-	}
-	for i := range batch {
-		j.add(&batch[i].e, rows[i])
-	}
-	j.head, j.size = head, j.size+int64(len(b))
-	return nil
 }
 
 // Head says how far the journal has come. Who keeps it elsewhere can tell later whether events were
@@ -430,8 +302,12 @@ func (j *Journal) read(r found) (Stored, error) {
 
 // Close writes what waits and closes the files.
 func (j *Journal) Close() error {
-	j.stop()
-	<-j.done
+	j.queue.Lock()
+	j.closed = true
+	for j.writing {
+		j.idle.Wait()
+	}
+	j.queue.Unlock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.closeFiles()
