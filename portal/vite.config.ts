@@ -20,6 +20,7 @@ export default defineConfig({
   test: {
     environment: 'node',
     include: ['src/**/*.test.ts', 'src/**/*.test.tsx', 'scripts/**/*.test.ts'],
+    setupFiles: ['scripts/draws.ts'],
     testTimeout: 60_000,
     pool: 'threads',
     maxWorkers: 1,
