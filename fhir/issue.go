@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"maps"
 	"strconv"
 )
@@ -104,7 +105,7 @@ func (i *Issue) under(prefix string) *Issue {
 	return &c
 }
 
-// place adds line and column, both counted from 1, in bytes.
+// place adds line and column, both counted from 1, in bytes; of an input of one line the column alone.
 func (i *Issue) place(b []byte, at int) *Issue {
 	line, column := 1, 1
 	for _, c := range b[:min(at, len(b))] {
@@ -112,7 +113,11 @@ func (i *Issue) place(b []byte, at int) *Issue {
 			line, column = line+1, 1
 		}
 	}
+	where := "byte " + strconv.Itoa(column)
+	if bytes.IndexByte(b, '\n') >= 0 {
+		where = "line " + strconv.Itoa(line) + ", " + where
+	}
 	c := *i
-	c.Text += " (line " + strconv.Itoa(line) + ", byte " + strconv.Itoa(column) + ")"
+	c.Text += " (" + where + ")"
 	return &c
 }

@@ -167,11 +167,12 @@ func (e *env) explain(err error) int {
 
 // hints are what to do about a gateway's problem, by its code.
 var hints = map[string]string{
-	"feed":         "`salus feed list` shows the feeds of this node",
-	"feed-message": "`salus feed dead` lists a feed's dead letters",
-	"patient":      "`salus identity list` shows the patients of this organisation; `salus identity adopt` makes another's known",
-	"session":      "open one with `salus access open`",
-	"token":        "the home's api.token is not the one the node started with",
+	"fhir-trailing": "name a file of one resource a line .ndjson",
+	"feed":          "`salus feed list` shows the feeds of this node",
+	"feed-message":  "`salus feed dead` lists a feed's dead letters",
+	"patient":       "`salus identity list` shows the patients of this organisation; `salus identity adopt` makes another's known",
+	"session":       "open one with `salus access open`",
+	"token":         "the home's api.token is not the one the node started with",
 }
 
 func (e *env) hint(code int, hint string) int {

@@ -24,21 +24,31 @@ type addresses struct {
 // survey reads a file for the addresses of its entries, and for what they refer to by a search. Errors: what
 // is wrong with the file as a whole, ctx's.
 func (a *addresses) survey(ctx context.Context, items iter.Seq2[fhir.Item, error]) error {
-	for it, err := range items {
-		if err != nil || ctx.Err() != nil {
-			if it.Index < 0 || ctx.Err() != nil {
-				return firstOf(ctx.Err(), err)
-			}
-			continue
-		}
-		if err := a.note(it.Resource.Raw()); err != nil {
+	return each(ctx, items, func(it *fhir.Item) error {
+		if err := a.note(it.Resource.Raw()); err != nil || it.FullURL == "" {
 			return err
 		}
-		if it.FullURL == "" {
+		if k := digest(it.FullURL); a.byURL[k] == "" { // the first has it
+			a.byURL[k] = it.Resource.Type() + "/" + a.id(it)
+		}
+		return nil
+	})
+}
+
+// each hands the items of a file to do, but for those that are refused when their turn comes. Errors: what is
+// wrong with the file as a whole, ctx's, do's.
+func each(ctx context.Context, items iter.Seq2[fhir.Item, error], do func(*fhir.Item) error) error {
+	for it, err := range items {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil && it.Index < 0:
+			return err
+		case err != nil:
 			continue
 		}
-		if k := digest(it.FullURL); a.byURL[k] == "" { // the first has it
-			a.byURL[k] = it.Resource.Type() + "/" + a.id(&it)
+		if err := do(&it); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -67,28 +67,22 @@ func (c conditions) lead(text string) *lead {
 
 // match looks through a file for the resources that the references by an identifier mean.
 func (c conditions) match(ctx context.Context, a *addresses, items iter.Seq2[fhir.Item, error]) error {
-	for it, err := range items {
-		if err != nil || ctx.Err() != nil {
-			if it.Index < 0 || ctx.Err() != nil {
-				return firstOf(ctx.Err(), err)
-			}
-			continue
-		}
+	return each(ctx, items, func(it *fhir.Item) error {
 		tree, err := element.Parse(it.Resource.Raw())
 		if err != nil {
-			continue // it is refused when its turn comes
+			return nil //nolint:nilerr // it is refused when its turn comes
 		}
 		ids := tree.Root().Get("identifier")
 		switch ids.Kind() {
 		case element.Object:
-			c.has(a, &it, ids)
+			c.has(a, it, ids)
 		case element.Array:
 			for id := range ids.Children() {
-				c.has(a, &it, id)
+				c.has(a, it, id)
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // has notes that an item has an identifier.
@@ -131,13 +125,4 @@ func (c conditions) to(text string) string {
 		return l.to
 	}
 	return ""
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

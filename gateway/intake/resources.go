@@ -201,7 +201,7 @@ func (x *importing) belongs(l *rest.Loading) *fhir.Issue {
 	switch owner := x.Owner(l.Resource); {
 	case owner == index.Unowned:
 		code = fhir.CodeReference
-	case owner == "" && (typ == "Binary" || len(x.Set.Compartment("Patient").Params[typ]) > 0):
+	case owner == "" && (typ == "Binary" || typ == "Bundle" || len(x.Set.Compartment("Patient").Params[typ]) > 0):
 		code = fhir.CodeNoPatient
 	default:
 		return nil

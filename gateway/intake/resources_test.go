@@ -204,7 +204,7 @@ func TestOtherServersIDsAreNotTheOrganisations(t *testing.T) {
 
 func TestWhatAnImportRejectsIsNamedAndNothingOfItIsWritten(t *testing.T) {
 	w := newImportWorld(t)
-	got := w.taken("ndjson", strings.Join([]string{
+	got := w.taken("ndjson", "\ufeff"+strings.Join([]string{
 		`{"resourceType":"Patient","id":"p"}`,
 		`{"resourceType":"NoSuchThing"}`,
 		`{broken`,
@@ -216,16 +216,17 @@ func TestWhatAnImportRejectsIsNamedAndNothingOfItIsWritten(t *testing.T) {
 		`{"resourceType":"Patient","id":"only","gender":"no-such-gender"}`,
 		observation("moved", "Patient/p"),
 		observation("moved", "Patient/q"),
-	}, "\n"), Progress{Records: 3, Rejected: 8, Patients: 1})
+		`{"resourceType":"Bundle","id":"all","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":"only"}}]}`,
+	}, "\n"), Progress{Records: 3, Rejected: 9, Patients: 1})
 	want := []string{
-		"1  fhir-type", "2  fhir-json", "3 Observation ", "4 Observation fhir-no-patient", "5 Observation fhir-", "6 Binary fhir-no-patient", "8 Patient ", "10 Observation rest-moved",
+		"1  fhir-type", "2  fhir-json", "3 Observation ", "4 Observation fhir-no-patient", "5 Observation fhir-", "6 Binary fhir-no-patient", "8 Patient ", "10 Observation rest-moved", "11 Bundle fhir-no-patient",
 	}
 	for i, c := range codes(got) {
 		if i >= len(want) || !strings.HasPrefix(c, want[i]) || got.Reject[i].Issue.Text == "" {
 			t.Errorf("got %q: %q, want %q", c, got.Reject[i].Issue.Text, want[min(i, len(want)-1)])
 		}
 	}
-	for _, ref := range []string{"Observation/wrong", "Observation/whose", "Observation/who", "Binary/paper", "Patient/only"} {
+	for _, ref := range []string{"Observation/wrong", "Observation/whose", "Observation/who", "Binary/paper", "Bundle/all", "Patient/only"} {
 		if s := w.stored(ref); s != store.ErrNotFound.Error() {
 			t.Errorf("%s: got %s", ref, s)
 		}

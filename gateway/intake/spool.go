@@ -86,15 +86,19 @@ func blockNonce(n uint64) []byte {
 	return b[:]
 }
 
-// open reads it from the beginning. One reader at a time.
+// mark is what some editors put in front of UTF-8 (RFC 8259 section 8.1: a parser may ignore it).
+var mark = []byte("\ufeff")
+
+// open reads it from the beginning, without a byte order mark. One reader at a time.
 func (s *spool) open() (io.Reader, error) {
+	first := bytes.NewReader(bytes.TrimPrefix(s.memory, mark))
 	if s.disk == nil {
-		return bytes.NewReader(s.memory), nil
+		return first, nil
 	}
 	if _, err := s.disk.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("intake: spool: %w", err)
 	}
-	return io.MultiReader(bytes.NewReader(s.memory), &unspool{s: s, r: bufio.NewReaderSize(s.disk, block+16)}), nil
+	return io.MultiReader(first, &unspool{s: s, r: bufio.NewReaderSize(s.disk, block+16)}), nil
 }
 
 func (s *spool) close() error {
