@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -27,6 +26,7 @@ import (
 	"salus/config"
 	"salus/gateway"
 	"salus/hl7"
+	"salus/hl7/hl7test"
 	"salus/hl7/mllp"
 	"salus/node"
 )
@@ -652,36 +652,8 @@ func TestFeedSendsAfterARestart(t *testing.T) {
 	}
 	want := fmt.Sprintf("M%d M%d", f.n-1, f.n)
 	f.again()
-	ln, err := net.Listen("tcp", f.conf.Feeds[1].Send)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := make(chan string, 2)
-	s, err := mllp.NewServer(func(_ context.Context, raw []byte) ([]byte, error) {
-		m, err := hl7.Parse(raw)
-		if err != nil {
-			return nil, err
-		}
-		got <- m.ControlID()
-		return hl7.BuildAck(m, hl7.Ack{Code: hl7.AA, Now: time.Now()}).Encode(), nil
-	}, mllp.Limits{Connections: 2, Message: 1 << 20, Idle: time.Minute, Read: time.Minute, Write: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx, ln) }()
-	defer func() { cancel(); <-served }()
-	var ids []string
-	for range 2 {
-		select {
-		case id := <-got:
-			ids = append(ids, id)
-		case <-time.After(time.Minute):
-			t.Fatal("nothing is sent")
-		}
-	}
-	if s := strings.Join(ids, " "); s != want {
+	to := receive(t, f.conf.Feeds[1].Send)
+	if s := to.next().ControlID() + " " + to.next().ControlID(); s != want {
 		t.Errorf("got %s, want %s", s, want)
 	}
 	f.events(id, "feed out", 2)
@@ -895,43 +867,26 @@ func TestFeedAnswersByAnotherWayWhereThatIsAsked(t *testing.T) {
 // Every sample message that has a patient is taken or refused with a reason, and what is taken is
 // valid FHIR by this node's own measure.
 func TestFeedTakesTheSamples(t *testing.T) {
-	const dir = "../../shared/data/hl7v2"
-	if _, err := os.Stat(dir); err != nil {
-		t.Skip("the HL7 v2 samples are not here")
-	}
 	if testing.Short() {
 		t.Skip("hundreds of messages")
 	}
+	samples := hl7test.Samples(t, "../../shared/data/hl7v2")
 	f := newFeeding(t, func(c *config.Config) { c.Feeds[0].Processing, c.Feeds[0].Original = "PDT", true })
 	outcome := map[string]int{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if ext := filepath.Ext(path); err != nil || d.IsDir() || ext != ".hl7" && ext != ".txt" {
-			return err
-		}
-		b, err := os.ReadFile(path)
+	for _, raw := range samples {
+		m, err := hl7.Parse(raw)
 		if err != nil {
-			return err
+			continue
 		}
-		for _, raw := range messagesOf(b) {
-			m, err := hl7.Parse(raw)
-			if err != nil {
-				continue
-			}
-			f.n++ // the samples share control ids
-			if err := m.Set("MSH-10", fmt.Sprintf("M%d", f.n)); err != nil {
-				return err
-			}
-			if !m.Get("MSH-11").Valued() { // fragments have no more than the fields that they are about
-				if err := m.Set("MSH-11", "P"); err != nil {
-					return err
-				}
-			}
-			outcome[f.send(m.Encode())]++
+		f.n++ // the samples share control ids
+		err = m.Set("MSH-10", fmt.Sprintf("M%d", f.n))
+		if err == nil && !m.Get("MSH-11").Valued() { // fragments have no more than the fields that they are about
+			err = m.Set("MSH-11", "P")
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcome[f.send(m.Encode())]++
 	}
 	var l []gateway.Letter
 	f.get("/v1/feeds/adt/letters", &l)
@@ -948,18 +903,4 @@ func TestFeedTakesTheSamples(t *testing.T) {
 			t.Errorf("%d letters with the reason %s", reasons[r], r)
 		}
 	}
-}
-
-// messagesOf splits a file into messages.
-func messagesOf(b []byte) (out [][]byte) {
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	for _, line := range bytes.FieldsFunc(b, func(r rune) bool { return r == '\r' || r == '\n' || r == 0x0b || r == 0x1c }) {
-		switch {
-		case bytes.HasPrefix(line, []byte("MSH")):
-			out = append(out, append(bytes.Clone(line), '\r'))
-		case len(out) > 0 && !bytes.HasPrefix(line, []byte("FHS")) && !bytes.HasPrefix(line, []byte("BHS")) && !bytes.HasPrefix(line, []byte("BTS")) && !bytes.HasPrefix(line, []byte("FTS")):
-			out[len(out)-1] = append(append(out[len(out)-1], line...), '\r')
-		}
-	}
-	return out
 }

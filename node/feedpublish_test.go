@@ -80,22 +80,11 @@ func (r *receiver) sends(path string, want ...string) (ids []string) {
 // settled waits until every message has its answer: what has none is sent again after a restart.
 func (f *feeding) settled() {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	f.until("all messages are answered", func() bool {
 		var l []gateway.Feed
 		f.get("/v1/feeds", &l)
-		if !slices.ContainsFunc(l, func(x gateway.Feed) bool { return x.Pending > 0 }) {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			f.t.Fatal("messages are not answered")
-		}
-	}
+		return !slices.ContainsFunc(l, func(x gateway.Feed) bool { return x.Pending > 0 })
+	})
 }
 
 // write puts a resource; what is refused ends the test.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"salus/hl7"
+	"salus/hl7/hl7test"
 	"salus/hl7/tofhir"
 )
 
@@ -273,46 +273,9 @@ func TestWhatComesInAndGoesOutIsTheSameAgain(t *testing.T) {
 const samples = "../../../shared/data/hl7v2"
 
 func TestSamplesThatComeInAndGoOutAreTheSameAgain(t *testing.T) {
-	if _, err := os.Stat(samples); err != nil {
-		t.Skip("the HL7 v2 samples are not here")
-	}
 	n := 0
-	err := filepath.WalkDir(samples, func(path string, d fs.DirEntry, err error) error {
-		ext := filepath.Ext(path)
-		if err != nil || d.IsDir() || ext != ".hl7" && ext != ".txt" {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for i, raw := range messages(b) {
-			n += round(t, fmt.Sprintf("%s#%d", filepath.Base(path), i), raw)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	for name, raw := range hl7test.Samples(t, samples) {
+		n += round(t, name, raw)
 	}
 	t.Logf("%d messages made", n)
-}
-
-// messages splits a file into messages.
-func messages(b []byte) (out [][]byte) {
-	var cur []byte
-	for _, line := range bytes.FieldsFunc(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), func(r rune) bool { return r == '\r' || r == '\n' || r == 0x0b || r == 0x1c }) {
-		if bytes.HasPrefix(line, []byte("FHS")) || bytes.HasPrefix(line, []byte("BHS")) || bytes.HasPrefix(line, []byte("BTS")) || bytes.HasPrefix(line, []byte("FTS")) {
-			continue
-		}
-		if bytes.HasPrefix(line, []byte("MSH")) && cur != nil {
-			out, cur = append(out, cur), nil
-		}
-		if cur != nil || bytes.HasPrefix(line, []byte("MSH")) {
-			cur = append(append(cur, line...), '\r')
-		}
-	}
-	if cur != nil {
-		out = append(out, cur)
-	}
-	return out
 }

@@ -13,73 +13,36 @@ import (
 	"testing"
 
 	"salus/hl7"
+	"salus/hl7/hl7test"
 )
 
 const samples = "../../../shared/data/hl7v2"
 
-// messages splits a file into messages; a file that holds none gives none.
-func messages(b []byte) (out [][]byte) {
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	var cur []byte
-	for _, line := range bytes.FieldsFunc(b, func(r rune) bool { return r == '\r' || r == '\n' || r == 0x0b || r == 0x1c }) {
-		if bytes.HasPrefix(line, []byte("FHS")) || bytes.HasPrefix(line, []byte("BHS")) || bytes.HasPrefix(line, []byte("BTS")) || bytes.HasPrefix(line, []byte("FTS")) {
-			continue
-		}
-		if bytes.HasPrefix(line, []byte("MSH")) && cur != nil {
-			out, cur = append(out, cur), nil
-		}
-		if cur != nil || bytes.HasPrefix(line, []byte("MSH")) {
-			cur = append(append(cur, line...), '\r')
-		}
-	}
-	if cur != nil {
-		out = append(out, cur)
-	}
-	return out
-}
-
 // All messages of the samples are mapped to valid FHIR, or refused with a code.
 func TestSamplesAreMappedOrRefusedWithACode(t *testing.T) {
-	if _, err := os.Stat(samples); err != nil {
-		t.Skip("the HL7 v2 samples are not here")
-	}
 	done, refused, bad, issues := 0, map[string]int{}, 0, map[string]int{}
-	err := filepath.WalkDir(samples, func(path string, d fs.DirEntry, err error) error {
-		ext := filepath.Ext(path)
-		if err != nil || d.IsDir() || ext != ".hl7" && ext != ".txt" {
-			return err
+	for name, raw := range hl7test.Samples(t, samples) {
+		m, err := hl7.Parse(raw)
+		var r *Result
+		if err == nil {
+			r, err = Map(m, options())
 		}
-		b, err := os.ReadFile(path)
 		if err != nil {
-			return err
-		}
-		for _, raw := range messages(b) {
-			m, err := hl7.Parse(raw)
-			var r *Result
-			if err == nil {
-				r, err = Map(m, options())
-			}
-			if err != nil {
-				e := (*hl7.Error)(nil)
-				if !errors.As(err, &e) {
-					t.Errorf("%s: an error without a code: %v", filepath.Base(path), err)
-					continue
-				}
-				refused[e.Code]++
+			e := (*hl7.Error)(nil)
+			if !errors.As(err, &e) {
+				t.Errorf("%s: an error without a code: %v", name, err)
 				continue
 			}
-			done++
-			if s := invalid(t, r); s != nil {
-				bad++
-				for _, i := range s {
-					issues[i]++
-				}
+			refused[e.Code]++
+			continue
+		}
+		done++
+		if s := invalid(t, r); s != nil {
+			bad++
+			for _, i := range s {
+				issues[i]++
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	t.Logf("%d mapped, refused %v, %d with issues", done, refused, bad)
 	if done < 200 || len(refused) != 1 || refused[hl7.CodeRequired] > 241 { // 241 of the samples are fragments without a patient identifier
@@ -150,7 +113,7 @@ func TestHL7sSampleAgrees(t *testing.T) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
-	m, err := hl7.Parse(messages(b)[0])
+	m, err := hl7.Parse(hl7test.Messages(b)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +186,7 @@ func TestSamplesAgreeWithExpectedFHIR(t *testing.T) {
 			return nil
 		}
 		b, _ := os.ReadFile(path)
-		all := messages(b)
+		all := hl7test.Messages(b)
 		if len(all) != 1 {
 			return nil
 		}
