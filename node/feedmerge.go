@@ -178,29 +178,47 @@ func (w *feedWriter) planStub(survivor *store.Version, m *tofhir.Merge) ([]chang
 
 // relink is a Patient with one link more, and changed otherwise by and; nil if nothing is new.
 func (w *feedWriter) relink(v *store.Version, l link, and func(object)) (*change, error) {
-	var o object
-	if err := json.Unmarshal(v.Body, &o); err != nil {
-		return nil, errFeedStored
-	}
-	if !linked(v.Body, l.Other.Reference, l.Type) {
-		var links []json.RawMessage
-		if o["link"] != nil && json.Unmarshal(o["link"], &links) != nil {
-			return nil, errFeedStored
+	return w.linking(v, and, func(links []json.RawMessage) ([]json.RawMessage, error) {
+		if linked(v.Body, l.Other.Reference, l.Type) {
+			return links, nil
 		}
 		raw, err := json.Marshal(l)
+		return append(links, raw), err
+	})
+}
+
+// unlink is a Patient without a link, and changed otherwise by and; nil if nothing is new.
+func (w *feedWriter) unlink(v *store.Version, l link, and func(object)) (*change, error) {
+	return w.linking(v, and, func(links []json.RawMessage) ([]json.RawMessage, error) {
+		return slices.DeleteFunc(links, func(raw json.RawMessage) bool {
+			var x link
+			return json.Unmarshal(raw, &x) == nil && x == l
+		}), nil
+	})
+}
+
+// linking is a Patient whose links were changed by do, and who was changed otherwise by and.
+func (w *feedWriter) linking(v *store.Version, and func(object), do func([]json.RawMessage) ([]json.RawMessage, error)) (*change, error) {
+	body, err := edited(v.Body, func(o object) error {
+		var links []json.RawMessage
+		if o["link"] != nil && json.Unmarshal(o["link"], &links) != nil {
+			return errFeedStored
+		}
+		links, err := do(links)
 		if err != nil {
-			return nil, fmt.Errorf("node: merge: %w", err)
+			return err
 		}
-		if o["link"], err = json.Marshal(append(links, raw)); err != nil {
-			return nil, fmt.Errorf("node: merge: %w", err)
+		delete(o, "link")
+		if and != nil {
+			and(o)
 		}
-	}
-	if and != nil {
-		and(o)
-	}
-	body, err := json.Marshal(o)
+		if len(links) == 0 {
+			return nil
+		}
+		return set(o, "link", links)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("node: merge: %w", err)
+		return nil, err
 	}
 	return w.update(v, body, "Patient")
 }
@@ -237,38 +255,6 @@ func (w *feedWriter) planUnmerge(ctx context.Context, m *tofhir.Merge) ([]change
 		return nil, err
 	}
 	return present(a, b), nil
-}
-
-// unlink is a Patient without a link, and changed otherwise by and; nil if nothing is new.
-func (w *feedWriter) unlink(v *store.Version, l link, and func(object)) (*change, error) {
-	var o object
-	if err := json.Unmarshal(v.Body, &o); err != nil {
-		return nil, errFeedStored
-	}
-	var links []json.RawMessage
-	if o["link"] != nil && json.Unmarshal(o["link"], &links) != nil {
-		return nil, errFeedStored
-	}
-	links = slices.DeleteFunc(links, func(raw json.RawMessage) bool {
-		var x link
-		return json.Unmarshal(raw, &x) == nil && x == l
-	})
-	delete(o, "link")
-	if len(links) > 0 {
-		raw, err := json.Marshal(links)
-		if err != nil {
-			return nil, fmt.Errorf("node: unmerge: %w", err)
-		}
-		o["link"] = raw
-	}
-	if and != nil {
-		and(o)
-	}
-	body, err := json.Marshal(o)
-	if err != nil {
-		return nil, fmt.Errorf("node: unmerge: %w", err)
-	}
-	return w.update(v, body, "Patient")
 }
 
 // activeBefore is Patient.active in the last version without a link; nil if that said nothing, or if

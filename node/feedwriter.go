@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -208,9 +207,6 @@ func (w *feedWriter) settled(ctx context.Context, o feed.Outcome) error {
 	return nil
 }
 
-// object is FHIR JSON whose values keep their bytes.
-type object = map[string]json.RawMessage
-
 // A change is one entry of a transaction. fresh: it must come to nothing that is there already.
 type change struct {
 	FullURL  string          `json:"fullUrl,omitempty"`
@@ -315,114 +311,10 @@ func (w *feedWriter) update(v *store.Version, body []byte, typ string) (*change,
 	if same(was, body) {
 		return nil, nil //nolint:nilnil // no change is an answer
 	}
-	if body, err = untold(body); err != nil {
+	if body, err = edited(body, untold); err != nil {
 		return nil, err
 	}
 	return &change{Resource: body, Request: request{Method: http.MethodPut, URL: v.Type + "/" + v.ID, IfMatch: fmt.Sprintf(`W/"%d"`, v.VID)}}, nil
-}
-
-// untold is a resource without a narrative that was made from elements which have changed since
-// (R4 Narrative.status): people would read what no longer holds. One that says more than the elements stays.
-func untold(body []byte) ([]byte, error) {
-	var o object
-	if err := json.Unmarshal(body, &o); err != nil {
-		return nil, errFeedStored
-	}
-	var text struct{ Status string }
-	if o["text"] == nil || json.Unmarshal(o["text"], &text) != nil || text.Status != "generated" && text.Status != "extensions" {
-		return body, nil
-	}
-	delete(o, "text")
-	return json.Marshal(o)
-}
-
-// sourced is a resource with its source (R4 Meta.source): the message that this version came by.
-func sourced(body []byte, source string) ([]byte, error) {
-	var o object
-	if err := json.Unmarshal(body, &o); err != nil {
-		return nil, errFeedStored
-	}
-	meta := object{}
-	if o["meta"] != nil && json.Unmarshal(o["meta"], &meta) != nil {
-		return nil, errFeedStored
-	}
-	var err error
-	if meta["source"], err = json.Marshal(source); err != nil {
-		return nil, err
-	}
-	if o["meta"], err = json.Marshal(meta); err != nil {
-		return nil, err
-	}
-	return json.Marshal(o)
-}
-
-// identified is a resource with its id.
-func identified(body []byte, id string) ([]byte, error) {
-	var o object
-	if err := json.Unmarshal(body, &o); err != nil {
-		return nil, errFeedStored
-	}
-	o["id"], _ = json.Marshal(id)
-	return json.Marshal(o)
-}
-
-var errFeedStored = errors.New("node: a resource of the store is no JSON")
-
-// same reports whether two resources say the same; numbers are compared as they are written.
-func same(a, b []byte) bool {
-	decode := func(b []byte) (v any) {
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.UseNumber()
-		if d.Decode(&v) != nil {
-			return nil
-		}
-		return v
-	}
-	x := decode(a)
-	return x != nil && reflect.DeepEqual(x, decode(b))
-}
-
-// labelled adds the feed's labels to a resource of a patient. None that stands there is taken away.
-func (w *feedWriter) labelled(body []byte, typ string) ([]byte, error) {
-	switch typ {
-	case "Practitioner", "Organization", "Location": // of nobody
-		return body, nil
-	}
-	if len(w.labels) == 0 {
-		return body, nil
-	}
-	var o object
-	var meta map[string]json.RawMessage
-	var labels []json.RawMessage
-	if err := json.Unmarshal(body, &o); err != nil {
-		return nil, errFeedStored
-	}
-	if raw, ok := o["meta"]; ok && (json.Unmarshal(raw, &meta) != nil || meta["security"] != nil && json.Unmarshal(meta["security"], &labels) != nil) {
-		return nil, errFeedStored
-	}
-	for _, l := range w.labels {
-		if !slices.ContainsFunc(labels, func(raw json.RawMessage) bool {
-			var have security
-			return json.Unmarshal(raw, &have) == nil && have == l
-		}) {
-			b, err := json.Marshal(l)
-			if err != nil {
-				return nil, err
-			}
-			labels = append(labels, b)
-		}
-	}
-	if meta == nil {
-		meta = object{}
-	}
-	var err error
-	if meta["security"], err = json.Marshal(labels); err != nil {
-		return nil, err
-	}
-	if o["meta"], err = json.Marshal(meta); err != nil {
-		return nil, err
-	}
-	return json.Marshal(o)
 }
 
 // maxIdentifier is how much of a token the store tells apart from others.
