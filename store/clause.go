@@ -47,6 +47,8 @@ type builder struct {
 	within bool // a condition of the sight is being built: it looks without such conditions itself
 	few    bool // another clause leaves few matches: spans are looked up one by one
 	n      int  // aliases given out
+
+	compartment bool // matches, under the alias r, are of one compartment
 }
 
 func (b *builder) alias() string {
@@ -59,7 +61,7 @@ func (b *builder) alias() string {
 // be seen must not be felt.
 func (b *builder) seen(alias string, types []string) (sqlText, error) {
 	scope := alias + ".scope"
-	if b.sight.Owner != "" {
+	if b.sight.Owner != "" || b.compartment && alias == "r" {
 		scope += " + 0" // by the index of owners, not through what everybody has in these scopes
 	}
 	s := text(scope+" IN ("+marks(len(b.sight.Scopes))+") AND "+alias+".method <> 3", anys(b.sight.Scopes)...)

@@ -62,7 +62,7 @@ func (t *Tx) Search(q Search) (*Page, error) {
 }
 
 func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, error) {
-	b := &builder{reader: r, sight: &q.Sight, few: q.Compartment != "" || q.Owner != ""}
+	b := &builder{reader: r, sight: &q.Sight, compartment: q.Compartment != "", few: q.Compartment != "" || q.Owner != ""}
 	for i := range q.Query.Where {
 		b.few = b.few || leavesFew(&q.Query.Where[i])
 	}

@@ -336,10 +336,8 @@ type gathering struct {
 func (k *Keeper) gather(ctx context.Context, ref string) (*gathering, error) {
 	g := &gathering{ref: ref, by: map[string][]fhir.Label{}}
 	q := &search.Query{Types: append(slices.Clone(sources), "Patient", "Medication", "Specimen"), Count: search.MaxCount}
-	// By her as the one who is seen, too: the store then reads her rows alone, and not everybody's of these types.
-	hers := store.Sight{Scopes: []store.Scope{store.Own}, Owner: ref}
 	for {
-		p, err := k.Store.Search(ctx, store.Search{Query: q, Sight: hers, Compartment: ref})
+		p, err := k.Store.Search(ctx, store.Search{Query: q, Sight: store.Sight{Scopes: []store.Scope{store.Own}}, Compartment: ref})
 		if err != nil {
 			return nil, err
 		}
