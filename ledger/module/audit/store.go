@@ -19,11 +19,6 @@ func Key(patient tx.Account) []byte {
 	return chains.Key(patient[:])
 }
 
-// JournalKey is the state key of where a member's journal stands, for proofs.
-func JournalKey(member tx.Account) []byte {
-	return journals.Key(member[:])
-}
-
 func tables() []state.TableInfo {
 	return []state.TableInfo{
 		chains.Info(),

@@ -38,11 +38,6 @@ type keyPointer struct {
 // EpochKey is the state key of an epoch's row, for proofs.
 func EpochKey(n uint64) []byte { return epochs.Key(number(n)) }
 
-// CustodyKeyKey is the state key of a custody key's row, for proofs.
-func CustodyKeyKey(member tx.Account, keyEpoch uint64) []byte {
-	return keys.Key(memberNumber(member, keyEpoch))
-}
-
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 func memberNumber(member tx.Account, n uint64) []byte {

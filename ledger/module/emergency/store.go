@@ -43,15 +43,6 @@ func dueAt(time uint64, id tx.Hash) []byte {
 
 func pair(actor, patient tx.Account) []byte { return append(actor[:], patient[:]...) }
 
-// DirectiveKey is the state key of a patient's directive, for proofs.
-func DirectiveKey(patient tx.Account) []byte { return directives.Key(patient[:]) }
-
-// CaseKey is the state key of a case, for proofs.
-func CaseKey(id tx.Hash) []byte { return cases.Key(id[:]) }
-
-// CountsKey is the state key of a member's counts, for proofs.
-func CountsKey(member tx.Account) []byte { return counts.Key(member[:]) }
-
 // LookupDirective returns the patient's directive.
 func LookupDirective(r state.Reader, patient tx.Account) (Directive, bool) {
 	return directives.Get(r, patient[:])

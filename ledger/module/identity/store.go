@@ -16,16 +16,6 @@ var (
 	conditions = state.NewTable[Condition]("conditions", Prefix, 0x03)
 )
 
-// PrincipalKey is the state key of a principal's row, for proofs.
-func PrincipalKey(account tx.Account) []byte {
-	return principals.Key(account[:])
-}
-
-// ConditionKey is the state key of a patient's condition, for proofs.
-func ConditionKey(patient tx.Account) []byte {
-	return conditions.Key(patient[:])
-}
-
 func keyID(account tx.Account, id tx.KeyID) []byte {
 	return append(account[:], id[:]...)
 }

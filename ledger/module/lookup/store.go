@@ -42,12 +42,6 @@ func answeredTo(ceremony uint64, dealer, recipient int) []byte {
 
 func partOf(entry tx.Hash, index int) []byte { return append(entry[:], byte(index)) }
 
-// RowKey is the state key of an entry, for proofs.
-func RowKey(id tx.Hash) []byte { return asked.Key(id[:]) }
-
-// CountsKey is the state key of a member's counts, for proofs.
-func CountsKey(member tx.Account) []byte { return counts.Key(member[:]) }
-
 // Current returns the key in force.
 func Current(r state.Reader) (Key, bool) { return keys.Get(r, nil) }
 

@@ -17,9 +17,6 @@ var (
 	links = state.NewTable[Links]("merge links", Prefix, 0x02)
 )
 
-// CaseKey is the state key of a case, for proofs.
-func CaseKey(id tx.Hash) []byte { return cases.Key(id[:]) }
-
 // Lookup returns the case of that id.
 func Lookup(r state.Reader, id tx.Hash) (Case, bool) { return cases.Get(r, id[:]) }
 

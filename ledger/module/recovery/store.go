@@ -47,12 +47,6 @@ func lapseAt(time uint64, id tx.Hash) []byte {
 
 func pair(patient, opener tx.Account) []byte { return append(patient[:], opener[:]...) }
 
-// CaseKey is the state key of a case, for proofs.
-func CaseKey(id tx.Hash) []byte { return cases.Key(id[:]) }
-
-// GuardiansKey is the state key of a patient's guardians, for proofs.
-func GuardiansKey(patient tx.Account) []byte { return guardians.Key(patient[:]) }
-
 // Lookup returns the case of that id.
 func Lookup(r state.Reader, id tx.Hash) (Case, bool) { return cases.Get(r, id[:]) }
 

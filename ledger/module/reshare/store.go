@@ -19,9 +19,6 @@ type mark struct {
 	Order uint64 `cbor:"1,keyasint"`
 }
 
-// Key is the state key of a resharing's row, for proofs.
-func Key(to uint64) []byte { return resharings.Key(number(to)) }
-
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 func tables() []state.TableInfo {
