@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"salus/fhir/index"
 	"salus/fhir/search"
 	"salus/gateway/balp"
+	"salus/gateway/chart"
 	"salus/gateway/rest"
 	"salus/hl7"
 	"salus/hl7/feed"
@@ -33,7 +33,7 @@ type feedWriter struct {
 	log     *slog.Logger
 	store   *store.Store
 	index   *index.Index
-	server  http.Handler
+	within  *transactor
 	event   func(context.Context, balp.Event) error
 	mapping tofhir.Options
 	labels  []security
@@ -59,9 +59,6 @@ type security struct {
 	Code   string `json:"code"`
 }
 
-// feedBundle bounds a message's transaction: its resources, its bytes in base64.
-const feedBundle = 64 << 20
-
 // feedWriter makes the writer of a feed. It is a client of the FHIR server like others, with the
 // organisation's own leave: what it writes is checked, indexed, told to subscribers and carried to
 // the ledger like any other write.
@@ -72,7 +69,7 @@ func (n *Node) feedWriter(keys *keys, c config.Feed, log *slog.Logger, turn *syn
 	}
 	key := seal.Sum("feed-identifiers", keys.store[:])
 	w := &feedWriter{
-		name: c.Name, log: log, store: n.fhir.store, index: n.fhir.index, event: n.fhir.event, turn: turn, told: map[uint64]*told{}, proposer: c.Proposer, intents: n.feeds.intents,
+		name: c.Name, log: log, store: n.fhir.store, index: n.fhir.index, within: n.fhir.within, event: n.fhir.event, turn: turn, told: map[uint64]*told{}, proposer: c.Proposer, intents: n.feeds.intents,
 		mapping: tofhir.Options{Base: "urn:salus:feed:" + c.Name, Key: key[:], Zone: zone, Authorities: c.Authorities, CodeSystems: c.CodeSystems},
 	}
 	for _, l := range c.Labels {
@@ -86,9 +83,6 @@ func (n *Node) feedWriter(keys *keys, c config.Feed, log *slog.Logger, turn *syn
 		s := securityOf(l)
 		w.mapping.Restrict = append(w.mapping.Restrict, tofhir.Identifier{System: s.System, Value: s.Code})
 	}
-	conf := n.fhir.server.Config
-	conf.Guard, conf.MaxBody = feedGuard(c.Name), feedBundle
-	w.server = rest.New(conf)
 	return w, nil
 }
 
@@ -99,14 +93,6 @@ func securityOf(label string) security {
 		return security{system + "Confidentiality", label}
 	}
 	return security{system + "ActCode", label}
-}
-
-// A feedGuard lets a feed see and write what is the organisation's own, and nothing else.
-type feedGuard string
-
-// Admit implements rest.Guard.
-func (g feedGuard) Admit(*http.Request) (*rest.Leave, error) {
-	return &rest.Leave{Scopes: []store.Scope{store.Own}, Client: "feed:" + string(g)}, nil
 }
 
 // The reasons of dead letters that come from here. They are stable.
@@ -402,20 +388,14 @@ func (w *feedWriter) post(ctx context.Context, list []change) (again bool, err e
 	if err != nil {
 		return false, fmt.Errorf("node: transaction: %w", err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "/fhir", bytes.NewReader(b))
-	if err != nil {
-		return false, fmt.Errorf("node: transaction: %w", err)
-	}
-	r.Header.Set("Content-Type", "application/fhir+json")
-	r.Header.Set("Prefer", "return=minimal")
-	r.Header.Set("Salus-Wait", "stored")
-	a := &caught{header: http.Header{}}
-	w.server.ServeHTTP(a, r)
-	if a.status == http.StatusOK {
+	// It sees and writes what is the organisation's own, and nothing else.
+	leave := &rest.Leave{Scopes: []store.Scope{store.Own}, Client: "feed:" + w.name}
+	status, _, body := w.within.execute(ctx, leave, http.Header{chart.HeaderWait: {"stored"}}, b)
+	if status == http.StatusOK {
 		var out struct {
 			Entry []struct{ Response struct{ Status string } }
 		}
-		if json.Unmarshal(a.body.Bytes(), &out) != nil || len(out.Entry) != len(list) {
+		if json.Unmarshal(body, &out) != nil || len(out.Entry) != len(list) {
 			return false, errFeedServer
 		}
 		for i, e := range out.Entry {
@@ -423,42 +403,19 @@ func (w *feedWriter) post(ctx context.Context, list []change) (again bool, err e
 		}
 		return again, nil
 	}
-	code, where := a.issue()
+	code, where := issueOf(body)
 	switch {
 	case code == "rest-version", code == "rest-conflict":
 		return true, nil
-	case a.status < 400 || a.status >= 500 || code == "":
+	case status < 400 || status >= 500 || code == "":
 		return false, errFeedServer
 	}
 	w.log.WarnContext(ctx, "feed_transaction_refused", "code", code, "at", where)
 	return false, &feed.Rejection{Code: code}
 }
 
-// caught is an answer within the process.
-type caught struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-// Header implements http.ResponseWriter.
-func (c *caught) Header() http.Header { return c.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (c *caught) WriteHeader(status int) {
-	if c.status == 0 {
-		c.status = status
-	}
-}
-
-// Write implements http.ResponseWriter.
-func (c *caught) Write(b []byte) (int, error) {
-	c.WriteHeader(http.StatusOK)
-	return c.body.Write(b)
-}
-
-// issue is the code of the answer's first error and its place.
-func (c *caught) issue() (code, where string) {
+// issueOf is the code of the first error of an answer, and its place.
+func issueOf(outcome []byte) (code, where string) {
 	var o struct {
 		Issue []struct {
 			Severity   string
@@ -466,7 +423,7 @@ func (c *caught) issue() (code, where string) {
 			Expression []string
 		}
 	}
-	if json.Unmarshal(c.body.Bytes(), &o) != nil {
+	if json.Unmarshal(outcome, &o) != nil {
 		return "", ""
 	}
 	for _, i := range o.Issue {

@@ -47,6 +47,7 @@ type fhirPart struct {
 	terms  *terminology.Service
 	index  *index.Index
 	server *rest.Server
+	within *transactor
 	keeper *summary.Keeper // nil: no summaries for emergencies
 }
 
@@ -173,7 +174,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 	if err != nil {
 		return err
 	}
-	n.fhir = &fhirPart{keeper: n.openKeeper(st), log: n.log, store: st, chart: c, told: told, front: front, files: files, terms: terms, apps: gateway.Apps{Server: apps, Codes: codes}, index: x, server: server}
+	n.fhir = &fhirPart{keeper: n.openKeeper(st), log: n.log, store: st, chart: c, told: told, front: front, files: files, terms: terms, apps: gateway.Apps{Server: apps, Codes: codes}, index: x, server: server, within: newTransactor(server)}
 	return nil
 }
 

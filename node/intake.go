@@ -13,15 +13,11 @@ import (
 	"salus/ledger/module/consent"
 )
 
-// intakeBundle bounds a document's transaction: its resources, its bytes in base64.
-const intakeBundle = 64 << 20
-
 // parts are what the gateway's listener serves beside its own API.
 func (n *Node) parts() map[string]http.Handler {
 	p := n.fhir
-	t := newTransactor(p.server, intakeBundle)
 	s := intake.New(intake.Config{
-		Store: p.store, Params: p.index, Set: definition.R4(), Base: n.cfg.FHIRBase(), Admit: p.chart.Admit, Check: p.server.Check, Transact: t.execute, Room: n.space.fhir,
+		Store: p.store, Params: p.index, Set: definition.R4(), Base: n.cfg.FHIRBase(), Admit: p.chart.Admit, Check: p.server.Check, Transact: p.within.execute, Room: n.space.fhir,
 		Event: p.asked, Mappings: filepath.Join(n.cfg.Home, "mappings"), Now: time.Now, Log: n.log,
 	})
 	out := map[string]http.Handler{intake.PathCCDA: s, intake.PathCSV: s}

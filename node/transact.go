@@ -28,10 +28,13 @@ func (contextGuard) Admit(r *http.Request) (*rest.Leave, error) {
 	return l, nil
 }
 
-// newTransactor makes one beside the FHIR server, for bundles of up to maxBody bytes.
-func newTransactor(server *rest.Server, maxBody int64) *transactor {
+// transactionBytes bounds a transaction from within: the resources of a document or message, its bytes in base64.
+const transactionBytes = 64 << 20
+
+// newTransactor makes one beside the FHIR server.
+func newTransactor(server *rest.Server) *transactor {
 	c := server.Config
-	c.Guard, c.MaxBody = contextGuard{}, maxBody
+	c.Guard, c.MaxBody = contextGuard{}, transactionBytes
 	return &transactor{rest.New(c)}
 }
 
@@ -49,4 +52,27 @@ func (t *transactor) execute(ctx context.Context, l *rest.Leave, prefers http.He
 	a := &caught{header: http.Header{}}
 	t.server.ServeHTTP(a, r)
 	return a.status, a.header, a.body.Bytes()
+}
+
+// caught is an answer within the process.
+type caught struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (c *caught) Header() http.Header { return c.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (c *caught) WriteHeader(status int) {
+	if c.status == 0 {
+		c.status = status
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (c *caught) Write(b []byte) (int, error) {
+	c.WriteHeader(http.StatusOK)
+	return c.body.Write(b)
 }

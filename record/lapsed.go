@@ -64,6 +64,13 @@ func (o *overdue) passed(seq, height uint64) bool {
 	return height > o.since[seq]+lastBlocks
 }
 
+// forget drops what is remembered of a parcel.
+func (o *overdue) forget(seq uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.since, seq)
+}
+
 // again takes a lapsed parcel out of the outbox and its records back to be dealt, in one
 // step, and queues them: they are sealed to the committee in force.
 func (s *Service) again(p *parcelRow) error {
@@ -91,6 +98,7 @@ func (s *Service) again(p *parcelRow) error {
 	if err := s.outbox.done(b, p); err != nil {
 		return err
 	}
+	s.overdue.forget(p.Seq)
 	for patient, ids := range of {
 		s.fold.add(patient, ids...)
 	}
