@@ -86,7 +86,7 @@ func pointed(st *sqlite3.Stmt, k Key) (v Version, found bool, err error) {
 		return v, false, st.Err()
 	}
 	v = Version{ // the places of columns
-		Key: k, VID: st.ColumnInt64(4), Seq: st.ColumnInt64(5), Updated: time.UnixMilli(st.ColumnInt64(6)).UTC(), Method: Method(st.ColumnInt64(7)), //nolint:gosec // as it was written
+		Key: k, VID: st.ColumnInt64(4), Seq: st.ColumnInt64(5), Updated: time.UnixMilli(st.ColumnInt64(6)).UTC(), Method: Method(st.ColumnInt64(7)),
 		Owner: st.ColumnText(8), Record: st.ColumnText(9), Body: st.ColumnBlob(10, nil),
 	}
 	return v, true, st.Err()

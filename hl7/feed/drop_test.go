@@ -73,7 +73,8 @@ func TestDropEndsWhatIsOnItsWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mute, arrived := true, make(chan struct{})
 		r := &receiver{}
-		o, err := OpenOutbound(Destination{Dir: t.TempDir(), Key: testKey, Timeout: 1 << 40, Wait: 1, MaxWait: 1, Tries: 1, Now: clock, Log: logger(t),
+		o, err := OpenOutbound(Destination{
+			Dir: t.TempDir(), Key: testKey, Timeout: 1 << 40, Wait: 1, MaxWait: 1, Tries: 1, Now: clock, Log: logger(t),
 			Dial: func(ctx context.Context) (net.Conn, error) {
 				if !mute {
 					return r.dial(ctx)
@@ -85,7 +86,8 @@ func TestDropEndsWhatIsOnItsWay(t *testing.T) {
 					close(arrived) // and never an answer
 				}()
 				return a, nil
-			}})
+			},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

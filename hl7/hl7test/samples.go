@@ -20,18 +20,19 @@ func Samples(t *testing.T, dir string) iter.Seq2[string, []byte] {
 		t.Skip("the public HL7 v2 samples are not here")
 	}
 	return func(yield func(string, []byte) bool) {
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		files := os.DirFS(dir)
+		err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
 			ext := filepath.Ext(path)
 			if err != nil || d.IsDir() || ext != ".hl7" && ext != ".txt" {
 				return err
 			}
-			b, err := os.ReadFile(path)
+			b, err := fs.ReadFile(files, path)
 			if err != nil {
 				return err
 			}
 			for i, raw := range Messages(b) {
 				if !yield(fmt.Sprintf("%s#%d", filepath.Base(path), i), raw) {
-					return filepath.SkipAll
+					return fs.SkipAll
 				}
 			}
 			return nil
