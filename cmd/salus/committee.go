@@ -55,11 +55,11 @@ func (c *committeeStatus) Run(e *env) error {
 		return err
 	}
 	var out committeeView
-	if err := ask(e, api, "committee/epoch", tx.MustEncode(committee.ByEpoch{}), &out.Epoch); err != nil {
+	if err := ask(e, api, "committee/epoch", committee.ByEpoch{}, &out.Epoch); err != nil {
 		return err
 	}
 	var r reshare.Answer
-	err = ask(e, api, "reshare/status", tx.MustEncode(reshare.ByEpoch{Epoch: c.Epoch}), &r)
+	err = ask(e, api, "reshare/status", reshare.ByEpoch{Epoch: c.Epoch}, &r)
 	if code, refused := tx.CodeOf(err); refused && code == reshare.ErrUnknown.Code {
 		err = nil // there never was one
 	} else if err == nil {

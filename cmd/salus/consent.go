@@ -194,11 +194,7 @@ func who(g consent.Grantee) string {
 // grants asks the ledger for everything a patient granted.
 func grants(e *env, api *client.API, patient tx.Account) (consent.Consents, error) {
 	var out consent.Consents
-	arg, err := tx.Encode(consent.ByPatient{Patient: patient})
-	if err != nil {
-		return out, err
-	}
-	return out, ask(e, api, "consent/grants", arg, &out)
+	return out, ask(e, api, "consent/grants", consent.ByPatient{Patient: patient}, &out)
 }
 
 type consentLabels struct{}

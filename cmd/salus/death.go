@@ -195,11 +195,7 @@ func (c *identityProxy) Run(e *env) error {
 }
 
 func consentsOf(e *env, api *client.API, patient tx.Account) (c consent.Consents, err error) {
-	arg, err := tx.Encode(consent.ByPatient{Patient: patient})
-	if err != nil {
-		return c, err
-	}
-	return c, ask(e, api, "consent/grants", arg, &c)
+	return c, ask(e, api, "consent/grants", consent.ByPatient{Patient: patient}, &c)
 }
 
 type identityReviews struct {

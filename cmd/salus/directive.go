@@ -75,9 +75,5 @@ func (c *consentEmergency) Run(e *env) error {
 
 // directive asks the ledger what an emergency may open of a patient's records.
 func directive(e *env, api *client.API, patient tx.Account) (d emergency.Directive, err error) {
-	arg, err := tx.Encode(emergency.ByPatient{Patient: patient})
-	if err != nil {
-		return d, err
-	}
-	return d, ask(e, api, "emergency/directive", arg, &d)
+	return d, ask(e, api, "emergency/directive", emergency.ByPatient{Patient: patient}, &d)
 }

@@ -251,32 +251,25 @@ func (c *accessWaiting) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	arg, err := tx.Encode(emergency.ByAccount{Account: m.Account})
-	if err != nil {
-		return err
-	}
 	var out struct {
 		emergency.Waiting
 		Counts    emergency.Counts    `json:"counts"`
 		Escalated emergency.Escalated `json:"escalated"`
 		Flags     [][]string          `json:"flags"` // of each case
 	}
-	if err := ask(e, api, "emergency/waiting", arg, &out.Waiting); err != nil {
+	by := emergency.ByAccount{Account: m.Account}
+	if err := ask(e, api, "emergency/waiting", by, &out.Waiting); err != nil {
 		return err
 	}
-	if err := ask(e, api, "emergency/counts", arg, &out.Counts); err != nil {
+	if err := ask(e, api, "emergency/counts", by, &out.Counts); err != nil {
 		return err
 	}
-	if err := ask(e, api, "emergency/escalated", arg, &out.Escalated); err != nil {
+	if err := ask(e, api, "emergency/escalated", by, &out.Escalated); err != nil {
 		return err
 	}
 	for _, x := range out.Cases {
 		var f emergency.Flagged
-		q, err := tx.Encode(emergency.ByCase{Case: x.ID})
-		if err != nil {
-			return err
-		}
-		if err := ask(e, api, "emergency/flags", q, &f); err != nil {
+		if err := ask(e, api, "emergency/flags", emergency.ByCase{Case: x.ID}, &f); err != nil {
 			return err
 		}
 		out.Flags = append(out.Flags, f.Flags.Strings())

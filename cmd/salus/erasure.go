@@ -220,11 +220,7 @@ func (c *erasureStatus) Run(e *env) error {
 	defer cancel()
 	var found erasure.Case
 	for {
-		arg, err := tx.Encode(erasure.ByCase{Case: id})
-		if err != nil {
-			return err
-		}
-		if err := ask(e, api, "erasure/case", arg, &found); err != nil {
+		if err := ask(e, api, "erasure/case", erasure.ByCase{Case: id}, &found); err != nil {
 			return err
 		}
 		if !found.Open() || !pause(ctx, 200*time.Millisecond) {
@@ -236,12 +232,8 @@ func (c *erasureStatus) Run(e *env) error {
 		Missing []tx.Account `json:"missing"`
 	}{Case: found}
 	if found.Stands() {
-		arg, err := tx.Encode(erasure.ByCase{Case: id})
-		if err != nil {
-			return err
-		}
 		var cert erasure.Certificate
-		if err := ask(e, api, "erasure/certificate", arg, &cert); err != nil {
+		if err := ask(e, api, "erasure/certificate", erasure.ByCase{Case: id}, &cert); err != nil {
 			return err
 		}
 		out.Missing = cert.Missing

@@ -57,12 +57,8 @@ func (*lookupBegin) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	arg, err := tx.Encode(lookup.Nothing{})
-	if err != nil {
-		return err
-	}
 	var last lookup.Ceremony // zeros if there was none
-	if err := ask(e, api, "lookup/ceremony", arg, &last); err != nil && !errors.Is(err, lookup.ErrCeremony) {
+	if err := ask(e, api, "lookup/ceremony", lookup.Nothing{}, &last); err != nil && !errors.Is(err, lookup.ErrCeremony) {
 		return err
 	}
 	var got client.Committed
@@ -81,15 +77,11 @@ func (c *lookupStatus) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	arg, err := tx.Encode(lookup.Nothing{})
-	if err != nil {
-		return err
-	}
 	var out struct {
 		Ceremony lookup.Ceremony `json:"ceremony"`
 		Report   *lookup.Report  `json:"report,omitempty"`
 	}
-	if err := ask(e, api, "lookup/ceremony", arg, &out.Ceremony); err != nil {
+	if err := ask(e, api, "lookup/ceremony", lookup.Nothing{}, &out.Ceremony); err != nil {
 		return err
 	}
 	if c.Member != "" {
@@ -97,11 +89,8 @@ func (c *lookupStatus) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		if arg, err = tx.Encode(lookup.ByAccount{Account: m.Account}); err != nil {
-			return err
-		}
 		out.Report = &lookup.Report{}
-		if err := ask(e, api, "lookup/counts", arg, out.Report); err != nil {
+		if err := ask(e, api, "lookup/counts", lookup.ByAccount{Account: m.Account}, out.Report); err != nil {
 			return err
 		}
 	}
@@ -265,12 +254,8 @@ func cardHolder(e *env, path string) (tx.Account, error) {
 	if err != nil {
 		return tx.Account{}, err
 	}
-	arg, err := tx.Encode(lookup.ByCard{Card: card.Hash()})
-	if err != nil {
-		return tx.Account{}, err
-	}
 	var row lookup.Card
-	if err := ask(e, api, "lookup/card", arg, &row); err != nil {
+	if err := ask(e, api, "lookup/card", lookup.ByCard{Card: card.Hash()}, &row); err != nil {
 		return tx.Account{}, err
 	}
 	if row.Revoked || row.Patient != card.Patient {

@@ -99,12 +99,8 @@ func (c *mergeStatus) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	arg, err := tx.Encode(merge.ByPatient{Patient: a})
-	if err != nil {
-		return err
-	}
 	var out merge.Open
-	if err := ask(e, api, "merge/cases", arg, &out); err != nil {
+	if err := ask(e, api, "merge/cases", merge.ByPatient{Patient: a}, &out); err != nil {
 		return err
 	}
 	return e.show(out, "case standing stays goes", func(add func(...any)) {

@@ -38,12 +38,8 @@ func (c *erasureRecipients) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	arg, err := tx.Encode(erasure.ByCase{Case: id})
-	if err != nil {
-		return err
-	}
 	var found erasure.Case
-	if err := ask(e, api, "erasure/case", arg, &found); err != nil {
+	if err := ask(e, api, "erasure/case", erasure.ByCase{Case: id}, &found); err != nil {
 		return err
 	}
 	if !found.Stands() {

@@ -331,11 +331,7 @@ func recoveryOf(e *env, api *client.API, patient tx.Account) (s recovery.Patient
 }
 
 func askAbout(e *env, api *client.API, path string, who tx.Account, out any) error {
-	arg, err := tx.Encode(recovery.ByAccount{Account: who})
-	if err != nil {
-		return err
-	}
-	return ask(e, api, path, arg, out)
+	return ask(e, api, path, recovery.ByAccount{Account: who}, out)
 }
 
 // recoveryWords says for the patient what happened; "" if it was no recovery.

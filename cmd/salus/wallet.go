@@ -146,15 +146,17 @@ func keyLives(e *env, api *client.API, w *record.Wallet) (bool, error) {
 
 // principal asks the ledger who an account is.
 func principal(e *env, api *client.API, who tx.Account) (p identity.Principal, err error) {
-	arg, err := tx.Encode(identity.ByAccount{Account: who})
-	if err != nil {
-		return p, err
-	}
-	return p, ask(e, api, "identity/principal", arg, &p)
+	return p, ask(e, api, "identity/principal", identity.ByAccount{Account: who}, &p)
 }
 
-// ask sends a query of the ledger and decodes its answer.
-func ask(e *env, api *client.API, path string, arg []byte, out any) error {
+// ask sends a query of the ledger, nil for one that has nothing to say, and decodes its answer.
+func ask(e *env, api *client.API, path string, query, out any) (err error) {
+	var arg []byte
+	if query != nil {
+		if arg, err = tx.Encode(query); err != nil {
+			return err
+		}
+	}
 	var hexed struct {
 		Answer string `json:"answer"`
 	}
