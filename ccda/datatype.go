@@ -11,43 +11,34 @@ import (
 
 type object = map[string]any
 
-// set puts v under k unless it is empty.
-func set(o object, k string, v any) {
+// empty reports whether v says nothing.
+func empty(v any) bool {
 	switch v := v.(type) {
 	case nil:
-		return
+		return true
 	case string:
-		if v == "" {
-			return
-		}
+		return v == ""
 	case object:
-		if len(v) == 0 {
-			return
-		}
+		return len(v) == 0
 	case []any:
-		if len(v) == 0 {
-			return
-		}
+		return len(v) == 0
 	}
-	o[k] = v
+	return false
+}
+
+// set puts v under k unless it is empty.
+func set(o object, k string, v any) {
+	if !empty(v) {
+		o[k] = v
+	}
 }
 
 // push appends v to the list under k unless it is empty.
 func push(o object, k string, v any) {
-	switch v := v.(type) {
-	case nil:
-		return
-	case string:
-		if v == "" {
-			return
-		}
-	case object:
-		if len(v) == 0 {
-			return
-		}
+	if !empty(v) {
+		l, _ := o[k].([]any)
+		o[k] = append(l, v)
 	}
-	l, _ := o[k].([]any)
-	o[k] = append(l, v)
 }
 
 func list[T any](v ...T) []any {

@@ -188,15 +188,9 @@ func (m *mapper) udi(d *draft, n *node) {
 	for _, c := range n.all("component") {
 		o := c.one("observation")
 		v := o.one("value")
-		text := func(k string) {
-			if s := m.text(v); s != "" && r[k] == nil {
-				r[k] = s
-				helper(o)
-			}
-		}
-		date := func(k string) {
-			if s := m.moment(v); s != "" && r[k] == nil {
-				r[k] = s
+		once := func(k, value string) {
+			if value != "" && r[k] == nil {
+				r[k] = value
 				helper(o)
 			}
 		}
@@ -220,21 +214,21 @@ func (m *mapper) udi(d *draft, n *node) {
 				r["udiCarrier"] = l
 			}
 		case o.template(t + "315"):
-			text("lotNumber")
+			once("lotNumber", m.text(v))
 		case o.template(t + "319"):
-			text("serialNumber")
+			once("serialNumber", m.text(v))
 		case o.template(t + "316"):
-			date("manufactureDate")
+			once("manufactureDate", m.moment(v))
 		case o.template(t + "309"):
-			date("expirationDate")
+			once("expirationDate", m.moment(v))
 		case o.template(t + "308"):
-			text("distinctIdentifier")
+			once("distinctIdentifier", m.text(v))
 		case o.template(t + "317"):
-			text("modelNumber")
+			once("modelNumber", m.text(v))
 		case o.template(t + "302"):
-			text("partNumber")
+			once("partNumber", m.text(v))
 		case o.template(t + "303"):
-			text("manufacturer")
+			once("manufacturer", m.text(v))
 		case o.template(t + "301"):
 			if s := m.text(v); s != "" {
 				push(r, "deviceName", object{"name": s, "type": "udi-label-name"})
