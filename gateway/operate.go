@@ -41,6 +41,7 @@ type Status struct {
 	AppHash tx.Hash    `json:"appHash"`
 	Ready   bool       `json:"ready"`
 	Why     string     `json:"why,omitempty"`
+	Stored  int        `json:"stored"` // records that no batch holds yet
 	Outbox  int        `json:"outbox"` // batches not yet active
 	// NoQuorum is since when the ledger stands still, in unix seconds: the time of its last block; 0 while it goes on.
 	NoQuorum uint64 `json:"noQuorum,omitempty"`
@@ -52,7 +53,7 @@ func (g *Gateway) status(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s := Status{Name: g.Name, Account: g.Self, Chain: h.Chain, Height: h.Height, Time: h.Time, AppHash: h.AppHash, Ready: true, Outbox: pending}
+	s := Status{Name: g.Name, Account: g.Self, Chain: h.Chain, Height: h.Height, Time: h.Time, AppHash: h.AppHash, Ready: true, Stored: pending.Stored, Outbox: pending.Batches}
 	if err := g.Ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()
 	}

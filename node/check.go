@@ -227,7 +227,7 @@ func Check(ctx context.Context, c *config.Config, log *slog.Logger, progress fun
 	})
 	part("record", "own store, outbox and ledger", func() error {
 		pending, err := s.record.Pending()
-		detail = fmt.Sprintf("%d batches on their way", pending)
+		detail = fmt.Sprintf("%d batches on their way, %d records in none yet", pending.Batches, pending.Stored)
 		return errors.Join(err, s.record.Check(ctx))
 	})
 	part("feeds", "journals of HL7 v2 feeds", func() (err error) {

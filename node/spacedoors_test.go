@@ -93,7 +93,7 @@ func (f *feeding) drained() {
 	defer tick.Stop()
 	for {
 		var s gateway.Status
-		if err := f.api.JSON(ctx, http.MethodGet, "/v1/status", nil, &s); err == nil && s.Outbox == 0 {
+		if err := f.api.JSON(ctx, http.MethodGet, "/v1/status", nil, &s); err == nil && s.Stored+s.Outbox == 0 {
 			return
 		}
 		select {

@@ -80,8 +80,8 @@ func TestCrashLosesAndDoublesNothing(t *testing.T) {
 			if n := w.puts - before; n != 1 {
 				t.Errorf("got %d batches on the ledger, want 1", n)
 			}
-			if n, err := s.Pending(); n != 0 || err != nil {
-				t.Errorf("got %d batches in the outbox, %v", n, err)
+			if n, err := s.Pending(); n != (Pending{}) || err != nil {
+				t.Errorf("got %+v, %v, want nothing", n, err)
 			}
 			if err := s.Check(t.Context()); err != nil {
 				t.Errorf("check: %v", err)
@@ -120,6 +120,9 @@ func inVaultOnly(t *testing.T, h *org, put func() []ID) (string, []ID) {
 	packs := h.vault.Stats().Packs
 	ids := put()
 	<-reached
+	if n, err := h.record.Pending(); n != (Pending{Stored: len(ids)}) || err != nil {
+		t.Errorf("got %+v, %v, want %d records stored: they are in no batch yet, and not done either", n, err, len(ids))
+	}
 	dealt, _ := gateAt(t, h, stepPut, stepParcel, stepPack)
 	h.close()
 	before := copyDir(t, image())

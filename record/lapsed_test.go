@@ -96,8 +96,8 @@ func (w *world) onceEach(p *patient, rs []fhir.Resource) {
 		w.Errorf("a reader sees %d records, want %d, each once", len(got), len(want))
 	}
 	s := w.orgs["hospital"].record
-	if n, err := s.Pending(); n != 0 || err != nil {
-		w.Errorf("got %d batches in the outbox, %v", n, err)
+	if n, err := s.Pending(); n != (Pending{}) || err != nil {
+		w.Errorf("got %+v, %v, want nothing", n, err)
 	}
 	if err := s.Check(w.Context()); err != nil {
 		w.Errorf("check: %v", err)

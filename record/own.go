@@ -171,11 +171,22 @@ func (s *Service) Patients() ([]Patient, error) {
 	return out, err
 }
 
-// Pending counts the batches that are stored but not active.
-func (s *Service) Pending() (int, error) {
-	n := 0
-	err := s.store.scan([]byte{prefixOutbox}, func(_, _ []byte) error { n++; return nil })
-	return n, err
+// Pending is what was acknowledged and is not active yet.
+type Pending struct {
+	Stored  int // records that no batch holds yet: custodians' keys are waited for, or a fold
+	Batches int // in the outbox
+}
+
+// Pending counts both as of one moment: what is sealed, or dealt again, between the two would be in neither.
+func (s *Service) Pending() (p Pending, err error) {
+	now := s.store.db.NewSnapshot()
+	defer func() { err = errors.Join(err, now.Close()) }()
+	for prefix, n := range map[byte]*int{prefixStored: &p.Stored, prefixOutbox: &p.Batches} {
+		if err := scan(now, []byte{prefix}, func(_, _ []byte) error { *n++; return nil }); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
 }
 
 // Openings relays a patient's question which records a session's fetches named.

@@ -207,7 +207,11 @@ func (s *store) open(k, sealed []byte, v any) error {
 
 // scan calls f with each key under prefix (without it) and the sealed value.
 func (s *store) scan(prefix []byte, f func(rest, value []byte) error) error {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	return scan(s.db, prefix, f)
+}
+
+func scan(of pebble.Reader, prefix []byte, f func(rest, value []byte) error) error {
+	it, err := of.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 	if err != nil {
 		return fmt.Errorf("record: read store: %w", err)
 	}

@@ -120,7 +120,7 @@ func (*nodeStatus) Run(e *env) error {
 		if s.NoQuorum > 0 {
 			add("no quorum", "since "+when(s.NoQuorum)+": own records can be read and written; nothing is shared, asked or decided")
 		}
-		add("outbox", fmt.Sprintf("%d batches on their way", s.Outbox))
+		add("outbox", fmt.Sprintf("%d batches on their way, %d records in none yet", s.Outbox, s.Stored))
 	})
 }
 

@@ -19,7 +19,7 @@ func (w *world) settled(again bool, excused ...string) {
 	w.t.Helper()
 	took := w.until("every stored record is active", func() bool {
 		for _, o := range w.orgs {
-			if s, err := w.status(o); err != nil || s.Outbox != 0 || !s.Ready {
+			if s, err := w.status(o); err != nil || s.Stored+s.Outbox != 0 || !s.Ready {
 				return false
 			}
 		}

@@ -100,7 +100,7 @@ func TestTwoOfFourAway(t *testing.T) {
 	w.until("everything queued is active", func() bool {
 		a, errA := w.status("hospital")
 		b, errB := w.status("clinic")
-		return errA == nil && errB == nil && a.NoQuorum == 0 && b.NoQuorum == 0 && a.Outbox == 0 && b.Outbox == 0
+		return errA == nil && errB == nil && a.NoQuorum == 0 && b.NoQuorum == 0 && a.Stored+a.Outbox == 0 && b.Stored+b.Outbox == 0
 	})
 	w.until("the versions are anchored in their order, once each", o.anchored)
 	w.until("what the messages said is anchored, once each", func() bool { return w.admitted(admitted) })

@@ -247,11 +247,11 @@ func (w *world) idle(ctx context.Context) error {
 		for {
 			var s gateway.Status
 			err := w.api[org].JSON(limit, "GET", "/v1/status", nil, &s)
-			if err == nil && s.Outbox == 0 && s.Ready {
+			if err == nil && s.Stored+s.Outbox == 0 && s.Ready {
 				break
 			}
 			if !pause(limit, 200*time.Millisecond) {
-				return fmt.Errorf("soak: %s keeps %d batches in its outbox (%s)", org, s.Outbox, strings.TrimSpace(s.Why))
+				return fmt.Errorf("soak: %s keeps %d batches in its outbox and %d records in none (%s)", org, s.Outbox, s.Stored, strings.TrimSpace(s.Why))
 			}
 		}
 	}

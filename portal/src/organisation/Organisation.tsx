@@ -15,6 +15,7 @@ interface Status {
   readonly height: number
   readonly ready: boolean
   readonly why?: string
+  readonly stored: number
   readonly outbox: number
 }
 interface Custody {
@@ -112,7 +113,7 @@ function Health({ status, custody, vault }: { readonly status: Status; readonly 
         <div><dt>{t('org.vault.blobs')}</dt><dd>{number.format(vault.Blobs)}</dd></div>
         <div><dt>{t('org.vault.disk')}</dt><dd>{size.format(vault.DiskBytes / 1e6)}</dd></div>
       </dl>
-      <p>{t('staff.outbox', { count: status.outbox })}</p>
+      <p>{t('staff.outbox', { count: status.outbox, stored: status.stored })}</p>
     </>
   )
 }

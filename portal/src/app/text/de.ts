@@ -401,7 +401,7 @@ export const de = {
   'staff.admin.do': 'Melden Sie sich mit einem Konto an, das das Vorrecht admin hat.',
   'staff.ready': 'Der Knoten nimmt am Netzwerk teil.',
   'staff.notReady': 'Der Knoten nimmt nicht teil: {why}',
-  'staff.outbox': 'Noch nicht aktive Stapel: {count}',
+  'staff.outbox': 'Noch nicht aktive Stapel: {count}; Datensätze in noch keinem Stapel: {stored}',
   'error.title': 'Das hat nicht geklappt',
   'error.session': 'Ihre Sitzung ist zu Ende. Melden Sie sich erneut an.',
   'error.proof': 'Der Passkey gehört zu keinem lebenden Konto dieses Netzwerks. Wenn Sie ihn gerade angelegt haben, warten Sie auf den nächsten Block und versuchen Sie es erneut.',

@@ -400,7 +400,7 @@ export const en = {
   'staff.admin.do': 'Sign in with an account that has the privilege admin.',
   'staff.ready': 'The node takes part in the network.',
   'staff.notReady': 'The node does not take part: {why}',
-  'staff.outbox': 'Batches that are not active yet: {count}',
+  'staff.outbox': 'Batches that are not active yet: {count}; records in no batch yet: {stored}',
   'error.title': 'That did not work',
   'error.session': 'Your session has ended. Sign in again.',
   'error.proof': 'The passkey does not belong to a live account of this network. If you have just made it, wait for the next block and try again.',
