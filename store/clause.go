@@ -98,13 +98,15 @@ func (b *builder) seen(alias string, types []string) (sqlText, error) {
 	return s, nil
 }
 
-// params are the numbers of an index in each of the types; of all types there are if none is
-// given.
+// params are the numbers of an index in each of the types, in each scope that is seen: the rows of others
+// are not even passed over.
 func (b *builder) params(types []string, name string) []any {
 	var ids []any
 	for _, t := range types {
 		if id, ok := b.src.number(t + "." + name); ok {
-			ids = append(ids, id)
+			for _, s := range b.sight.Scopes {
+				ids = append(ids, s.param(id))
+			}
 		}
 	}
 	return ids
@@ -129,7 +131,7 @@ func (b *builder) clause(alias string, types []string, c *search.Clause) (sqlTex
 	if c.Modifier == search.Missing {
 		return b.missing(alias, types, c)
 	}
-	if b.sight.Owner != "" {
+	if b.sight.Owner != "" || b.within {
 		if t, ok := b.each(alias, types, c); ok {
 			return t, nil
 		}
@@ -171,7 +173,8 @@ func (b *builder) tree(alias string, types []string, t *search.Tree) (sqlText, e
 
 // each asks every resource that the rest of a query leaves whether it has one of the values, by its own row
 // of the index. Who sees one compartment asks so wherever the index allows it: a list of everybody's rows
-// would take the longer the more there is that she does not see. ok is false where it does not.
+// would take the longer the more there is that she does not see. So do conditions of a sight, which many
+// satisfy. ok is false where it does not.
 func (b *builder) each(alias string, types []string, c *search.Clause) (t sqlText, ok bool) {
 	column := ""
 	switch c.Param.Kind {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"salus/fhir/search"
@@ -63,7 +64,7 @@ func (b *builder) forward(ctx context.Context, x *search.Include, from []found) 
 			if !ok {
 				continue
 			}
-			wanted = id
+			wanted = from[i].Scope.param(id)
 		}
 		rows, err := decodeRows(from[i].entries)
 		if err != nil {
@@ -116,8 +117,8 @@ func (b *builder) backward(ctx context.Context, x *search.Include, from []found)
 	if len(targets) == 0 || x.Source == "*" || x.Param == nil {
 		return nil, nil // _revinclude names a parameter: everything that refers here has no bound
 	}
-	id, ok := b.src.number(x.Source + "." + search.IndexName(x.Param.Code, search.Plain, 0))
-	if !ok {
+	ids := b.params([]string{x.Source}, search.IndexName(x.Param.Code, search.Plain, 0))
+	if len(ids) == 0 {
 		return nil, nil
 	}
 	var out []found
@@ -127,11 +128,11 @@ func (b *builder) backward(ctx context.Context, x *search.Include, from []found)
 		if err != nil {
 			return nil, err
 		}
-		args := append(append([]any{id}, targets[:n]...), w.args...)
+		args := slices.Concat(ids, targets[:n], w.args)
 		targets = targets[n:]
 		limit := bounded(maxIncluded + 1)
 		l, err := b.list(ctx, true, "SELECT "+columns+`, r.entries FROM resource r WHERE r.rid IN
-			(SELECT rid FROM idx_ref WHERE p = ? AND target IN (`+marks(n)+")) AND "+w.s+" ORDER BY r.rid"+limit.s, append(args, limit.args...)...)
+			(SELECT rid FROM idx_ref WHERE p IN (`+marks(len(ids))+`) AND target IN (`+marks(n)+")) AND "+w.s+" ORDER BY r.rid"+limit.s, append(args, limit.args...)...)
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,13 @@ type Scope int64
 // Own are the organisation's own resources.
 const Own Scope = 0
 
+// paramsOfAScope is more than there are parameters.
+const paramsOfAScope = 1 << 20
+
+// param is the number of a parameter in the index rows of a scope: in the tables those of each are by
+// themselves, so that what is in one does not make searches of another longer.
+func (s Scope) param(id int64) int64 { return int64(s)*paramsOfAScope + id }
+
 // scopes hands out the numbers of sessions.
 type scopes struct {
 	mu   sync.Mutex

@@ -460,7 +460,7 @@ func (t *Tx) rowsOf(p *Put) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := rowOf(&p.Entries[i], param)
+		r, err := rowOf(&p.Entries[i], p.Scope.param(param))
 		if err != nil {
 			return nil, err
 		}
