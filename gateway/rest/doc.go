@@ -21,6 +21,7 @@
 //	foresee.go     what the conditions of writes ask of terminology
 //	resolve.go     the references inside a transaction
 //	load.go        many resources at once, for other rooms
+//	tick.go        when answers to who sees only a part leave
 //	subset.go      _elements and _summary
 //	operation.go   operations that other rooms offer: found, permitted, listed
 //	capability.go  the CapabilityStatement, from what is really served

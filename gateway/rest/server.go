@@ -118,6 +118,8 @@ type Config struct {
 	MaxEntries int   // of a batch or transaction: 5,000
 	PageSize   int   // where a search does not say: 50
 	DeleteMany int   // resources that one conditional delete may delete: 1
+	// Tick is what answers to who sees a part are held to: 10 ms; negative answers at once.
+	Tick time.Duration
 }
 
 // A Beside is a resource type that is served elsewhere at the same base.
@@ -146,6 +148,9 @@ func New(c Config) *Server {
 	if c.PageSize == 0 {
 		c.PageSize = 50
 	}
+	if c.Tick == 0 {
+		c.Tick = defaultTick
+	}
 	c.DeleteMany = max(c.DeleteMany, 1)
 	return &Server{c}
 }
@@ -164,6 +169,7 @@ type answer struct {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	since := time.Now()
 	a, err := s.ask(r)
 	var out *answer
 	if err == nil {
@@ -176,6 +182,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE")
 		}
 	}
+	s.hold(a, since)
 	s.send(w, r, a, out)
 }
 

@@ -117,7 +117,7 @@ func (c *caller) compare(t *testing.T, x *index.Index, seed uint64) int {
 	if hiding == 0 || hiding == len(things) {
 		t.Fatalf("seed %d hides %d of %d: the pair proves nothing", seed, hiding, len(things))
 	}
-	with, without := c.world(t, x, things, true), c.world(t, x, things, false)
+	with, without := c.world(t, x, things, true, -1), c.world(t, x, things, false, -1)
 	asked := 0
 	kinds := map[int]int{}
 	for i := range *requests {
@@ -158,8 +158,9 @@ func (g guard) Admit(*http.Request) (*rest.Leave, error) {
 	return &l, nil
 }
 
-// world makes a world of all things, or of those that are seen.
-func (c *caller) world(t testing.TB, x *index.Index, things []thing, all bool) *world {
+// world makes a world of all things, or of those that are seen, whose answers are held to ticks of the server, 0 for
+// those that it has by itself.
+func (c *caller) world(t testing.TB, x *index.Index, things []thing, all bool, tick time.Duration) *world {
 	t.Helper()
 	at := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	now := func() time.Time { return time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC) }
@@ -221,7 +222,7 @@ func (c *caller) world(t testing.TB, x *index.Index, things []thing, all bool) *
 	})
 	w.s = rest.New(rest.Config{
 		Store: st, Params: x, Types: types, Index: x.Entries, Owner: x.Owner, Subset: x.Subset, Guard: g,
-		Base: base, Prefix: "/fhir", Now: now, Log: log,
+		Base: base, Prefix: "/fhir", Now: now, Log: log, Tick: tick,
 		Operations: slices.Concat(w.bulk.Operations(), summary.Operations(summary.Config{Author: "Salus"}), []rest.Operation{rest.Everything(), rest.LastN()}),
 	})
 	return w
