@@ -2,16 +2,18 @@
 // each in its exact bytes, and the index that search reads. It is a projection: what is in it can
 // be made again from ledger, vault and custody.
 //
-//	store.go    Store: opening, closing, the one writer and its group commits
+//	store.go    Store: opening and closing
 //	dialect.go  what SQLite and PostgreSQL say differently
 //	schema.go   tables, and how they become those of a later version
-//	write.go    Tx: putting and deleting versions with their index entries
+//	writer.go   the one connection that writes: jobs, groups of them, commits
+//	tx.go       Tx: what one job writes, and how it is taken back
+//	write.go    putting and deleting versions with their index entries
 //	added.go    the index rows that a commit adds, written in the order of their tables
 //	entry.go    index entries as rows, and as the bytes beside a resource
 //	read.go     reading resources, versions and histories
 //	point.go    one resource by its key, past database/sql
 //	search.go   answering a search.Query, page by page
-//	clause.go   one clause of it as SQL
+//	clause.go   one clause of it as SQL (sqltext.go, value.go, composite.go, chain.go)
 //	include.go  what the matches refer to, and what refers to them
 //	follow.go   what was written after something, for those who carry it on
 //	scope.go    what a session opened: visible beside the own resources until the session ends
