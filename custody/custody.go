@@ -10,9 +10,9 @@
 //	locate    which records a session may see                           locate.go
 //	release   decide, write the receipt ahead, seal the shares          release.go, decide.go, wal.go
 //	openings  tell a patient which records were opened                  openings.go
-//	reshare   deal to the next committee, take over, destroy            reshare.go, subdeal.go, takeover.go, move.go
+//	reshare   deal to the next committee, take over, destroy            reshare.go, subdeal.go, fetchdealt.go, takeover.go, move.go
 //	rotate    a fresh HPKE key every week, the old one destroyed        rotate.go, keys.go
-//	erase     what a tombstone names, then sign                         erase.go
+//	erase     what a tombstone names, then sign                         erase.go, certify.go
 //	at rest   shares and keys, deletion that is real                    store.go, batch.go, roots.go
 //	lookup    evaluate identifiers, keep and open pointers          lookup.go, lookupkey.go
 //	check     everything stored against the ledger                      check.go

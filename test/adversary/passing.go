@@ -16,7 +16,7 @@ func passings() []Defence {
 		{"a receipt of destruction by nobody who had a share", erasureRoom + "/handlers.go", "receipt", ` || len(seats) == 0 {`, ` {`, reshareRoom, "TestWhoHadNoShareSignsNoReceipt"},
 		{"the word that an epoch is destroyed, while others need it", reshareRoom + "/handlers.go", "destroyed", `if !r.Spent(c.Time, governance.ParamsOf(c.State).ReshareGrace) {`, `if false {`, reshareRoom, "TestMemberJoins"},
 		{"a confirmation that counts as a receipt of the same shares", "ledger/module/committee/holding.go", "Span.Has", `start < s.Start`, `start <= s.Start`, reshareRoom, "TestACommitteeThatCameToNothingIsCounted"},
-		{"a dealer that deals other shares than it holds", "custody/takeover.go", "Custodian.verifyDealt", `wrong = threshold.VerifySubdeal(`, `wrong = false && threshold.VerifySubdeal(`, "custody", "TestACheatIsLeftOut"},
+		{"a dealer that deals other shares than it holds", "custody/fetchdealt.go", "Custodian.verifyDealt", `wrong = threshold.VerifySubdeal(`, `wrong = false && threshold.VerifySubdeal(`, "custody", "TestACheatIsLeftOut"},
 		{"a complaint about a sound dealer", reshareRoom + "/rules.go", "Complain.upheld", `	return ErrSoundDeal`, `	return nil`, reshareRoom, "TestRefusals"},
 		{"a certificate below the quorum", erasureRoom + "/count.go", "Case.counts", `e.Spent(r, c.Keys), `, `c.Destroyed() >= int(e.T)-1, `, erasureRoom, "TestACaseIsDoneOnlyWhenNobodyIsMissing"},
 		{"a certificate of one committee of two", erasureRoom + "/count.go", "Case.counts", `certified = certified && known && h.Committee.Spent(r, o.Keys)`, `certified = certified && known && h.Committee.N > 0`, reshareRoom, "TestACertificateCountsBothCommittees"},
