@@ -9,9 +9,9 @@ import (
 const defaultTick = 10 * time.Millisecond
 
 // hold waits before the answer to who sees only a part, so that what it took does not tell how much there is
-// of the rest: an answer that had to be looked for leaves one, two, four and so on ticks after the request
-// came. What is hidden is felt only where it doubles the time, once (predictive mitigation: Askarov, Zhang and
-// Myers, CCS 2010). What is named, is read by its key, which takes as long among many as among few.
+// of the rest: an answer that had to be looked for leaves at the next tick after the request came. What is
+// hidden is felt only where it takes the answer past one (predictive mitigation: Askarov, Zhang and Myers,
+// CCS 2010). What is named, is read by its key, which takes as long among many as among few.
 func (s *Server) hold(a *ask, since time.Time) {
 	if a == nil || a.leave == nil || a.named() || s.Tick <= 0 {
 		return
@@ -28,11 +28,16 @@ func (s *Server) hold(a *ask, since time.Time) {
 	}
 }
 
-// untilTick is how long it is from what has passed to the next power of two of ticks.
+// untilTick is how long it is from what has passed to the next end: after one tick, two, four, eight and
+// sixteen, and then after a quarter more each time, so that nobody waits for long who has waited already.
 func untilTick(passed, tick time.Duration) time.Duration {
 	end := tick
 	for end < passed {
-		end *= 2
+		if end < 16*tick {
+			end *= 2
+		} else {
+			end += end / 4
+		}
 	}
 	return end - passed
 }

@@ -15,6 +15,7 @@ func TestTicks(t *testing.T) {
 	const tick = 10 * time.Millisecond
 	for passed, want := range map[time.Duration]time.Duration{
 		0: tick, 1: tick - 1, tick: 0, tick + 1: tick - 1, 2*tick + 1: 2*tick - 1, 39 * time.Millisecond: time.Millisecond, 41 * time.Millisecond: 39 * time.Millisecond,
+		16*tick + 1: 4*tick - 1, 21 * tick: 4 * tick,
 	} {
 		if got := untilTick(passed, tick); got != want {
 			t.Errorf("after %s: got %s, want %s", passed, got, want)
