@@ -13,26 +13,89 @@ import (
 	"salus/seal"
 )
 
-// Accept parks a parcel durably until its header is committed in the own replica. What is
-// not on the ledger yet only its author may bring, within bounds; what is, anybody may
-// relay, and it is compared with the ledger before it is written.
+// An arrival is a parcel that may be parked.
+type arrival struct {
+	part      int      // of the load
+	header    [32]byte // its hash
+	author    tx.Account
+	raw       []byte // the parcel's encoding
+	committed bool   // its header is on the ledger
+	err       error  // why it is not parked; nil once it is
+}
+
+// AcceptLoad parks parcels durably, all of a load in one write, until their headers are committed in the own
+// replica. Each is judged by itself. What is not on the ledger yet only its author may bring, within bounds; what
+// is, anybody may relay, and it is compared with the ledger before it is written.
+// Codes: ErrParcel, ErrBusy. Errors: ErrMalformed.
+func (c *Custodian) AcceptLoad(_ context.Context, from tx.Account, l *exchange.Load) (*exchange.LoadReply, error) {
+	if l.Validate() != nil {
+		return nil, ErrMalformed
+	}
+	reply := &exchange.LoadReply{Codes: make([]uint32, len(l.Parts))}
+	for i, err := range c.accept(from, l.Parts) {
+		code, refused := tx.CodeOf(err)
+		if !refused { // of the own store or ledger, and no word on the parcel
+			return nil, err
+		}
+		reply.Codes[i] = code
+	}
+	return reply, nil
+}
+
+// Accept is AcceptLoad for one parcel.
 // Errors: ErrParcel, ErrBusy.
 func (c *Custodian) Accept(_ context.Context, from tx.Account, p *exchange.Parcel) error {
-	if p.Header.Chain != c.Chain || p.Validate() != nil {
+	b, err := tx.Encode(p)
+	if err != nil {
 		return ErrParcel
+	}
+	return c.accept(from, [][]byte{b})[0]
+}
+
+// accept returns what became of each part.
+func (c *Custodian) accept(from tx.Account, parts [][]byte) []error {
+	v := c.Ledger.View()
+	defer v.Close()
+	errs := make([]error, len(parts))
+	var park []*arrival
+	seen := map[[32]byte]bool{}
+	for i, raw := range parts {
+		a, err := c.door(v, from, raw)
+		if a != nil && seen[a.header] {
+			a, err = nil, ErrParcel // a load names a batch once
+		}
+		if errs[i] = err; a != nil {
+			a.part, seen[a.header] = i, true
+			park = append(park, a)
+		}
+	}
+	if len(park) == 0 {
+		return errs
+	}
+	c.parking.put(park, c.Now())
+	for _, a := range park {
+		errs[a.part] = a.err
+	}
+	nudge(c.wake)
+	return errs
+}
+
+// door checks a parcel; nil without an error is one that there is no need to keep.
+func (c *Custodian) door(v *state.View, from tx.Account, raw []byte) (*arrival, error) {
+	p := new(exchange.Parcel)
+	if tx.DecodeAny(raw, p, len(raw)) != nil || p.Header.Chain != c.Chain || p.Validate() != nil {
+		return nil, ErrParcel
 	}
 	hh := p.Header.Hash()
 	if c.settled(hh) {
-		return nil
+		return nil, nil
 	}
-	v := c.Ledger.View()
-	defer v.Close()
 	if erasure.Erased(v, hh, tx.Hash{}) {
-		return nil // nobody needs it, and who asks is told nothing
+		return nil, nil // nobody needs it, and who asks is told nothing
 	}
 	if epoch, err := committee.At(v, p.Header.Epoch); err == nil {
 		if _, ours := epoch.IndexOf(c.Self); !ours {
-			return ErrParcel
+			return nil, ErrParcel
 		}
 	}
 	b, committed := anchor.Lookup(v, hh)
@@ -40,19 +103,15 @@ func (c *Custodian) Accept(_ context.Context, from tx.Account, p *exchange.Parce
 	case committed:
 		put, err := exchange.PutAt(v, b)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !committedTo(put, p) {
-			return ErrParcel
+			return nil, ErrParcel
 		}
 	case tx.Account(p.Header.Author) != from:
-		return ErrParcel
+		return nil, ErrParcel
 	}
-	if err := c.parking.put(hh, p, c.Now(), committed); err != nil {
-		return err
-	}
-	nudge(c.wake)
-	return nil
+	return &arrival{header: hh, author: p.Header.Author, raw: raw, committed: committed}, nil
 }
 
 // committedTo reports whether the parcel is the one that the author's transaction commits

@@ -99,6 +99,23 @@ func (w *world) put(author string, p *exchange.Parcel) tx.Hash {
 	return p.Header.Hash()
 }
 
+// send brings parcels to a custodian, which takes each.
+func (w *world) send(author string, to *member, parcels ...*exchange.Parcel) {
+	w.Helper()
+	var l exchange.Load
+	for _, p := range parcels {
+		l.Parts = append(l.Parts, tx.MustEncode(p))
+	}
+	var r exchange.LoadReply
+	err := w.node(author).Call(context.Background(), account(to.name), exchange.PathParcels, l, &r)
+	if err == nil {
+		err = r.Answers(&l)
+	}
+	if err != nil || slices.Max(r.Codes) != 0 {
+		w.Fatalf("got %x, %v", r.Codes, err)
+	}
+}
+
 // deliver sends the parcel to every custodian that is up.
 func (w *world) deliver(author string, p *exchange.Parcel) {
 	w.Helper()
@@ -106,10 +123,7 @@ func (w *world) deliver(author string, p *exchange.Parcel) {
 		if m.down || m.Custodian == nil {
 			continue
 		}
-		var ok struct{}
-		if err := w.node(author).Call(context.Background(), account(m.name), exchange.PathParcel, p, &ok); err != nil {
-			w.Fatal(err)
-		}
+		w.send(author, m, p)
 	}
 }
 

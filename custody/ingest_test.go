@@ -311,6 +311,51 @@ func TestTheDoorIsForCustodiansAndAuthors(t *testing.T) {
 	}
 }
 
+// Each parcel of a load is judged by itself, and answered by its own code.
+func TestABadParcelHarmsNoOtherOfItsLoad(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	m := w.node("lab")
+	var parcels []*exchange.Parcel
+	for range 4 {
+		p, _ := w.deal("hospital", "alice", allowedSlot)
+		parcels = append(parcels, p)
+	}
+	foreign, _ := w.deal("clinic", "alice", allowedSlot)
+	other := *parcels[2]
+	other.Pack[0] ^= 1
+	w.put("hospital", parcels[2])
+	size := int64(len(tx.MustEncode(parcels[0])))
+	l := &exchange.Load{Parts: [][]byte{
+		tx.MustEncode(parcels[0]), {0xa0}, tx.MustEncode(foreign), tx.MustEncode(&other), tx.MustEncode(parcels[2]),
+		tx.MustEncode(parcels[0]), tx.MustEncode(parcels[1]), append(tx.MustEncode(parcels[1]), 0), {}, tx.MustEncode(parcels[3]),
+	}}
+	bad, full := ErrParcel.Code, ErrBusy.Code
+	want := []uint32{0, bad, bad, bad, 0, bad, full, bad, bad, full}
+	// There is room for one that is not on the ledger, and always for what is.
+	m.parking.limits = parkLimits{perAuthor: size + 64, total: 3 * size, keep: time.Hour}
+	r, err := m.AcceptLoad(ctx, account("hospital"), l)
+	if err != nil || !slices.Equal(r.Codes, want) {
+		t.Fatalf("got %x, %v, want %x", r, err, want)
+	}
+	for i, p := range parcels {
+		if got, want := m.parking.has(p.Header.Hash()), i%2 == 0; got != want {
+			t.Errorf("parcel %d: parked %v, want %v", i, got, want)
+		}
+	}
+	if n, err := m.rows.count(prefixParked); err != nil || n != 2 {
+		t.Errorf("got %d on disk, %v, want 2", n, err)
+	}
+	if got, err := m.parking.get(parcels[0].Header.Hash()); err != nil || !bytes.Equal(tx.MustEncode(got), l.Parts[0]) {
+		t.Errorf("another parcel is parked, %v", err)
+	}
+	for _, parts := range [][][]byte{nil, make([][]byte, exchange.MaxParts+1)} {
+		if _, err := m.AcceptLoad(ctx, account("hospital"), &exchange.Load{Parts: parts}); err != error(ErrMalformed) {
+			t.Errorf("%d parts: got %v, want %v", len(parts), err, ErrMalformed)
+		}
+	}
+}
+
 // What waits for its header is bounded per author and in all, and goes after a while.
 func TestParkedParcelsAreBoundedAndExpire(t *testing.T) {
 	w := newWorld(t)
@@ -446,23 +491,32 @@ func TestParcelsThatComeTogetherKeepTheBounds(t *testing.T) {
 	m.parking.limits = parkLimits{perAuthor: 5*size + 64, total: 8*size + 64, keep: time.Hour}
 	var parked, refused atomic.Int64
 	var g sync.WaitGroup
-	for _, p := range all {
-		for range 2 { // the second of the same finds its place, if the first did
-			g.Go(func() {
-				switch err := m.Accept(t.Context(), account("hospital"), p); {
-				case err == nil:
+	for i := range all { // each comes in three loads: the second finds its place, if the first did
+		var l exchange.Load
+		for k := range 3 {
+			l.Parts = append(l.Parts, tx.MustEncode(all[(i+k)%len(all)]))
+		}
+		g.Go(func() {
+			r, err := m.AcceptLoad(t.Context(), account("hospital"), &l)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for _, code := range r.Codes {
+				switch code {
+				case 0:
 					parked.Add(1)
-				case errors.Is(err, ErrBusy):
+				case ErrBusy.Code:
 					refused.Add(1)
 				default:
-					t.Error(err)
+					t.Errorf("got code %x", code)
 				}
-			})
-		}
+			}
+		})
 	}
 	g.Wait()
 	list := m.parking.list()
-	if n := len(list); n < 1 || n > 5 || parked.Load()+refused.Load() != 24 {
+	if n := len(list); n < 1 || n > 5 || parked.Load()+refused.Load() != 36 {
 		t.Fatalf("got %d parcels parked, %d taken and %d refused, want 5 at most", n, parked.Load(), refused.Load())
 	}
 	if got, want := m.parking.total, int64(len(list))*size; got > want+64 || got < want-64 || m.parking.bytes[account("hospital")] != got {

@@ -2,6 +2,7 @@ package custody
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,16 +50,18 @@ type parking struct {
 	// order is held for reading while a parcel is parked, so that many share an fsync, and for writing
 	// while parcels are taken: then nothing is on its way to the rows that are to go.
 	order sync.RWMutex
-	lanes [64]sync.Mutex // by header hash: of one batch one parcel is parked at a time
 
-	mu    sync.Mutex // guards what follows; never held over a write to the rows
-	all   map[[32]byte]parked
-	bytes map[tx.Account]int64
-	total int64
+	mu      sync.Mutex // guards what follows; never held over a write to the rows
+	all     map[[32]byte]parked
+	bytes   map[tx.Account]int64
+	total   int64
+	writing map[[32]byte]bool // of one batch one parcel is parked at a time
+	written sync.Cond         // on mu: some of writing are done
 }
 
 func openParking(r *rows, l parkLimits) (*parking, error) {
-	p := &parking{rows: r, limits: l, all: map[[32]byte]parked{}, bytes: map[tx.Account]int64{}}
+	p := &parking{rows: r, limits: l, all: map[[32]byte]parked{}, bytes: map[tx.Account]int64{}, writing: map[[32]byte]bool{}}
+	p.written.L = &p.mu
 	err := r.scan([]byte{prefixArrived}, func(rest, value []byte) (bool, error) {
 		info, ok := decodeParked(value)
 		if !ok || len(rest) != 32 {
@@ -92,50 +95,61 @@ func (p *parking) forget(hh [32]byte) {
 	p.count(info.author, -info.size)
 }
 
-// reserve takes the room of a parcel that is to be parked, if there is so much.
-func (p *parking) reserve(hh [32]byte, info parked, committed bool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	was := p.all[hh].size
-	if !committed && (p.bytes[info.author]-was+info.size > p.limits.perAuthor || p.total-was+info.size > p.limits.total) {
-		return false
-	}
-	p.count(info.author, info.size)
-	return true
+// info is what is kept of an arrival in memory.
+func (a *arrival) info(now time.Time) parked {
+	return parked{author: a.author, arrived: uint64(now.Unix()), size: int64(len(a.raw))}
 }
 
-// put parks a parcel durably. One that is on the ledger always finds room.
-func (p *parking) put(hh [32]byte, parcel *exchange.Parcel, now time.Time, committed bool) error {
-	b, err := tx.Encode(parcel)
-	if err != nil {
-		return ErrParcel
+// reserve takes the room of parcels that are to be parked, one after the other, when none of their batches is being
+// written, and returns those that there is room for. One that is on the ledger always finds room.
+func (p *parking) reserve(list []*arrival) (found []*arrival) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for slices.ContainsFunc(list, func(a *arrival) bool { return p.writing[a.header] }) {
+		p.written.Wait()
 	}
-	info := parked{author: parcel.Header.Author, arrived: uint64(now.Unix()), size: int64(len(b))}
+	for _, a := range list {
+		was, size := p.all[a.header].size, int64(len(a.raw))
+		if !a.committed && (p.bytes[a.author]-was+size > p.limits.perAuthor || p.total-was+size > p.limits.total) {
+			a.err = ErrBusy
+			continue
+		}
+		p.count(a.author, size)
+		p.writing[a.header] = true
+		found = append(found, a)
+	}
+	return found
+}
+
+// put parks parcels of different batches in one durable write, and sets the error of each.
+func (p *parking) put(list []*arrival, now time.Time) {
 	p.order.RLock()
 	defer p.order.RUnlock()
-	lane := &p.lanes[int(hh[0])%len(p.lanes)]
-	lane.Lock()
-	defer lane.Unlock()
-	if !p.reserve(hh, info, committed) {
-		return ErrBusy
-	}
-	err = p.rows.update(func(w *pebble.Batch) error {
-		// Wrapped, so that what is erased is gone also while the custody key lasts that it is sealed to.
-		k := rowKey(prefixParked, hh[:])
-		if err := w.Set(k, p.rows.roots.wrap(k, b), nil); err != nil {
-			return errorf("park", err)
+	list = p.reserve(list)
+	err := p.rows.update(func(w *pebble.Batch) error {
+		for _, a := range list {
+			// Wrapped, so that what is erased is gone also while the custody key lasts that it is sealed to.
+			k := rowKey(prefixParked, a.header[:])
+			if err := w.Set(k, p.rows.roots.wrap(k, a.raw), nil); err != nil {
+				return errorf("park", err)
+			}
+			if err := w.Set(rowKey(prefixArrived, a.header[:]), a.info(now).encode(), nil); err != nil {
+				return errorf("park", err)
+			}
 		}
-		return w.Set(rowKey(prefixArrived, hh[:]), info.encode(), nil)
+		return nil
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.count(info.author, -info.size)
-	if err != nil {
-		return err
+	for _, a := range list {
+		p.count(a.author, -int64(len(a.raw)))
+		if a.err = err; err == nil {
+			p.forget(a.header)
+			p.note(a.header, a.info(now))
+		}
+		delete(p.writing, a.header)
 	}
-	p.forget(hh)
-	p.note(hh, info)
-	return nil
+	p.written.Broadcast()
 }
 
 func (p *parking) has(hh [32]byte) bool {

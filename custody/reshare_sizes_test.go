@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"salus/exchange"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/reshare"
 	"salus/ledger/tx"
@@ -100,10 +99,7 @@ func (w *world) batchOfCommittee(patient string) *seal.Batch {
 	p, b := w.deal("hospital", patient, allowedSlot, allowedSlot)
 	e := w.inForce()
 	for _, m := range w.seats(e) {
-		var ok struct{}
-		if err := w.node("hospital").Call(context.Background(), account(m.name), exchange.PathParcel, p, &ok); err != nil {
-			w.Fatal(err)
-		}
+		w.send("hospital", m, p)
 	}
 	hh := w.put("hospital", p)
 	w.step()

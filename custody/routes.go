@@ -10,12 +10,12 @@ import (
 
 // Routes serves the custodian's part of the members' link.
 func (c *Custodian) Routes(s *peer.Server) {
-	s.Handle(exchange.PathParcel, func(ctx context.Context, r *peer.Request) (any, error) {
-		var p exchange.Parcel
-		if err := r.Decode(&p); err != nil {
+	s.Handle(exchange.PathParcels, func(ctx context.Context, r *peer.Request) (any, error) {
+		var l exchange.Load
+		if err := r.Decode(&l); err != nil {
 			return nil, err
 		}
-		return struct{}{}, c.Accept(ctx, r.From, &p)
+		return c.AcceptLoad(ctx, r.From, &l)
 	})
 	s.Handle(exchange.PathParcelOf, func(ctx context.Context, r *peer.Request) (any, error) {
 		var q exchange.ParcelRequest

@@ -380,8 +380,8 @@ func (m *member) serve(ctx context.Context, from tx.Account, path string, b []by
 	m.calls[path]++
 	m.w.mu.Unlock()
 	switch path {
-	case exchange.PathParcel:
-		return answer(b, func(p *exchange.Parcel) (*struct{}, error) { return &struct{}{}, m.Accept(ctx, from, p) })
+	case exchange.PathParcels:
+		return answer(b, func(l *exchange.Load) (*exchange.LoadReply, error) { return m.AcceptLoad(ctx, from, l) })
 	case exchange.PathParcelOf:
 		return answer(b, func(q *exchange.ParcelRequest) (*exchange.Parcel, error) { return m.Parcel(ctx, from, q) })
 	case exchange.PathKey:

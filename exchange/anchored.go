@@ -38,7 +38,8 @@ func PutAt(v *state.View, b anchor.Batch) (*anchor.Put, error) {
 // KeyGone reports whether the seed of a custody key that ended at until is destroyed: one period after
 // that, by block time. Who still has it then opens nothing with it, so that everybody knows what opens.
 func KeyGone(v *state.View, until uint64) bool {
-	return until+governance.ParamsOf(v).CustodyKeyPeriod < v.Meta().Time
+	now := v.Meta().Time
+	return until < now && until+governance.ParamsOf(v).CustodyKeyPeriod < now
 }
 
 // Stale reports whether a batch was anchored so long ago without becoming ACTIVE that every key that its envelopes

@@ -23,7 +23,7 @@ import (
 
 // Paths of the members' link (internal/peer).
 const (
-	PathParcel   = "custody/parcel"    // author to custodian: Parcel
+	PathParcels  = "custody/parcels"   // author to custodian: Load of Parcels, LoadReply
 	PathParcelOf = "custody/parcel-of" // custodian to another of the same epoch: ParcelRequest, Parcel
 	PathKey      = "custody/key"       // KeyRequest, KeyReply
 	PathLocate   = "custody/locate"    // LocateRequest, Sealed

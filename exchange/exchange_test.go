@@ -28,6 +28,7 @@ func messages(t testing.TB) []any {
 		&OpeningsRequest{Session: tx.Hash{1}, ReaderKey: []byte{2}, Signature: tx.Signature{Sig: []byte{3}}, After: 4},
 		&Openings{Lists: []OpenedList{{Fetch: 1, List: list}}, Next: 2},
 		&SlotsRequest{Labels: []string{"PSY"}}, &SlotsReply{Slots: []uint8{3}},
+		&Load{Parts: [][]byte{tx.MustEncode(parcel(t, 1)), {1}}}, &LoadReply{Codes: []uint32{0, 0x2103}},
 	}
 }
 
@@ -119,6 +120,19 @@ func TestAParcelIsCheckedAgainstItsHeader(t *testing.T) {
 		change(p)
 		if p.Validate() == nil {
 			t.Errorf("%s: a changed parcel is valid", name)
+		}
+	}
+}
+
+func TestALoadHasPartsAndAnAnswerToEach(t *testing.T) {
+	for n, ok := range map[int]bool{0: false, 1: true, MaxParts: true, MaxParts + 1: false} {
+		if err := (&Load{Parts: make([][]byte, n)}).Validate(); (err == nil) != ok {
+			t.Errorf("%d parts: got %v", n, err)
+		}
+	}
+	for n, ok := range map[int]bool{0: false, 1: false, 2: true, 3: false} {
+		if err := (&LoadReply{Codes: make([]uint32, n)}).Answers(&Load{Parts: make([][]byte, 2)}); (err == nil) != ok {
+			t.Errorf("%d codes for two parts: got %v", n, err)
 		}
 	}
 }

@@ -100,6 +100,10 @@ func (s *Service) deliverOnce(ctx context.Context, p *parcelRow) error {
 	if b, ok := s.anchored(hh); ok && b.Active > 0 {
 		return s.finish(p)
 	}
+	part, err := tx.Encode(&p.Parcel)
+	if err != nil {
+		return fmt.Errorf("record: parcel: %w", err)
+	}
 	round, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	g, gctx := errgroup.WithContext(round)
@@ -108,11 +112,11 @@ func (s *Service) deliverOnce(ctx context.Context, p *parcelRow) error {
 	// that 2f+1 of them can give: their errors only end up in the retry count.
 	var links errgroup.Group
 	for _, to := range s.custodiansWithout(hh, &p.Parcel.Header) {
-		links.Go(func() error { return s.count("parcel", s.Links.Call(gctx, to, exchange.PathParcel, &p.Parcel, nil)) })
+		links.Go(func() error { return s.count("parcel", s.bring(gctx, to, part)) })
 	}
 	links.Go(func() error { return s.replicate(gctx, hh, &p.Parcel.Header, p.Parcel.Pack) })
 	g.Go(func() error { return s.awaitActive(gctx, p) })
-	err := g.Wait()
+	err = g.Wait()
 	cancel()
 	_ = links.Wait() // counted above; ACTIVE is what decides
 	if err != nil {
@@ -157,10 +161,14 @@ func (s *Service) awaitActive(ctx context.Context, p *parcelRow) error {
 	hh := p.Parcel.Header.Hash()
 	for {
 		changed := s.Changed()
-		if b, ok := s.anchored(hh); ok && b.Active > 0 {
+		v := s.Ledger.View()
+		b, anchored := anchor.Lookup(v, hh)
+		lapsed := b.Active == 0 && s.lapsedIn(v, p, b, anchored)
+		v.Close()
+		switch {
+		case b.Active > 0:
 			return nil
-		}
-		if s.lapsed(p) {
+		case lapsed:
 			return errLapsed
 		}
 		select {

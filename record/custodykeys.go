@@ -56,10 +56,11 @@ func (k *custodyKeys) current(ctx context.Context) (committee.Epoch, []seal.Cust
 		return epoch, nil, fmt.Errorf("record: committee: %w", err)
 	}
 	out := make([]seal.Custodian, len(epoch.Members))
+	live := committee.LiveKeys(v, v.Meta().Time)
 	good := 0
 	var missing error
 	for i, m := range epoch.Members {
-		out[i], err = k.seat(ctx, v, epoch, i)
+		out[i], err = k.seat(ctx, v, epoch, live, i)
 		if err == nil {
 			good++
 			k.present(m)
@@ -80,9 +81,9 @@ func (k *custodyKeys) current(ctx context.Context) (committee.Epoch, []seal.Cust
 
 // seat returns custodian i+1's newest valid key, or its last one: a custodian that was away
 // when it should have rotated keeps the old seed for a grace period and can still open.
-func (k *custodyKeys) seat(ctx context.Context, v *state.View, epoch committee.Epoch, i int) (seal.Custodian, error) {
+func (k *custodyKeys) seat(ctx context.Context, v *state.View, epoch committee.Epoch, live []committee.LiveKey, i int) (seal.Custodian, error) {
 	key, ok := committee.Latest(v, epoch.Members[i])
-	for _, l := range committee.LiveKeys(v, v.Meta().Time) {
+	for _, l := range live {
 		if l.Index == i+1 {
 			key, ok = l.Key, true
 		}

@@ -18,8 +18,12 @@ import (
 func (s *Service) lapsed(p *parcelRow) bool {
 	v := s.Ledger.View()
 	defer v.Close()
+	b, anchored := anchor.Lookup(v, p.Parcel.Header.Hash())
+	return s.lapsedIn(v, p, b, anchored)
+}
+
+func (s *Service) lapsedIn(v *state.View, p *parcelRow, b anchor.Batch, anchored bool) bool {
 	h := &p.Parcel.Header
-	b, anchored := anchor.Lookup(v, h.Hash())
 	switch {
 	case !anchored:
 		return h.Epoch < committee.HeldNow(v).Epoch || openers(v, &p.Parcel) < int(h.T)

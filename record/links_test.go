@@ -81,7 +81,7 @@ func (o *org) Submit(ctx context.Context, kind tx.Kind, msg tx.Message) (client.
 
 // Call implements Links: the other side sees only bytes.
 func (o *org) Call(ctx context.Context, to tx.Account, path string, req, resp any) error {
-	step := map[string]string{exchange.PathKey: stepKeys, exchange.PathParcel: stepParcel}[path]
+	step := map[string]string{exchange.PathKey: stepKeys, exchange.PathParcels: stepParcel}[path]
 	if err := o.pass(ctx, step); err != nil {
 		return err
 	}
@@ -115,8 +115,8 @@ func (o *org) serve(ctx context.Context, from tx.Account, path string, b []byte)
 		return nil, client.ErrUnreachable
 	}
 	switch path {
-	case exchange.PathParcel:
-		return answer(b, func(p *exchange.Parcel) (*struct{}, error) { return &struct{}{}, o.custody.Accept(ctx, from, p) })
+	case exchange.PathParcels:
+		return answer(b, func(l *exchange.Load) (*exchange.LoadReply, error) { return o.custody.AcceptLoad(ctx, from, l) })
 	case exchange.PathParcelOf:
 		return answer(b, func(q *exchange.ParcelRequest) (*exchange.Parcel, error) { return o.custody.Parcel(ctx, from, q) })
 	case exchange.PathKey:

@@ -4,7 +4,7 @@
 //	ingest   validate, label, store durably ("stored")          ingest.go, import.go
 //	encrypt  compress, pad, deal shares, seal the batch          encrypt.go, fold.go
 //	anchor   header to the ledger, parcel to the custodians,
-//	         ciphertext to the vaults, until "active"            anchor.go, outbox.go
+//	         ciphertext to the vaults, until "active"            anchor.go, courier.go, outbox.go
 //	consent  the patient's words as masks on the ledger          consent.go, slots.go
 //	access   a session and its committed record list             access.go, locate.go, index.go
 //	release  shares from the custodians                          release.go
@@ -96,6 +96,7 @@ type Service struct {
 	enrolling sync.Mutex // a reference gets one pseudonym
 	claims    claims     // on bytes that are being stored, and on patients who are being registered
 	overdue   overdue
+	couriers  couriers
 
 	mu      sync.Mutex           // guards waiting
 	waiting map[ID]chan struct{} // closed when a record becomes active
@@ -145,6 +146,7 @@ func open(ctx context.Context, c Config) (*Service, error) {
 	}
 	s.claims.taken = map[string]chan struct{}{}
 	s.overdue.since = map[uint64]uint64{}
+	s.couriers.at = map[tx.Account]*courier{}
 	s.keys = newCustodyKeys(c.Ledger, c.Links)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.fold = newFolder(s.ctx, c.Fold, s.deal)

@@ -70,9 +70,9 @@ func writes() []Defence {
 	e, err`, `index = 1
 	}
 	e, err`, "ledger/module/anchor", "TestEveryRefusal"},
-		{"a parcel of another chain", "custody/accept.go", "Custodian.Accept", `p.Header.Chain != c.Chain || `, ``, "custody", "TestTheDoorIsForCustodiansAndAuthors"},
-		{"a stranger's parcel before its header", "custody/accept.go", "Custodian.Accept", `case tx.Account(p.Header.Author) != from:`, `case tx.Account(p.Header.Author) != from && false:`, "custody", "TestTheDoorIsForCustodiansAndAuthors"},
-		{"a relay that alters a parcel", "custody/accept.go", "Custodian.Accept", `if !committedTo(put, p) {`, `if !committedTo(put, p) && false {`, "custody", "TestTheDoorIsForCustodiansAndAuthors"},
+		{"a parcel of another chain", "custody/accept.go", "Custodian.door", `p.Header.Chain != c.Chain || `, ``, "custody", "TestTheDoorIsForCustodiansAndAuthors"},
+		{"a stranger's parcel before its header", "custody/accept.go", "Custodian.door", `case tx.Account(p.Header.Author) != from:`, `case tx.Account(p.Header.Author) != from && false:`, "custody", "TestTheDoorIsForCustodiansAndAuthors"},
+		{"a relay that alters a parcel", "custody/accept.go", "Custodian.door", `if !committedTo(put, p) {`, `if !committedTo(put, p) && false {`, "custody", "TestTheDoorIsForCustodiansAndAuthors"},
 		{"a parcel whose manifest is not the header's", "exchange/exchange.go", "Parcel.Validate", `seal.ManifestRoot(p.Entries) != h.ManifestRoot || `, ``, "custody", "TestTheDoorIsForCustodiansAndAuthors"},
 		{"a stranger asks for a parcel", "custody/accept.go", "Custodian.Parcel", `!seated(v, p.Header.Epoch, from) || `, ``, "custody", "TestTheDoorIsForCustodiansAndAuthors"},
 		{"two parcels for one header", "custody/ingest.go", "Custodian.verify", `if !committedTo(put, o.parcel) || `, `if `, "custody", "TestAnotherParcelThanTheCommittedOneIsReplacedByARelay"},
