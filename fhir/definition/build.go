@@ -18,6 +18,7 @@ func (l *loader) set(base *Set) *Set {
 		maps.Copy(s.sets, base.sets)
 		maps.Copy(s.compart, base.compart)
 		s.model = base.model
+		s.further = slices.Clip(base.further)
 	}
 	slices.SortFunc(l.types, func(a, b *Type) int { return strings.Compare(a.URL, b.URL) })
 	slices.SortFunc(l.params, func(a, b *Param) int { return strings.Compare(a.URL, b.URL) })
@@ -38,6 +39,13 @@ func (l *loader) set(base *Set) *Set {
 		}
 	}
 	for _, p := range l.params {
+		if base != nil {
+			s.further = append(s.further, p)
+			continue
+		}
+		if p.Expression == "" && p.Type != "special" {
+			continue
+		}
 		for _, b := range p.Base {
 			if !slices.ContainsFunc(s.params[b], func(o *Param) bool { return o.URL == p.URL }) {
 				s.params[b] = append(slices.Clip(s.params[b]), p)

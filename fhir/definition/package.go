@@ -194,13 +194,12 @@ func (l *loader) param(n element.Node) {
 	p := &Param{
 		URL: n.Get("url").Text(), Code: n.Get("code").Text(), Type: n.Get("type").Text(), Expression: n.Get("expression").Text(),
 		Base: texts(n.Get("base")), Target: texts(n.Get("target")), Modifiers: texts(n.Get("modifier")), Comparators: texts(n.Get("comparator")),
+		Status: n.Get("status").Text(), Derived: unversioned(n.Get("derivedFrom").Text()), Description: n.Get("description").Text(),
 	}
 	for c := range n.Get("component").Children() {
 		p.Components = append(p.Components, Component{c.Get("definition").Text(), c.Get("expression").Text()})
 	}
-	if p.Expression != "" || p.Type == "special" {
-		l.params = append(l.params, p)
-	}
+	l.params = append(l.params, p)
 }
 
 func (l *loader) compartment(n element.Node) {

@@ -26,6 +26,7 @@ type Set struct {
 	types    map[string]*Type
 	profiles map[string]*Type
 	params   map[string][]*Param // by resource type; "Resource" and "DomainResource" too
+	further  []*Param            // of packages
 	sets     map[string]*ValueSet
 	compart  map[string]*Compartment
 	model    *element.Model
@@ -83,6 +84,9 @@ type Param struct {
 	Base, Target                []string
 	Modifiers, Comparators      []string
 	Components                  []Component
+
+	// Of packages only; the compact form does not have them.
+	Status, Derived, Description string
 }
 
 // A Component is one part of a composite search parameter.
@@ -130,7 +134,7 @@ func (s *Set) Profiles() []string {
 	return names
 }
 
-// Params returns the search parameters of a resource type, its own first, then those of
+// Params returns R4's search parameters of a resource type, its own first, then those of
 // DomainResource and Resource.
 func (s *Set) Params(resource string) []*Param {
 	var out []*Param
@@ -144,6 +148,10 @@ func (s *Set) Params(resource string) []*Param {
 	}
 	return out
 }
+
+// Further returns the search parameters of the packages that were added, in their order, each package's
+// by canonical: all that they define, whether or not they can be used.
+func (s *Set) Further() []*Param { return s.further }
 
 // ValueSet returns the expansion of a value set by its canonical, or nil. A version after
 // "|" is not compared.

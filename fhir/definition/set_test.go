@@ -88,6 +88,9 @@ func TestPackagesAreAdded(t *testing.T) {
 		if p == nil || !p.Profile || len(p.Elements) < 10 {
 			t.Errorf("%s: profile %s is missing", file, want)
 		}
+		if n := len(s.Further()); (n == 0) != (file == "ips_v110.tgz") || len(R4().Further()) > 0 {
+			t.Errorf("%s: got %d search parameters", file, n)
+		}
 		if s.Type("Patient") == nil || R4().Profile(want) != nil {
 			t.Errorf("%s: adding changed the base", file)
 		}

@@ -9,6 +9,7 @@
 //	emit.go      tokens, texts, URIs and references: from a value to its entries
 //	measure.go   dates, numbers and quantities as ranges
 //	owner.go     whose compartment a resource is in
+//	package.go   the parameters of further packages: which can be used, and from when on
 //	subset.go    what _summary and _elements keep
 //
 // Contract: Entries is a function of the resource and the definitions alone; it never fails on
@@ -35,6 +36,10 @@
 //   - a quantity in a unit of UCUM has a second entry in base units, of the modifier InBase: 1 g is
 //     found by 1000 mg. That is not so within composites.
 //   - the parts of one value of a composite have one Group; a value that lacks a part has none.
+//
+// Parameters of packages (With) have entries beside those of R4, which they change in nothing: not in what
+// R4's give, nor in whose compartment a resource is. They are searched by from Offer on, and one whose
+// expression fails on a resource has no entry there.
 //
 // Chains, _has and includes follow entries of the form "Type/id": they end at canonicals and at the
 // addresses of other servers. Resources contained in others are not found.

@@ -2,6 +2,7 @@ package index
 
 import (
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,6 +25,9 @@ type Index struct {
 	plans  map[string]*plan
 	common *plan // parameters of every resource, for searches without a type
 
+	skipped []Skipped
+	offered atomic.Bool // searches may use the parameters of packages
+
 	walks     sync.Pool // of *walk
 	units     sync.Map  // by code
 	unitCount atomic.Int32
@@ -33,10 +37,17 @@ type Index struct {
 // the bases, the addresses of the server ("https://example.org/fhir"), is indexed as "Type/id". An
 // error is an expression that does not compile.
 func New(set *definition.Set, bases ...string) (*Index, error) {
-	return build(set, bases, false)
+	return build(set, nil, bases, false)
 }
 
-func build(set *definition.Set, bases []string, slow bool) (*Index, error) {
+// With returns an Index over the parameters of set and those of packages (definition.Set.Further). What
+// a package says that cannot be used is in Skipped, and is no error. Compartments, and the code systems
+// of bindings, stay those of set.
+func With(set *definition.Set, packages []*definition.Param, bases ...string) (*Index, error) {
+	return build(set, packages, bases, false)
+}
+
+func build(set *definition.Set, packages []*definition.Param, bases []string, slow bool) (*Index, error) {
 	x := &Index{set: set, model: set.Model(), plans: map[string]*plan{}}
 	for _, b := range bases {
 		x.bases = append(x.bases, strings.TrimSuffix(b, "/")+"/")
@@ -51,6 +62,8 @@ func build(set *definition.Set, bases []string, slow bool) (*Index, error) {
 		}
 	}
 	p := &planner{set: set, model: x.model, engine: fhirpath.New(set), cached: map[string]systems{}, slow: slow}
+	both := catalogue{set: set, types: k.types, byURL: maps.Clone(k.byURL)}
+	packages = x.further(&both, packages)
 	for _, typ := range append(slices.Clone(k.types), "Resource") {
 		all, absent := k.usable(typ)
 		made, err := p.plan(typ, all)
@@ -58,6 +71,8 @@ func build(set *definition.Set, bases []string, slow bool) (*Index, error) {
 			return nil, err
 		}
 		made.absent = absent
+		x.extend(p, &both, made, typ, packages)
+		p.finish(made)
 		x.plans[typ] = made
 	}
 	x.common = x.plans["Resource"]
@@ -171,6 +186,11 @@ func (k *catalogue) corrected(expression string) string {
 func (x *Index) Param(resourceType, code string) (*search.Param, bool) {
 	if p := x.planOf(resourceType); p != nil {
 		if q := p.byCode[code]; q != nil {
+			if q.Definition != "" && !x.offered.Load() {
+				unready := q.Param
+				unready.Unready = true
+				return &unready, true
+			}
 			return &q.Param, true
 		}
 		if q := p.absent[code]; q != nil {
@@ -196,9 +216,11 @@ func (x *Index) List(resourceType string) []*search.Param {
 	if p == nil {
 		return nil
 	}
-	all := make([]*search.Param, len(p.params))
-	for i, q := range p.params {
-		all[i] = &q.Param
+	all := make([]*search.Param, 0, len(p.params))
+	for _, q := range p.params {
+		if q.Definition == "" || x.offered.Load() {
+			all = append(all, &q.Param)
+		}
 	}
 	return all
 }

@@ -18,20 +18,31 @@ func (w *walk) leftovers(p *plan, root element.Element, nodes int) error {
 	var room [8]fhirpath.Value
 	for i := range p.rest {
 		l := &p.rest[i]
-		values, err := l.x.Append(room[:0], root, env)
-		if err != nil {
-			return failed(l.param.Code, err)
-		}
-		if l.param.Kind != search.Composite {
-			a := action{code: l.param.Code, kind: l.param.Kind, targets: l.param.Targets}
-			for _, v := range values {
-				w.value(a, v)
-			}
-			continue
-		}
-		if err := w.groups(l, values, root, env); err != nil {
+		from := len(w.entries)
+		err := w.leftover(l, room[:0], root, env)
+		switch {
+		case err == nil:
+		case l.param.Definition == "":
 			return err
+		default: // what a package asks for must not keep a resource from being written
+			w.entries, w.group = w.entries[:from], 0
 		}
+	}
+	return nil
+}
+
+// leftover reads one parameter.
+func (w *walk) leftover(l *leftover, room []fhirpath.Value, root element.Element, env *fhirpath.Env) error {
+	values, err := l.x.Append(room, root, env)
+	if err != nil {
+		return failed(l.param.Code, err)
+	}
+	if l.param.Kind == search.Composite {
+		return w.groups(l, values, root, env)
+	}
+	a := action{code: l.param.Code, kind: l.param.Kind, targets: l.param.Targets}
+	for _, v := range values {
+		w.value(a, v)
 	}
 	return nil
 }

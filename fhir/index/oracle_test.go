@@ -26,7 +26,7 @@ var fast = sync.OnceValue(func() *Index {
 
 // slow evaluates every parameter with package fhirpath.
 var slow = sync.OnceValue(func() *Index {
-	x, err := build(definition.R4(), []string{base}, true)
+	x, err := build(definition.R4(), nil, []string{base}, true)
 	if err != nil {
 		panic(err)
 	}

@@ -2,6 +2,7 @@ package index
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -188,9 +189,12 @@ func TestFurtherPackagesAddParameters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := New(set)
+	x, err := With(definition.R4(), set.Further())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s := x.Skipped(); len(s) > 0 {
+		t.Errorf("got %v skipped, want none", s)
 	}
 	for _, tt := range []struct{ body, want string }{
 		{`{"resourceType":"Patient","extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race","extension":[{"url":"ombCategory","valueCoding":{"system":"urn:oid:2.16.840.1.113883.6.238","code":"2106-3"}}]}]}`, "race=2106-3"},
@@ -210,6 +214,36 @@ func TestFurtherPackagesAddParameters(t *testing.T) {
 		}
 		if !slices.Contains(got, tt.want) {
 			t.Errorf("got %v, want %s", got, tt.want)
+		}
+	}
+	// Of the published examples, both ways.
+	slow, err := build(definition.R4(), set.Further(), nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, e := range packaged(t) {
+		if !slices.Contains([]string{"Patient", "Condition", "Goal", "CareTeam", "Encounter"}, e.Type()) {
+			continue
+		}
+		of := func(x *Index) map[string]bool {
+			entries, err := x.Entries(e.Resource)
+			if err != nil {
+				t.Fatal(e.name, err)
+			}
+			return setOf(slices.DeleteFunc(entries, func(e2 search.Entry) bool {
+				p, _ := x.Param(e.Type(), e2.Code)
+				found[e2.Code] = found[e2.Code] || p.Definition != ""
+				return p.Definition == ""
+			}))
+		}
+		if a, b := of(x), of(slow); !maps.Equal(a, b) {
+			t.Errorf("%s: got %v and evaluated %v", e.name, a, b)
+		}
+	}
+	for _, code := range []string{"race", "ethnicity", "discharge-disposition", "role"} {
+		if !found[code] {
+			t.Errorf("no example has %s", code)
 		}
 	}
 }

@@ -28,6 +28,9 @@ type param struct {
 	search.Param
 	expression string // what is evaluated
 	parts      []part
+
+	taken bool // by the tree
+	gives bool // something that the tree reads can be an entry
 }
 
 // A part of a composite.
@@ -121,32 +124,40 @@ func (p *planner) plan(typ string, params []*param) (*plan, error) {
 	out.root = &node{typ: t}
 	p.groups = 0
 	for _, x := range params {
-		out.byCode[x.Code] = x
-		if x.expression == "" {
-			continue // the store's
+		if err := p.put(out, typ, x); err != nil {
+			return nil, err
 		}
-		if !p.slow && p.take(out.root, x) {
-			continue
-		}
+	}
+	out.summary, out.mandatory = p.subset(typ)
+	out.owners = p.owners(typ, out.byCode)
+	return out, nil
+}
+
+// finish ends a plan that nothing is added to any more.
+func (p *planner) finish(out *plan) {
+	out.root.finish()
+	out.groups = p.groups
+}
+
+// put adds a parameter.
+func (p *planner) put(out *plan, typ string, x *param) error {
+	if x.expression != "" && (p.slow || !p.take(out.root, x)) { // without one it is the store's
 		l := leftover{param: x}
 		var err error
 		if l.x, err = p.engine.CompileFor(typ, x.expression, fhirpath.Lenient); err != nil {
-			return nil, err
+			return err
 		}
 		for _, part := range x.parts {
 			e, err := p.engine.Compile(part.expression, fhirpath.Lenient)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			l.parts = append(l.parts, e)
 		}
 		out.rest = append(out.rest, l)
 	}
-	out.root.finish()
-	out.groups = p.groups
-	out.summary, out.mandatory = p.subset(typ)
-	out.owners = p.owners(typ, out.byCode)
-	return out, nil
+	out.byCode[x.Code] = x
+	return nil
 }
 
 // take puts a parameter into the tree, or reports false and leaves the tree's answers as they
@@ -157,14 +168,18 @@ func (p *planner) take(root *node, x *param) bool {
 		return false
 	}
 	if x.Kind != search.Composite {
+		x.taken = true
 		for _, e := range ends {
-			e.at.act(action{code: x.Code, kind: x.Kind, systems: e.systems, targets: x.Targets})
+			if e.at.act(action{code: x.Code, kind: x.Kind, systems: e.systems, targets: x.Targets}) {
+				x.gives = true
+			}
 		}
 		return true
 	}
 	var made []*composite
 	for _, e := range ends {
 		c := &composite{code: x.Code, here: &node{typ: e.at.typ}, index: p.groups}
+		given := 0 // parts of which something can be an entry
 		for i, part := range x.parts {
 			from := c.here
 			if part.resource {
@@ -177,11 +192,18 @@ func (p *planner) take(root *node, x *param) bool {
 			if !ok {
 				return false
 			}
+			gives := false
 			for _, t := range targets {
-				t.at.act(action{code: x.Code, kind: part.kind, part: i + 1, systems: t.systems})
+				if t.at.act(action{code: x.Code, kind: part.kind, part: i + 1, systems: t.systems}) {
+					gives = true
+				}
+			}
+			if gives {
+				given++
 			}
 			c.all |= 1 << (i + 1)
 		}
+		x.gives = x.gives || given == len(x.parts)
 		c.here.finish()
 		if c.there != nil {
 			c.there.finish()
@@ -192,6 +214,7 @@ func (p *planner) take(root *node, x *param) bool {
 		e.at.groups = append(e.at.groups, made[i])
 	}
 	p.groups++
+	x.taken = true
 	return true
 }
 
@@ -368,23 +391,26 @@ func (n *node) item(i int) *node {
 	return to
 }
 
-// act adds an action for values of the node's type; of an Extension, for its value.
-func (n *node) act(a action) {
+// act adds an action for values of the node's type; of an Extension, for its value. It reports whether
+// such a value can have an entry.
+func (n *node) act(a action) bool {
 	if n.typ.Name == "Extension" {
 		f := n.typ.Field("value")
+		some := false
 		for _, o := range f.Types {
 			if _, ok := howOf(a.kind, o.Type); ok {
-				n.child(o.JSON, o.Type).act(a)
+				some = n.child(o.JSON, o.Type).act(a) || some
 			}
 		}
-		return
+		return some
 	}
 	h, ok := howOf(a.kind, n.typ)
 	if !ok {
-		return // such a value has no entry
+		return false
 	}
 	a.how = h
 	n.give = append(n.give, a)
+	return true
 }
 
 // manyEdges is from where a map finds a name sooner than a comparison with each.

@@ -38,6 +38,11 @@ func (door) Admit(r *http.Request) (*rest.Leave, error) {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return worldOf(t, fast())
+}
+
+func worldOf(t testing.TB, x *Index) *world {
+	t.Helper()
 	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +52,6 @@ func newWorld(t testing.TB) *world {
 			t.Error(err)
 		}
 	})
-	x := fast()
 	var types []string
 	for _, typ := range x.set.Types() {
 		if x.Known(typ) {

@@ -111,6 +111,9 @@ func (p *parser) chain(types []string, first string, links int, then func(typ st
 	var why *Issue
 	for _, t := range targets {
 		c, err := then(t)
+		if err != nil && err.Code == CodeIndexing {
+			return nil, err // of this type nothing would be found, though there may be something
+		}
 		if err != nil {
 			why = err
 			continue
@@ -136,6 +139,9 @@ func (p *parser) has(types []string, rest, value string, links int) (*Clause, *I
 	by, ok := p.Params.Param(parts[0], parts[1])
 	if !ok || by.Kind != Reference {
 		return nil, issue(CodeChain, "_has")
+	}
+	if by.Unready {
+		return nil, issue(CodeIndexing, by.Code)
 	}
 	for _, t := range types {
 		if !by.leadsTo(t) {

@@ -38,7 +38,8 @@ var params = func() some {
 		"ValueSet":       {"url": {Kind: URI}},
 		"RiskAssessment": {"probability": {Kind: Number}},
 		"Location":       {"near": {Kind: Spot}, "nowhere": {Kind: Special}},
-		"Group":          {}, "Device": {},
+		"Group":          {},
+		"Device":         {"colour": {Kind: Token, Unready: true}, "owner": {Kind: Reference, Targets: []string{"Organization"}, Unready: true}},
 	}
 	for _, ps := range s {
 		for code, p := range ps {

@@ -47,6 +47,11 @@ type Param struct {
 	Expression string      // FHIRPath of the values
 	Targets    []string    // of a reference: the resource types it may lead to
 	Components []Component // of a composite, in their order
+
+	Definition    string // canonical, of one that is not R4's own
+	Documentation string // of such a one
+	// Unready: what is stored is still being indexed by it. Parse refuses it with CodeIndexing.
+	Unready bool
 }
 
 // A Component is a part of a composite parameter.

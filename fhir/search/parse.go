@@ -204,6 +204,9 @@ func (p *parser) sort(value string) *Issue {
 	for _, k := range keys {
 		code, down := strings.CutPrefix(k, "-")
 		param, err := p.param(p.q.Types, code)
+		if err != nil && err.Code == CodeIndexing {
+			return err
+		}
 		if err != nil {
 			return issue(CodeSort, "_sort")
 		}
@@ -234,6 +237,9 @@ func (p *parser) include(to *[]Include, name, modifier, value string) *Issue {
 			if !ok || param.Kind != Reference {
 				return issue(CodeInclude, name)
 			}
+			if param.Unready {
+				return issue(CodeIndexing, param.Code)
+			}
 			i.Param = param
 		}
 		if len(parts) == 3 {
@@ -260,6 +266,9 @@ func (p *parser) param(types []string, code string) (*Param, *Issue) {
 		x, ok := p.Params.Param(t, code)
 		if !ok || found != nil && found.Kind != x.Kind {
 			return nil, issue(CodeUnknownParam, "")
+		}
+		if x.Unready {
+			return nil, issue(CodeIndexing, x.Code)
 		}
 		if found == nil {
 			found = x

@@ -351,6 +351,24 @@ func TestSpecialParametersAreRefusedWithEveryModifier(t *testing.T) {
 	}
 }
 
+// TestWhatIsStillBeingIndexedIsRefused, also by who asked to be lenient: an answer would lack what is not
+// indexed yet.
+func TestWhatIsStillBeingIndexedIsRefused(t *testing.T) {
+	for _, q := range []string{
+		"Device?colour=red", "Device?colour:missing=true", "Device?_sort=colour", "Device?_sort=-colour", "Device?_filter=colour eq red", "Device?owner=x", "Device?owner.name=x", "Device?_include=Device:owner",
+		"Organization?_revinclude=Device:owner", "Organization?_has:Device:owner:_id=x", "Observation?subject.colour=red", "Observation?subject:Device.colour=red",
+	} {
+		for _, lenient := range []bool{false, true} {
+			if _, err := read(t, q, lenient); !errors.Is(err, Refuse(CodeIndexing)) {
+				t.Errorf("%s (lenient %t): got %v, want %s", q, lenient, err, CodeIndexing)
+			}
+		}
+	}
+	if _, err := read(t, "Device?_id=x&_include=*", false); err != nil {
+		t.Errorf("what is indexed: %v", err)
+	}
+}
+
 func TestFoldIsIdempotentAndBlindToCaseAndAccents(t *testing.T) {
 	for _, same := range [][]string{
 		{"Müller", "MULLER", "mu\u0308ller", "muller "},

@@ -90,8 +90,10 @@ type resourcePart struct {
 }
 
 type paramPart struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
+	Name          string `json:"name"`
+	Definition    string `json:"definition,omitempty"`
+	Type          string `json:"type"`
+	Documentation string `json:"documentation,omitempty"`
 }
 
 // metadata is the CapabilityStatement (R4 3.1.0.9), made from what route and search serve.
@@ -106,7 +108,7 @@ func (s *Server) metadata(*ask) (*answer, error) {
 	if c.Date == "" {
 		c.Date = s.Now().UTC().Format("2006-01-02")
 	}
-	part := restPart{Mode: "server", Interaction: codes("transaction", "batch", "search-system", "history-system"), SearchParam: []paramPart{{"_filter", search.Special.String()}}}
+	part := restPart{Mode: "server", Interaction: codes("transaction", "batch", "search-system", "history-system"), SearchParam: []paramPart{{Name: "_filter", Type: search.Special.String()}}}
 	if s.WebSocket != "" {
 		part.Extension = append(part.Extension, extension{URL: "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket", URI: s.WebSocket})
 	}
@@ -141,7 +143,7 @@ func (s *Server) metadata(*ask) (*answer, error) {
 				if p.Kind == search.Special {
 					continue
 				}
-				r.SearchParam = append(r.SearchParam, paramPart{Name: p.Code, Type: p.Kind.String()})
+				r.SearchParam = append(r.SearchParam, paramPart{Name: p.Code, Definition: p.Definition, Type: p.Kind.String(), Documentation: p.Documentation})
 				if p.Kind == search.Reference {
 					r.SearchInclude = append(r.SearchInclude, t+":"+p.Code)
 				}

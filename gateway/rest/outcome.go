@@ -123,6 +123,8 @@ func faultOf(err error) *Fault {
 			typ = "not-found"
 		case search.CodeTooCostly:
 			typ = "too-costly"
+		case search.CodeIndexing:
+			typ = "transient"
 		}
 		return &Fault{Status: http.StatusBadRequest, Issues: []Issue{{Type: typ, Code: si.Code, Text: si.Text, Expression: si.Param}}}
 	case errors.Is(err, store.ErrNotFound):
