@@ -16,6 +16,7 @@
 //	clause.go   one clause of it as SQL (sqltext.go, value.go, composite.go, chain.go)
 //	include.go  what the matches refer to, and what refers to them
 //	follow.go   what was written after something, for those who carry it on
+//	reindex.go  the index of what is there, after a change of what it is made by
 //	scope.go    what a session opened: visible beside the own resources until the session ends
 //
 // Contract: what Write has returned without an error survives a crash, whole; what it returned an
