@@ -109,8 +109,9 @@ type FHIR struct {
 	// has grown.
 	Journal Duration `toml:"journal"`
 	// Packages are npm packages (.tgz) of FHIR R4, such as US Core or IPS, whose profiles and value
-	// sets are checked: files in the node's home or absolute, each, if it is to be pinned, with
-	// "#sha256=<64 hex digits>" behind its name. docs/profiles.md
+	// sets are checked, and whose search parameters are searched by: files in the node's home or
+	// absolute, each, if it is to be pinned, with "#sha256=<64 hex digits>" behind its name.
+	// docs/profiles.md
 	Packages []string `toml:"packages"`
 	// Profiles says whether a resource must fit the profiles that its meta.profile claims:
 	// "claimed" or "off".

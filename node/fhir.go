@@ -49,6 +49,9 @@ type fhirPart struct {
 	server *rest.Server
 	within *transactor
 	keeper *summary.Keeper // nil: no summaries for emergencies
+
+	indexed bool // what is stored is, by all of index' parameters
+	room    func(bytes int) error
 }
 
 // event puts what another part of the node did into the log; nil says that it is on disk.
@@ -84,9 +87,17 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		return err
 	}
 	n.onClose(st.Close)
-	x, err := index.New(definition.R4(), n.cfg.FHIRBase())
+	known, err := openProfiles(n.cfg)
+	if err != nil {
+		return err
+	}
+	x, err := openIndex(n.cfg, known)
 	if err != nil {
 		return fmt.Errorf("node: search parameters: %w", err)
+	}
+	indexed, err := n.indexed(ctx, st, x, known)
+	if err != nil {
+		return err
 	}
 	apps, codes, err := n.openSMART(keys, st, x)
 	if err != nil {
@@ -114,10 +125,6 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		return err
 	}
 	terms, err := n.openTerminology(st)
-	if err != nil {
-		return err
-	}
-	known, err := openProfiles(n.cfg)
 	if err != nil {
 		return err
 	}
@@ -174,7 +181,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 	if err != nil {
 		return err
 	}
-	n.fhir = &fhirPart{keeper: n.openKeeper(st), log: n.log, store: st, chart: c, told: told, front: front, files: files, terms: terms, apps: gateway.Apps{Server: apps, Codes: codes}, index: x, server: server, within: newTransactor(server)}
+	n.fhir = &fhirPart{keeper: n.openKeeper(st), log: n.log, store: st, chart: c, told: told, front: front, files: files, terms: terms, apps: gateway.Apps{Server: apps, Codes: codes}, index: x, server: server, within: newTransactor(server), indexed: indexed, room: n.space.fhir}
 	return nil
 }
 
@@ -195,7 +202,11 @@ func servedTypes(set *definition.Set) (types []string) {
 func (p *fhirPart) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.chart.Run(ctx) })
-	g.Go(func() error { return p.told.Run(ctx) })
+	g.Go(func() error {
+		// What a subscriber may see can depend on parameters that it is not known by yet; she is told later.
+		p.reindex(ctx)
+		return p.told.Run(ctx)
+	})
 	if p.keeper != nil {
 		g.Go(func() error { return p.keeper.Run(ctx) })
 	}
@@ -228,6 +239,14 @@ func rebuildFHIR(ctx context.Context, c *config.Config, s *stopped) (n int, err 
 	if err != nil {
 		return 0, err
 	}
+	known, err := openProfiles(c)
+	if err != nil {
+		return 0, err
+	}
+	x, err := openIndex(c, known)
+	if err != nil {
+		return 0, fmt.Errorf("node: search parameters: %w", err)
+	}
 	if c.FHIR.Store == "sqlite" {
 		files, err := filepath.Glob(filepath.Join(c.Data("fhir"), "store.db*"))
 		if err != nil {
@@ -247,9 +266,8 @@ func rebuildFHIR(ctx context.Context, c *config.Config, s *stopped) (n int, err 
 	if err := st.Clear(ctx); err != nil {
 		return 0, err
 	}
-	x, err := index.New(definition.R4(), c.FHIRBase())
-	if err != nil {
-		return 0, fmt.Errorf("node: search parameters: %w", err)
+	if n, err = chart.Rebuild(ctx, st, s.record, x, s.app.View); err != nil {
+		return n, err
 	}
-	return chart.Rebuild(ctx, st, s.record, x, s.app.View)
+	return n, st.Indexed(ctx, x.Digest())
 }

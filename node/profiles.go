@@ -25,7 +25,7 @@ import (
 	"salus/gateway/rest"
 )
 
-// profiles are the definitions that resources are checked against: R4, what this program defines
+// profiles are the definitions that resources are checked against, and found by: R4, what this program defines
 // itself, and the packages of the configuration.
 type profiles struct {
 	set      *definition.Set
@@ -129,8 +129,11 @@ func (p *profiles) add(pack []byte, o *validate.Options) error {
 			p.profiles[t.Name] = append(p.profiles[t.Name], url)
 		}
 	}
+	for _, d := range p.set.Further()[len(before.Further()):] {
+		found = found || !slices.ContainsFunc(before.Further(), func(o *definition.Param) bool { return o.URL == d.URL })
+	}
 	if !found {
-		return errors.New("the package has no StructureDefinition that is not known already")
+		return errors.New("the package has no StructureDefinition or SearchParameter that is not known already")
 	}
 	if guide != "" {
 		p.guides = append(p.guides, guide)

@@ -148,9 +148,13 @@ func TestPackagesThatAreNotWhatTheyShouldBeStopTheStart(t *testing.T) {
 
 // TestConsentsOfLimitedUseAreKnown: this program's own extension is always loaded.
 func TestConsentsOfLimitedUseAreKnown(t *testing.T) {
-	p, err := openProfiles(sampleConfig(t))
+	c := sampleConfig(t)
+	p, err := openProfiles(c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if x, err := openIndex(c, p); err != nil || x.Digest() != 0 || len(x.Skipped()) > 0 {
+		t.Errorf("search parameters are added without packages: %v, %v", x.Skipped(), err)
 	}
 	if len(p.guides)+len(p.profiles) != 0 {
 		t.Errorf("got %v and %v without packages, want none", p.guides, p.profiles)
@@ -184,6 +188,10 @@ func TestPublishedPackagesLoad(t *testing.T) {
 			}
 			if !slices.Equal(p.guides, []string{want.guide}) || !slices.Contains(p.profiles[want.typ], want.profile) {
 				t.Errorf("got %v and %v", p.guides, p.profiles[want.typ])
+			}
+			x, err := openIndex(c, p)
+			if err != nil || len(x.Skipped()) > 0 || (x.Digest() != 0) != strings.HasPrefix(file, "us_core") {
+				t.Errorf("search parameters: got the digest %d, skipped %v, %v", x.Digest(), x.Skipped(), err)
 			}
 			if got := errorsOf(t, p, want.bad); len(got) == 0 {
 				t.Error("a resource that does not fit the profile that it claims is taken")
