@@ -327,8 +327,12 @@ func TestABadParcelHarmsNoOtherOfItsLoad(t *testing.T) {
 	w.put("hospital", parcels[2])
 	size := int64(len(tx.MustEncode(parcels[0])))
 	l := &exchange.Load{Parts: [][]byte{
-		tx.MustEncode(parcels[0]), {0xa0}, tx.MustEncode(foreign), tx.MustEncode(&other), tx.MustEncode(parcels[2]),
-		tx.MustEncode(parcels[0]), tx.MustEncode(parcels[1]), append(tx.MustEncode(parcels[1]), 0), {}, tx.MustEncode(parcels[3]),
+		tx.MustEncode(parcels[0]),
+		{0xa0},
+		tx.MustEncode(foreign), tx.MustEncode(&other), tx.MustEncode(parcels[2]),
+		tx.MustEncode(parcels[0]), tx.MustEncode(parcels[1]), append(tx.MustEncode(parcels[1]), 0),
+		{},
+		tx.MustEncode(parcels[3]),
 	}}
 	bad, full := ErrParcel.Code, ErrBusy.Code
 	want := []uint32{0, bad, bad, bad, 0, bad, full, bad, bad, full}
