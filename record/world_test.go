@@ -194,7 +194,7 @@ func (o *org) runCustody() {
 			o.Error(err)
 		}
 	}
-	o.Cleanup(func() { o.stop() })
+	o.Cleanup(o.away) // the others may still ask
 }
 
 func (o *org) logger() *slog.Logger { return slog.New(slog.DiscardHandler) }
