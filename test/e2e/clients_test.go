@@ -14,7 +14,6 @@ import (
 // TestClientsThatNobodyHereWrote lets FHIR clients of others work with one organisation of a
 // running network: fhir-kit-client, @medplum/core, and fhirclient, also as an app in Chromium.
 func TestClientsThatNobodyHereWrote(t *testing.T) {
-	t.Parallel() // programs of a network mostly wait
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("there is no node: the clients cannot run")

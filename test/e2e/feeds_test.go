@@ -192,7 +192,6 @@ const (
 // sends over MLLP with TLS, a node that is killed while it receives, and a clinic that reads what
 // came in.
 func TestFeedsOfAHospitalReachItsRecordsAndTheNetwork(t *testing.T) {
-	t.Parallel() // programs of a network mostly wait
 	if testing.Short() {
 		t.Skip("four processes, one killed and restarted")
 	}

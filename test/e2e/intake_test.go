@@ -94,7 +94,6 @@ const synthetic = `<?xml version="1.0" encoding="UTF-8"?>
 // TestDocumentsAndTablesReachRecordsAndTheNetwork: four organisations; documents, tables and bundles
 // of other programs at one, and a clinic that reads what came in.
 func TestDocumentsAndTablesReachRecordsAndTheNetwork(t *testing.T) {
-	t.Parallel() // programs of a network mostly wait
 	if testing.Short() {
 		t.Skip("four processes")
 	}

@@ -18,7 +18,6 @@ import (
 // TestFifthMemberJoinsByStateSync admits an organisation by vote into a network that has pruned
 // its first blocks, runs it from a snapshot, and makes it a custodian under load; then another leaves.
 func TestFifthMemberJoinsByStateSync(t *testing.T) {
-	t.Parallel() // programs of a network mostly wait
 	if testing.Short() {
 		t.Skip("a network that grows, prunes and changes its custodians: two minutes")
 	}

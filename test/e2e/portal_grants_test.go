@@ -29,7 +29,7 @@ import (
 // TestConsentsInChromium lets a patient who holds a record give, narrow and take back a consent in
 // one organisation's portal of a running network, and check her log there.
 func TestConsentsInChromium(t *testing.T) {
-	t.Parallel() // programs of a network mostly wait
+	t.Parallel() // browsers mostly wait
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("there is no node: the browser cannot be driven")

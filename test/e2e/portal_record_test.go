@@ -17,7 +17,7 @@ import (
 // TestOwnRecordInChromium lets a patient take over a record that the hospital keeps, and open it in
 // Chromium, with its custodians on four machines.
 func TestOwnRecordInChromium(t *testing.T) {
-	t.Parallel() // programs of a network mostly wait
+	t.Parallel() // browsers mostly wait
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("there is no node: the browser cannot be driven")

@@ -14,7 +14,7 @@ import (
 // TestPortalInChromium lets a patient use one organisation's portal of a running network, in
 // Debian's Chromium with its virtual authenticator.
 func TestPortalInChromium(t *testing.T) {
-	t.Parallel() // programs of a network mostly wait
+	t.Parallel() // browsers mostly wait
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("there is no node: the browser cannot be driven")

@@ -21,7 +21,6 @@ import (
 // TestFourProcessesKeepWhatTheyAcknowledged lives a record's life on four processes and then
 // takes away one after the other.
 func TestFourProcessesKeepWhatTheyAcknowledged(t *testing.T) {
-	t.Parallel() // programs of a network mostly wait
 	if testing.Short() {
 		t.Skip("four processes, killed and restarted: half a minute")
 	}

@@ -29,7 +29,6 @@ const outdated = 4
 // before it and goes on with the next release, one after the other, the last one late. Meanwhile a parameter
 // changes by vote and custody keys rotate. Nothing that was acknowledged is lost.
 func TestUpgradeUnderLoad(t *testing.T) {
-	t.Parallel() // programs of a network mostly wait
 	if testing.Short() {
 		t.Skip("four processes of two versions: three quarters of a minute")
 	}
