@@ -169,8 +169,8 @@ type answer struct {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	since := time.Now()
 	a, err := s.ask(r)
+	since := time.Now() // how long the caller took to send it must not choose where in a tick the work ends
 	var out *answer
 	if err == nil {
 		out, err = s.route(a)

@@ -9,7 +9,7 @@ import (
 const defaultTick = 10 * time.Millisecond
 
 // hold waits before the answer to who sees only a part, so that what it took does not tell how much there is
-// of the rest: an answer that had to be looked for leaves at the next tick after the request came. What is
+// of the rest: an answer that had to be looked for leaves at the next tick after the request was read. What is
 // hidden is felt only where it takes the answer past one (predictive mitigation: Askarov, Zhang and Myers,
 // CCS 2010). What is named, is read by its key, which takes as long among many as among few.
 func (s *Server) hold(a *ask, since time.Time) {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -75,4 +76,26 @@ func TestWhoSeesAPartIsAnsweredAtATick(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowly is a body that comes late.
+type slowly struct{ takes time.Duration }
+
+func (b slowly) Read([]byte) (int, error) {
+	time.Sleep(b.takes)
+	return 0, io.EOF
+}
+
+// Else the caller could have the work end wherever in a tick she likes, and find out what it takes.
+func TestTicksBeginWhenTheRequestWasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{Guard: &gate{Owner: "Patient/p0"}, Now: time.Now, Types: []string{"Observation"}})
+		const body = 7 * time.Millisecond
+		r := httptest.NewRequest(http.MethodPost, "/Unknown/_search", slowly{body})
+		start := time.Now()
+		s.ServeHTTP(httptest.NewRecorder(), r)
+		if got := time.Since(start); got != body+10*time.Millisecond {
+			t.Errorf("answered after %s, want a tick after the body's %s", got, body)
+		}
+	})
 }
