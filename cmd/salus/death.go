@@ -178,7 +178,7 @@ func (c *identityProxy) Run(e *env) error {
 	if x.Document, err = c.commit(); err != nil {
 		return err
 	}
-	all, err := consentsOf(e, api, a)
+	all, err := grants(e, api, a)
 	if err != nil {
 		return err
 	}
@@ -192,10 +192,6 @@ func (c *identityProxy) Run(e *env) error {
 	}
 	e.say("It ends by itself: %s", when(x.NotAfter))
 	return nil
-}
-
-func consentsOf(e *env, api *client.API, patient tx.Account) (c consent.Consents, err error) {
-	return c, ask(e, api, "consent/grants", consent.ByPatient{Patient: patient}, &c)
 }
 
 type identityReviews struct {
@@ -228,7 +224,7 @@ func (c *identityReviews) Run(e *env) error {
 	due := []review{}
 	now := head.Time
 	for _, p := range patients {
-		all, err := consentsOf(e, api, p.Patient)
+		all, err := grants(e, api, p.Patient)
 		if err != nil {
 			return err
 		}
