@@ -125,7 +125,9 @@ func (p *parking) reserve(list []*arrival) (found []*arrival) {
 func (p *parking) put(list []*arrival, now time.Time) {
 	p.order.RLock()
 	defer p.order.RUnlock()
-	list = p.reserve(list)
+	if list = p.reserve(list); len(list) == 0 {
+		return
+	}
 	err := p.rows.update(func(w *pebble.Batch) error {
 		for _, a := range list {
 			// Wrapped, so that what is erased is gone also while the custody key lasts that it is sealed to.
