@@ -119,9 +119,13 @@ type found struct {
 	updated int64
 }
 
-// columns are where the columns go, and the index entries last.
-func (f *found) columns() []any {
-	return []any{&f.rid, &f.Scope, &f.Type, &f.ID, &f.VID, &f.Seq, &f.updated, &f.Method, &f.Owner, &f.Record, &f.Body, &f.entries}
+// columns are where the columns go, and with entries the index entries last.
+func (f *found) columns(entries bool) []any {
+	to := []any{&f.rid, &f.Scope, &f.Type, &f.ID, &f.VID, &f.Seq, &f.updated, &f.Method, &f.Owner, &f.Record, &f.Body}
+	if entries {
+		to = append(to, &f.entries)
+	}
+	return to
 }
 
 func (f *found) finish() found {
@@ -138,11 +142,7 @@ func (r reader) list(ctx context.Context, entries bool, q string, args ...any) (
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var f found
-		to := f.columns()
-		if !entries {
-			to = to[:len(to)-1]
-		}
-		if err := rows.Scan(to...); err != nil {
+		if err := rows.Scan(f.columns(entries)...); err != nil {
 			return nil, fmt.Errorf("store: read: %w", err)
 		}
 		list = append(list, f.finish())

@@ -85,7 +85,7 @@ func (s *Store) bodies(ctx context.Context, from int64) (part []found, err error
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for size := 0; size < reindexBytes && rows.Next(); {
 		var f found
-		if err := rows.Scan(f.columns()[:11]...); err != nil {
+		if err := rows.Scan(f.columns(false)...); err != nil {
 			return nil, fmt.Errorf("store: reindex: %w", err)
 		}
 		part = append(part, f.finish())

@@ -254,7 +254,7 @@ func (b *builder) sorted(ctx context.Context, keys, count int, q string, args ..
 	values := make([]any, keys)
 	for rows.Next() {
 		var f found
-		to := f.columns()
+		to := f.columns(true)
 		for i := range values {
 			to = append(to, &values[i])
 		}
