@@ -179,3 +179,43 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSearchAfterWrite reads one patient of 200, each of whom has 100 resources, after each write.
+func BenchmarkSearchAfterWrite(b *testing.B) {
+	s, err := OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "store.db"), [32]byte{1}, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	const patients = 200
+	put := func(tx *Tx, i int) error {
+		p := observation(i)
+		p.Owner = fmt.Sprintf("Patient/%d", i%patients)
+		_, err := tx.Put(p)
+		return err
+	}
+	for i := 0; i < 20_000; i += 500 {
+		err := s.Write(b.Context(), func(tx *Tx) error {
+			for k := range 500 {
+				if err := put(tx, i+k); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	n := 20_000
+	for b.Loop() {
+		n++
+		if err := s.Write(b.Context(), func(tx *Tx) error { return put(tx, n) }); err != nil {
+			b.Fatal(err)
+		}
+		q := Search{Query: &search.Query{Types: []string{"Observation"}, Count: search.MaxCount}, Sight: Sight{Scopes: []Scope{Own}}, Compartment: "Patient/7"}
+		if p, err := s.Search(b.Context(), q); err != nil || len(p.Matches) < 100 {
+			b.Fatal(len(p.Matches), err)
+		}
+	}
+}

@@ -23,10 +23,16 @@ type journals struct{ vfs.VFS }
 
 func (j journals) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	f, flags, err := vfsutil.WrapOpenFilename(j.VFS, name, flags)
-	if err == nil && flags&vfs.OPEN_WAL != 0 {
+	if err != nil || flags&(vfs.OPEN_MAIN_DB|vfs.OPEN_WAL) == 0 {
+		return f, flags, err
+	}
+	wal := flags&vfs.OPEN_WAL != 0
+	p, done := shared(name.String(), name.URIParameter("hexkey"), wal)
+	f = &paged{File: f, pages: p, done: done}
+	if wal {
 		f = &journal{File: f}
 	}
-	return f, flags, err
+	return f, flags, nil
 }
 
 // maxGathered is how much of a commit is held back at most.
