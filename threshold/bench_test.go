@@ -6,14 +6,13 @@ import (
 	"testing"
 )
 
-var sizes = []int{4, 7, 16}
-
-func BenchmarkDeal500(b *testing.B) {
-	for _, n := range sizes {
-		_, t, _ := Quorum(n)
-		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
+func BenchmarkDeal(b *testing.B) {
+	for _, c := range []struct{ count, n int }{{1, 4}, {4, 4}, {100, 4}, {1024, 4}, {1, 16}, {500, 7}, {500, 16}} {
+		_, t, _ := Quorum(c.n)
+		b.Run(fmt.Sprintf("secrets=%d/n=%d", c.count, c.n), func(b *testing.B) {
+			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Deal(rand.Reader, 500, n, t); err != nil {
+				if _, err := Deal(rand.Reader, c.count, c.n, t); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -21,15 +20,21 @@ func BenchmarkDeal500(b *testing.B) {
 	}
 }
 
-func BenchmarkVerify500(b *testing.B) {
-	d, err := Deal(rand.Reader, 500, 7, 5)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if err := Verify(d.Commitments, 1, d.Shares[0]); err != nil {
+func BenchmarkVerify(b *testing.B) {
+	for _, c := range []struct{ count, n int }{{1, 4}, {4, 4}, {100, 4}, {1024, 4}, {1, 16}, {500, 7}} {
+		_, t, _ := Quorum(c.n)
+		d, err := Deal(rand.Reader, c.count, c.n, t)
+		if err != nil {
 			b.Fatal(err)
 		}
+		b.Run(fmt.Sprintf("secrets=%d/n=%d", c.count, c.n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := Verify(d.Commitments, 1, d.Shares[0]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

@@ -215,7 +215,7 @@ var order = Share{
 	0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 31: 0x10,
 }
 
-func randomScalar(t *rapid.T, r io.Reader) *edwards25519.Scalar {
+func randomScalar(t interface{ Fatal(...any) }, r io.Reader) *edwards25519.Scalar {
 	p, err := randomPolynomial(r, make([]byte, 64), 1)
 	if err != nil {
 		t.Fatal(err)

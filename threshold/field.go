@@ -52,16 +52,6 @@ func decodeShare(dst *edwards25519.Scalar, s *Share) error {
 	return nil
 }
 
-// powers returns 1, x, x^2, ... x^(t-1).
-func powers(x, t int) []*edwards25519.Scalar {
-	out, base := make([]*edwards25519.Scalar, t), scalarOf(x)
-	for k, p := 0, scalarOf(1); k < t; k++ {
-		out[k] = edwards25519.NewScalar().Set(p)
-		p.Multiply(p, base)
-	}
-	return out
-}
-
 // lagrange returns, for each index, the weight of its share in the value at x. The
 // indices are public, distinct and in range: the caller has checked.
 func lagrange(indices []int, x int) []*edwards25519.Scalar {

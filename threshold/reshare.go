@@ -5,7 +5,8 @@ import (
 	"io"
 
 	"filippo.io/edwards25519"
-	"github.com/gtank/ristretto255"
+	"github.com/oasisprotocol/curve25519-voi/curve"
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 )
 
 // Resharing moves a batch from one committee to the next without anybody learning a
@@ -58,7 +59,7 @@ func VerifySubdealer(previous [][32]byte, from int, commitments [][32]byte) erro
 	return err
 }
 
-func verifySubdealer(previous [][32]byte, from int, commitments [][32]byte) ([]*ristretto255.Element, error) {
+func verifySubdealer(previous [][32]byte, from int, commitments [][32]byte) ([]*curve.RistrettoPoint, error) {
 	if err := checkIndex(from); err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func NextCommitments(used []int, commitments [][][32]byte) ([][32]byte, error) {
 		return nil, err
 	}
 	width := len(commitments[0])
-	rows := make([][]*ristretto255.Element, len(used))
+	rows := make([][]*curve.RistrettoPoint, len(used))
 	for q := range commitments {
 		if len(commitments[q]) != width {
 			return nil, fmt.Errorf("%w: dealers disagree on the threshold", ErrParams)
@@ -183,16 +184,17 @@ func NextCommitments(used []int, commitments [][][32]byte) ([][32]byte, error) {
 			return nil, err
 		}
 	}
-	weights := make([]*ristretto255.Scalar, len(used))
+	weights := make([]*scalar.Scalar, len(used))
 	for q := range used {
-		weights[q] = convert(c.weights[q])
+		weights[q] = scalar.New()
+		convert(weights[q], c.weights[q])
 	}
-	out, column := make([][32]byte, width), make([]*ristretto255.Element, len(used))
+	out, column := make([][32]byte, width), make([]*curve.RistrettoPoint, len(used))
 	for k := range out {
 		for q := range rows {
 			column[q] = rows[q][k]
 		}
-		out[k] = encode(ristretto255.NewElement().VarTimeMultiScalarMult(weights, column))
+		out[k] = encode(curve.NewRistrettoPoint().MultiscalarMulVartime(weights, column))
 	}
 	return out, nil
 }

@@ -5,7 +5,8 @@ import (
 	"io"
 	"slices"
 
-	"github.com/gtank/ristretto255"
+	"github.com/oasisprotocol/curve25519-voi/curve"
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 
 	"salus/threshold"
 )
@@ -47,11 +48,11 @@ func Redeal(rand io.Reader, share threshold.Share, n, t int) (*Dealing, error) {
 	return deal(rand, a0, n, t)
 }
 
-func deal(rand io.Reader, a0 *ristretto255.Scalar, n, t int) (*Dealing, error) {
+func deal(rand io.Reader, a0 *scalar.Scalar, n, t int) (*Dealing, error) {
 	if err := threshold.CheckParams(n, t); err != nil {
 		return nil, err
 	}
-	poly := []*ristretto255.Scalar{a0}
+	poly := []*scalar.Scalar{a0}
 	for len(poly) < t {
 		a, err := randomScalar(rand)
 		if err != nil {
@@ -61,16 +62,16 @@ func deal(rand io.Reader, a0 *ristretto255.Scalar, n, t int) (*Dealing, error) {
 	}
 	d := &Dealing{Commitments: make([]Element, t), Shares: make([]threshold.Share, n)}
 	for k, a := range poly {
-		if d.Commitments[k] = encode(ristretto255.NewElement().ScalarBaseMult(a)); d.Commitments[k] == (Element{}) {
+		if d.Commitments[k] = encode(base(a)); d.Commitments[k] == (Element{}) {
 			return nil, ErrScalar // probability 2^-252
 		}
 	}
 	for j := range d.Shares {
-		x, v := scalarOf(j+1), ristretto255.NewScalar()
+		x, v := scalarOf(j+1), scalar.New()
 		for _, a := range slices.Backward(poly) {
-			v.Add(v.Multiply(v, x), a)
+			v.Add(v.Mul(v, x), a)
 		}
-		v.Encode(d.Shares[j][:0])
+		_ = v.ToBytes(d.Shares[j][:]) // 32 bytes never fail
 	}
 	for _, a := range poly {
 		a.Zero()
@@ -106,14 +107,14 @@ func VerifyShare(commitments []Element, j int, share threshold.Share) error {
 	if err != nil {
 		return err
 	}
-	if ristretto255.NewElement().ScalarBaseMult(s).Equal(want) != 1 {
+	if base(s).Equal(want) != 1 {
 		return ErrShare
 	}
 	return nil
 }
 
 // at is the element of the share that commitments give custodian j.
-func at(commitments []Element, j int) (*ristretto255.Element, error) {
+func at(commitments []Element, j int) (*curve.RistrettoPoint, error) {
 	if j < 1 || j > threshold.MaxCustodians || len(commitments) == 0 {
 		return nil, fmt.Errorf("%w: custodian index %d", ErrParams, j)
 	}
@@ -121,19 +122,19 @@ func at(commitments []Element, j int) (*ristretto255.Element, error) {
 	if err != nil {
 		return nil, err
 	}
-	exps := make([]*ristretto255.Scalar, len(d))
+	exps := make([]*scalar.Scalar, len(d))
 	x := scalarOf(j)
 	for k, p := 0, scalarOf(1); k < len(d); k++ {
-		exps[k] = ristretto255.NewScalar().Add(ristretto255.NewScalar(), p)
-		p.Multiply(p, x)
+		exps[k] = scalar.New().Set(p)
+		p.Mul(p, x)
 	}
-	return ristretto255.NewElement().VarTimeMultiScalarMult(exps, d), nil
+	return linear(exps, d), nil
 }
 
 // Join adds up the fresh dealings of the agreed dealers: what everybody knows of the
 // key that they made together, for n custodians. Errors: ErrParams, ErrElement.
 func Join(n int, dealings [][]Element) (*Committee, error) {
-	w := make([]*ristretto255.Scalar, len(dealings))
+	w := make([]*scalar.Scalar, len(dealings))
 	for i := range w {
 		w[i] = scalarOf(1)
 	}
@@ -149,14 +150,14 @@ func Carry(n int, dealers []int, dealings [][]Element) (*Committee, error) {
 	return join(n, weights(dealers), dealings)
 }
 
-func join(n int, w []*ristretto255.Scalar, dealings [][]Element) (*Committee, error) {
+func join(n int, w []*scalar.Scalar, dealings [][]Element) (*Committee, error) {
 	if len(dealings) == 0 || n < 1 || n > threshold.MaxCustodians {
 		return nil, ErrParams
 	}
 	t := len(dealings[0])
 	sum := make([]Element, t)
 	for k := range sum {
-		column := make([]*ristretto255.Element, len(dealings))
+		column := make([]*curve.RistrettoPoint, len(dealings))
 		for i, d := range dealings {
 			if len(d) != t {
 				return nil, ErrParams
@@ -166,7 +167,7 @@ func join(n int, w []*ristretto255.Scalar, dealings [][]Element) (*Committee, er
 				return nil, err
 			}
 		}
-		if sum[k] = encode(ristretto255.NewElement().VarTimeMultiScalarMult(w, column)); sum[k] == (Element{}) {
+		if sum[k] = encode(linear(w, column)); sum[k] == (Element{}) {
 			return nil, ErrElement
 		}
 	}
@@ -185,7 +186,7 @@ func join(n int, w []*ristretto255.Scalar, dealings [][]Element) (*Committee, er
 
 // JoinShares adds up what one custodian got from the agreed dealers.
 func JoinShares(got []threshold.Share) (threshold.Share, error) {
-	w := make([]*ristretto255.Scalar, len(got))
+	w := make([]*scalar.Scalar, len(got))
 	for i := range w {
 		w[i] = scalarOf(1)
 	}
@@ -200,19 +201,19 @@ func CarryShares(dealers []int, got []threshold.Share) (threshold.Share, error) 
 	return sumShares(weights(dealers), got)
 }
 
-func sumShares(w []*ristretto255.Scalar, got []threshold.Share) (out threshold.Share, err error) {
+func sumShares(w []*scalar.Scalar, got []threshold.Share) (out threshold.Share, err error) {
 	if len(got) == 0 {
 		return out, ErrParams
 	}
-	sum := ristretto255.NewScalar()
+	sum := scalar.New()
 	for i := range got {
 		s, err := decodeScalar(got[i][:])
 		if err != nil {
 			return out, err
 		}
-		sum.Add(sum, s.Multiply(s, w[i]))
+		sum.Add(sum, s.Mul(s, w[i]))
 	}
-	sum.Encode(out[:0])
+	_ = sum.ToBytes(out[:])
 	return out, nil
 }
 

@@ -25,7 +25,8 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/gtank/ristretto255"
+	"github.com/oasisprotocol/curve25519-voi/curve"
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 
 	"salus/threshold"
 )
@@ -96,21 +97,51 @@ func (e Element) Validate() error {
 	return err
 }
 
-func (e Element) decode() (*ristretto255.Element, error) {
-	out := ristretto255.NewElement()
-	if e == (Element{}) || out.Decode(e[:]) != nil { // zeros encode the identity
+func (e Element) decode() (*curve.RistrettoPoint, error) {
+	if e == (Element{}) { // zeros encode the identity
+		return nil, ErrElement
+	}
+	out, err := curve.NewRistrettoPoint().SetCompressed((*curve.CompressedRistretto)(&e))
+	if err != nil {
 		return nil, ErrElement
 	}
 	return out, nil
 }
 
-func encode(e *ristretto255.Element) (b Element) {
-	e.Encode(b[:0])
+func encode(e *curve.RistrettoPoint) (b Element) {
+	(*curve.CompressedRistretto)(&b).SetRistrettoPoint(e)
 	return b
 }
 
-func decodeAll(in []Element) ([]*ristretto255.Element, error) {
-	out := make([]*ristretto255.Element, len(in))
+// base returns s·G in constant time.
+func base(s *scalar.Scalar) *curve.RistrettoPoint {
+	return curve.NewRistrettoPoint().MulBasepoint(curve.RISTRETTO_BASEPOINT_TABLE, s)
+}
+
+// times returns s·e in constant time.
+func times(s *scalar.Scalar, e *curve.RistrettoPoint) *curve.RistrettoPoint {
+	return curve.NewRistrettoPoint().Mul(e, s)
+}
+
+// linear returns Σ s_i·e_i. All of it is public: variable time.
+func linear(s []*scalar.Scalar, e []*curve.RistrettoPoint) *curve.RistrettoPoint {
+	return curve.NewRistrettoPoint().MultiscalarMulVartime(s, e)
+}
+
+// uniform is the element of 64 bytes, RFC 9496 section 4.3.4.
+func uniform(b []byte) *curve.RistrettoPoint {
+	out, _ := curve.NewRistrettoPoint().SetUniformBytes(b) // 64 bytes never fail
+	return out
+}
+
+// reduced is the scalar of 64 bytes.
+func reduced(b []byte) *scalar.Scalar {
+	s, _ := scalar.NewFromBytesModOrderWide(b) // 64 bytes never fail
+	return s
+}
+
+func decodeAll(in []Element) ([]*curve.RistrettoPoint, error) {
+	out := make([]*curve.RistrettoPoint, len(in))
 	for i := range in {
 		var err error
 		if out[i], err = in[i].decode(); err != nil {
@@ -120,16 +151,16 @@ func decodeAll(in []Element) ([]*ristretto255.Element, error) {
 	return out, nil
 }
 
-func decodeScalar(b []byte) (*ristretto255.Scalar, error) {
-	s := ristretto255.NewScalar()
-	if s.Decode(b) != nil {
+func decodeScalar(b []byte) (*scalar.Scalar, error) {
+	s, err := scalar.NewFromCanonicalBytes(b)
+	if err != nil {
 		return nil, ErrScalar
 	}
 	return s, nil
 }
 
 // secret decodes a share that must not be zero: a zero share would evaluate to the identity.
-func secret(s *threshold.Share) (*ristretto255.Scalar, error) {
+func secret(s *threshold.Share) (*scalar.Scalar, error) {
 	if *s == (threshold.Share{}) {
 		return nil, ErrScalar
 	}
@@ -137,22 +168,16 @@ func secret(s *threshold.Share) (*ristretto255.Scalar, error) {
 }
 
 // randomScalar draws 64 random bytes and reduces them; the bias is below 2^-250.
-func randomScalar(rand io.Reader) (*ristretto255.Scalar, error) {
+func randomScalar(rand io.Reader) (*scalar.Scalar, error) {
 	var b [64]byte
 	defer clear(b[:])
 	if _, err := io.ReadFull(rand, b[:]); err != nil {
 		return nil, fmt.Errorf("oprf: randomness: %w", err)
 	}
-	return ristretto255.NewScalar().FromUniformBytes(b[:]), nil
+	return reduced(b[:]), nil
 }
 
-func scalarOf(v int) *ristretto255.Scalar {
-	var b [64]byte
-	for i := range 8 {
-		b[i] = byte(uint64(v) >> (8 * i))
-	}
-	return ristretto255.NewScalar().FromUniformBytes(b[:])
-}
+func scalarOf(v int) *scalar.Scalar { return scalar.NewFromUint64(uint64(v)) }
 
 // Public is the element of a share or key: share·G.
 func Public(s threshold.Share) (Element, error) {
@@ -160,5 +185,5 @@ func Public(s threshold.Share) (Element, error) {
 	if err != nil {
 		return Element{}, err
 	}
-	return encode(ristretto255.NewElement().ScalarBaseMult(k)), nil
+	return encode(base(k)), nil
 }

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gtank/ristretto255"
+	"github.com/oasisprotocol/curve25519-voi/curve"
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 
 	"salus/threshold"
 )
@@ -58,7 +59,7 @@ func (c *Committee) Combine(in Element, parts []Partial) (out Element, blamed []
 		return out, nil, err
 	}
 	var used []int
-	var values []*ristretto255.Element
+	var values []*curve.RistrettoPoint
 	seen := make([]bool, len(c.Shares)+1)
 	for k := range parts {
 		p := &parts[k]
@@ -81,25 +82,25 @@ func (c *Committee) Combine(in Element, parts []Partial) (out Element, blamed []
 	if len(used) < c.T || c.T < 1 {
 		return out, blamed, fmt.Errorf("%w: %d of %d", ErrTooFew, len(used), c.T)
 	}
-	if out = encode(ristretto255.NewElement().VarTimeMultiScalarMult(weights(used), values)); out == (Element{}) {
+	if out = encode(linear(weights(used), values)); out == (Element{}) {
 		return out, blamed, ErrElement
 	}
 	return out, blamed, nil
 }
 
 // weights returns Lagrange's coefficients at zero for distinct indices.
-func weights(indices []int) []*ristretto255.Scalar {
-	out := make([]*ristretto255.Scalar, len(indices))
-	d := ristretto255.NewScalar()
+func weights(indices []int) []*scalar.Scalar {
+	out := make([]*scalar.Scalar, len(indices))
+	d := scalar.New()
 	for i, x := range indices {
 		num, den := scalarOf(1), scalarOf(1)
 		for j, y := range indices {
 			if i != j {
-				num.Multiply(num, scalarOf(y))
-				den.Multiply(den, d.Subtract(scalarOf(y), scalarOf(x)))
+				num.Mul(num, scalarOf(y))
+				den.Mul(den, d.Sub(scalarOf(y), scalarOf(x)))
 			}
 		}
-		out[i] = num.Multiply(num, ristretto255.NewScalar().Invert(den))
+		out[i] = num.Mul(num, scalar.New().Invert(den))
 	}
 	return out
 }

@@ -4,7 +4,8 @@ import (
 	"crypto/sha512"
 	"io"
 
-	"github.com/gtank/ristretto255"
+	"github.com/oasisprotocol/curve25519-voi/curve"
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 )
 
 // A Pointer is 32 bytes sealed to a shared key: TDH2 of Shoup and Gennaro (Journal
@@ -19,9 +20,9 @@ type Pointer struct {
 }
 
 // twin is the second generator; nobody knows its logarithm.
-func twin() *ristretto255.Element {
+func twin() *curve.RistrettoPoint {
 	h := sha512.Sum512([]byte("salus/lookup/v1/twin"))
-	return ristretto255.NewElement().FromUniformBytes(h[:])
+	return uniform(h[:])
 }
 
 // SealPointer seals 32 bytes for t custodians of the key; label is bound in. It reads
@@ -40,12 +41,11 @@ func SealPointer(rand io.Reader, key Element, label []byte, content [32]byte) (p
 		return p, err
 	}
 	g := twin()
-	p.Seal = encode(ristretto255.NewElement().ScalarBaseMult(r))
-	p.Twin = encode(ristretto255.NewElement().ScalarMult(r, g))
-	p.Body = p.mask(encode(ristretto255.NewElement().ScalarMult(r, h)), content)
-	c := p.bind(label, ristretto255.NewElement().ScalarBaseMult(s), ristretto255.NewElement().ScalarMult(s, g))
-	c.Encode(p.Proof[:0])
-	ristretto255.NewScalar().Subtract(s, ristretto255.NewScalar().Multiply(c, r)).Encode(p.Proof[32:32])
+	p.Seal = encode(base(r))
+	p.Twin = encode(times(r, g))
+	p.Body = p.mask(encode(times(r, h)), content)
+	c := p.bind(label, base(s), times(s, g))
+	p.Proof = proofOf(c, s, r)
 	return p, nil
 }
 
@@ -68,8 +68,8 @@ func (p *Pointer) Validate(label []byte) error {
 	if err != nil {
 		return ErrProof
 	}
-	w := ristretto255.NewElement().VarTimeDoubleScalarBaseMult(c, u, s)
-	x := ristretto255.NewElement().VarTimeMultiScalarMult([]*ristretto255.Scalar{s, c}, []*ristretto255.Element{twin(), v})
+	w := curve.NewRistrettoPoint().DoubleScalarMulBasepointVartime(c, u, s)
+	x := linear([]*scalar.Scalar{s, c}, []*curve.RistrettoPoint{twin(), v})
 	if p.bind(label, w, x).Equal(c) != 1 {
 		return ErrProof
 	}
@@ -91,7 +91,7 @@ func (p *Pointer) mask(shared Element, b [32]byte) (out [32]byte) {
 	return out
 }
 
-func (p *Pointer) bind(label []byte, w, x *ristretto255.Element) *ristretto255.Scalar {
+func (p *Pointer) bind(label []byte, w, x *curve.RistrettoPoint) *scalar.Scalar {
 	a, b := encode(w), encode(x)
 	h := sha512.New()
 	h.Write([]byte("salus/lookup/v1/bind"))
@@ -101,5 +101,5 @@ func (p *Pointer) bind(label []byte, w, x *ristretto255.Element) *ristretto255.S
 	h.Write(p.Body[:])
 	h.Write(a[:])
 	h.Write(b[:])
-	return ristretto255.NewScalar().FromUniformBytes(h.Sum(nil))
+	return reduced(h.Sum(nil))
 }

@@ -5,7 +5,8 @@ import (
 	"encoding/binary"
 	"io"
 
-	"github.com/gtank/ristretto255"
+	"github.com/oasisprotocol/curve25519-voi/curve"
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 
 	"salus/threshold"
 )
@@ -35,12 +36,12 @@ func expand(dst string, parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-func hashToGroup(input []byte) *ristretto255.Element {
-	return ristretto255.NewElement().FromUniformBytes(expand("HashToGroup-"+context, input))
+func hashToGroup(input []byte) *curve.RistrettoPoint {
+	return uniform(expand("HashToGroup-"+context, input))
 }
 
-func hashToScalar(parts ...[]byte) *ristretto255.Scalar {
-	return ristretto255.NewScalar().FromUniformBytes(expand("HashToScalar-"+context, parts...))
+func hashToScalar(parts ...[]byte) *scalar.Scalar {
+	return reduced(expand("HashToScalar-"+context, parts...))
 }
 
 // prefixed is I2OSP(len(b), 2) followed by b.
@@ -58,14 +59,14 @@ func BlindInput(rand io.Reader, input []byte) (Blind, Element, error) {
 	return blind(r, input)
 }
 
-func blind(r *ristretto255.Scalar, input []byte) (b Blind, e Element, err error) {
+func blind(r *scalar.Scalar, input []byte) (b Blind, e Element, err error) {
 	if len(input) == 0 || len(input) > 0xffff {
 		return b, e, ErrInput
 	}
-	if e = encode(ristretto255.NewElement().ScalarMult(r, hashToGroup(input))); e == (Element{}) {
+	if e = encode(times(r, hashToGroup(input))); e == (Element{}) {
 		return b, e, ErrInput // happens with probability 2^-252
 	}
-	r.Encode(b[:0])
+	_ = r.ToBytes(b[:]) // 32 bytes never fail
 	return b, e, nil
 }
 
@@ -80,7 +81,7 @@ func Evaluate(k threshold.Share, blinded Element) (Element, error) {
 	if err != nil {
 		return Element{}, err
 	}
-	return encode(ristretto255.NewElement().ScalarMult(s, e)), nil
+	return encode(times(s, e)), nil
 }
 
 // Finalize takes the blind away from what the whole key evaluated (RFC 9497 section
@@ -98,7 +99,7 @@ func Finalize(input []byte, b Blind, evaluated Element) (out Output, err error) 
 	if err != nil {
 		return out, err
 	}
-	n := encode(ristretto255.NewElement().ScalarMult(ristretto255.NewScalar().Invert(r), e))
+	n := encode(times(scalar.New().Invert(r), e))
 	h := sha512.New()
 	h.Write(prefixed(input))
 	h.Write(prefixed(n[:]))
@@ -118,7 +119,7 @@ func Prove(rand io.Reader, k threshold.Share, public Element, in, out []Element)
 	return prove(r, k, public, in, out)
 }
 
-func prove(r *ristretto255.Scalar, k threshold.Share, public Element, in, out []Element) (p Proof, err error) {
+func prove(r *scalar.Scalar, k threshold.Share, public Element, in, out []Element) (p Proof, err error) {
 	s, err := secret(&k)
 	if err != nil {
 		return p, err
@@ -127,13 +128,15 @@ func prove(r *ristretto255.Scalar, k threshold.Share, public Element, in, out []
 	if err != nil {
 		return p, err
 	}
-	z := ristretto255.NewElement().ScalarMult(s, m)
-	t2 := ristretto255.NewElement().ScalarBaseMult(r)
-	t3 := ristretto255.NewElement().ScalarMult(r, m)
-	c := challenge(public, m, z, t2, t3)
-	c.Encode(p[:0])
-	ristretto255.NewScalar().Subtract(r, ristretto255.NewScalar().Multiply(c, s)).Encode(p[32:32])
-	return p, nil
+	c := challenge(public, m, times(s, m), base(r), times(r, m))
+	return proofOf(c, r, s), nil
+}
+
+// proofOf is the challenge and the response r - c·k.
+func proofOf(c, r, k *scalar.Scalar) (p Proof) {
+	_ = c.ToBytes(p[:32]) // 32 bytes never fail
+	_ = scalar.New().Sub(r, scalar.New().Mul(c, k)).ToBytes(p[32:])
+	return p
 }
 
 // Verify checks a proof (RFC 9497 section 2.2.2). Errors: ErrProof, ErrElement, ErrParams.
@@ -154,8 +157,8 @@ func Verify(public Element, in, out []Element, p Proof) error {
 	if err != nil {
 		return err
 	}
-	t2 := ristretto255.NewElement().VarTimeDoubleScalarBaseMult(c, b, s)
-	t3 := ristretto255.NewElement().VarTimeMultiScalarMult([]*ristretto255.Scalar{s, c}, []*ristretto255.Element{m, z})
+	t2 := curve.NewRistrettoPoint().DoubleScalarMulBasepointVartime(c, b, s)
+	t3 := linear([]*scalar.Scalar{s, c}, []*curve.RistrettoPoint{m, z})
 	if challenge(public, m, z, t2, t3).Equal(c) != 1 {
 		return ErrProof
 	}
@@ -163,7 +166,7 @@ func Verify(public Element, in, out []Element, p Proof) error {
 }
 
 // composites folds the pairs into one, by public weights.
-func composites(public Element, in, out []Element) (m, z *ristretto255.Element, err error) {
+func composites(public Element, in, out []Element) (m, z *curve.RistrettoPoint, err error) {
 	if len(in) == 0 || len(in) > maxBatch || len(in) != len(out) {
 		return nil, nil, ErrParams
 	}
@@ -179,16 +182,16 @@ func composites(public Element, in, out []Element) (m, z *ristretto255.Element, 
 	h.Write(prefixed(public[:]))
 	h.Write(prefixed([]byte("Seed-" + context)))
 	seed := h.Sum(nil)
-	w := make([]*ristretto255.Scalar, len(in))
+	w := make([]*scalar.Scalar, len(in))
 	for i := range in {
 		w[i] = hashToScalar(prefixed(seed), []byte{byte(i >> 8), byte(i)}, prefixed(in[i][:]), prefixed(out[i][:]), []byte("Composite"))
 	}
-	return ristretto255.NewElement().VarTimeMultiScalarMult(w, cs), ristretto255.NewElement().VarTimeMultiScalarMult(w, ds), nil
+	return linear(w, cs), linear(w, ds), nil
 }
 
-func challenge(public Element, m, z, t2, t3 *ristretto255.Element) *ristretto255.Scalar {
+func challenge(public Element, m, z, t2, t3 *curve.RistrettoPoint) *scalar.Scalar {
 	parts := [][]byte{prefixed(public[:])}
-	for _, e := range []*ristretto255.Element{m, z, t2, t3} {
+	for _, e := range []*curve.RistrettoPoint{m, z, t2, t3} {
 		b := encode(e)
 		parts = append(parts, prefixed(b[:]))
 	}
