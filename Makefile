@@ -37,8 +37,12 @@ build: ## Build the one binary into bin/.
 	$(GO) build -trimpath -o $(BIN) ./cmd/salus
 
 # The two that mostly wait come first, and count as one, so that the others run beside them.
-test: ## Run every test.
-	RAPID_SEED=$(SEED) $(GO) test $(TESTFLAGS) -p 3 -timeout 40m ./test/e2e ./test/fault ./...
+test: ## Run every test but those of the portal in a browser.
+	RAPID_SEED=$(SEED) $(GO) test $(TESTFLAGS) -p 3 -timeout 40m -skip InChromium ./test/e2e ./test/fault ./...
+
+.PHONY: browser
+browser: ## Drive the portal of running networks in Chromium.
+	$(GO) test $(TESTFLAGS) -timeout 40m -run InChromium ./test/e2e
 
 race: ## Run the short tests of the concurrent rooms under the race detector.
 	RAPID_SEED=$(SEED) CGO_ENABLED=1 $(GO) test $(TESTFLAGS) -race -short -timeout 20m ./ledger/... ./custody/... ./vault/... ./record/... ./client/... ./internal/peer/... ./gateway/... ./store/... ./hl7/...
@@ -92,7 +96,7 @@ adversary: ## Play every attack of the register; docs/adversary.md.
 mutants: ## Take each defence out of a copy and demand that its attack is noticed; writes docs/adversary.md.
 	nice -n 10 $(GO) run ./test/adversary/mutate -doc docs/adversary.md
 
-check: lint test ## What a change must pass.
+check: lint test browser ## What a change must pass.
 
 # Where the browser tests leave a picture of every view they see.
 SHOTS ?= .shots
