@@ -20,11 +20,13 @@ const (
 	// batch of the ledger holds, nearly.
 	together = 1000
 	// usual and fewest are how many compartments may be handed on at once, while few versions wait
-	// and while crowd or more do. A compartment that waits its turn gathers versions, which share
+	// and while crowd or more do and others come. A compartment that waits its turn gathers versions, which share
 	// the work of a batch; and those who write are not kept from it. Versions that somebody waits for do not gather, but
 	// their batches share a block, which costs as much as several of them: as many go at once as are waited for, most at the most.
-	usual, fewest, crowd = 24, 4, 600
+	usual, fewest, crowd = 24, 2, 600
 	most                 = 96
+	// calm is after how long without a write nothing is left to gather, and nobody to make room for.
+	calm = 250 * time.Millisecond
 	// retryPause is how long a compartment waits whose versions could not be handed on.
 	retryPause = time.Second
 	// markEvery is how often it is written down how far the pump has come. What a crash repeats
@@ -49,6 +51,7 @@ type pump struct {
 	busy   int                  // compartments that are being handed on
 	turns  []string             // compartments that wait for theirs, in their order
 	late   map[string]time.Time // those whose turn failed, and when they get another
+	came   time.Time            // when the last version that was read was written
 
 	work sync.WaitGroup
 }
@@ -113,6 +116,9 @@ func (p *pump) take(ctx context.Context) (more bool, err error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(vs) > 0 {
+		p.came = vs[len(vs)-1].Updated
+	}
 	for _, v := range vs {
 		p.read = v.Seq
 		p.road = append(p.road, v.Seq)
@@ -207,6 +213,9 @@ func (p *pump) carried(owner string, q *queue, n int) (empty bool) {
 
 // places is how many compartments may be handed on at once now. The caller holds mu.
 func (p *pump) places() int {
+	if time.Since(p.came) > calm {
+		return max(usual, min(most, len(p.waits)))
+	}
 	return max(fewest, usual-len(p.road)*usual/crowd, min(most, len(p.waits)))
 }
 
