@@ -92,7 +92,7 @@ type Complained struct {
 
 // Lookup returns the batch of that header hash.
 func Lookup(r state.Reader, header tx.Hash) (Batch, bool) {
-	return batches.Get(r, header[:])
+	return batches.Shared(r, header[:])
 }
 
 // IsActive reports whether the batch is anchored and ACTIVE.

@@ -97,12 +97,12 @@ func At(r state.Reader, n uint64) (Epoch, error) {
 
 // Key returns a custodian's key by its key epoch, past ones included.
 func Key(r state.Reader, member tx.Account, keyEpoch uint64) (CustodyKey, bool) {
-	return keys.Get(r, memberNumber(member, keyEpoch))
+	return keys.Shared(r, memberNumber(member, keyEpoch))
 }
 
 // Latest returns the last key a custodian published, valid yet or not.
 func Latest(r state.Reader, member tx.Account) (CustodyKey, bool) {
-	l, ok := latest.Get(r, member[:])
+	l, ok := latest.Shared(r, member[:])
 	if !ok {
 		return CustodyKey{}, false
 	}

@@ -50,7 +50,7 @@ func LookupPlan(r state.Reader) (Planned, bool) { return plan.Get(r, nil) }
 
 // LedgerPlan is what the state machine itself must know of it.
 func LedgerPlan(r state.Reader) (ledger.Plan, bool) {
-	p, ok := plan.Get(r, nil)
+	p, ok := plan.Shared(r, nil)
 	return ledger.Plan{Version: p.Upgrade.Version, Height: int64(p.Upgrade.Height), Name: p.Upgrade.Name}, ok
 }
 
