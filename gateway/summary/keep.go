@@ -120,6 +120,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 		t.Stop()
+		// What many write in a moment is followed in one go.
+		select {
+		case <-time.After(k.Quiet / 16):
+		case <-ctx.Done():
+		}
 	}
 	return nil
 }
