@@ -59,7 +59,7 @@ func evaluate(polys []polynomial, n int) [][]Share {
 }
 
 // wipe forgets coefficients as far as the language lets us: copies that the
-// arithmetic made on the stack are beyond reach.
+// arithmetic made are beyond reach.
 func wipe(polys []polynomial) {
 	for _, p := range polys {
 		clear(p)
