@@ -62,6 +62,8 @@ type Config struct {
 	Apps     Apps
 	Import   Importer
 	Feeds    Feeds // nil: there are none
+	// Waiting counts what the FHIR server took and the records have not got yet; nil: there is no FHIR server.
+	Waiting func(context.Context) (int, error)
 	// Room refuses with record.ErrNoSpace to take in that many bytes while the disk is almost full; nil:
 	// there is always room.
 	Room func(bytes int) error

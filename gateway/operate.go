@@ -41,19 +41,26 @@ type Status struct {
 	AppHash tx.Hash    `json:"appHash"`
 	Ready   bool       `json:"ready"`
 	Why     string     `json:"why,omitempty"`
-	Stored  int        `json:"stored"` // records that no batch holds yet
+	Stored  int        `json:"stored"` // records that no batch holds yet, and resources' versions that are none yet
 	Outbox  int        `json:"outbox"` // batches not yet active
 	// NoQuorum is since when the ledger stands still, in unix seconds: the time of its last block; 0 while it goes on.
 	NoQuorum uint64 `json:"noQuorum,omitempty"`
 }
 
-func (g *Gateway) status(w http.ResponseWriter, _ *http.Request) error {
+func (g *Gateway) status(w http.ResponseWriter, r *http.Request) error {
 	h := g.App.Head()
+	waiting := 0
+	if g.Waiting != nil { // before the records: what comes to them between is in both counts, not in neither
+		var err error
+		if waiting, err = g.Waiting(r.Context()); err != nil {
+			return err
+		}
+	}
 	pending, err := g.Record.Pending()
 	if err != nil {
 		return err
 	}
-	s := Status{Name: g.Name, Account: g.Self, Chain: h.Chain, Height: h.Height, Time: h.Time, AppHash: h.AppHash, Ready: true, Stored: pending.Stored, Outbox: pending.Batches}
+	s := Status{Name: g.Name, Account: g.Self, Chain: h.Chain, Height: h.Height, Time: h.Time, AppHash: h.AppHash, Ready: true, Stored: waiting + pending.Stored, Outbox: pending.Batches}
 	if err := g.Ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()
 	}

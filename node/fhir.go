@@ -68,10 +68,13 @@ func (p *fhirPart) handlers() map[string]http.Handler {
 	}
 }
 
+// clinicalFile is where SQLite keeps the clinical store.
+func clinicalFile(c *config.Config) string { return filepath.Join(c.Data("fhir"), "store.db") }
+
 // openClinicalStore opens the store that the configuration names.
 func openClinicalStore(ctx context.Context, c *config.Config, key [32]byte) (*store.Store, error) {
 	if c.FHIR.Store == "sqlite" {
-		return store.OpenSQLite(ctx, filepath.Join(c.Data("fhir"), "store.db"), seal.Sum("clinical-store", key[:]), store.Options{})
+		return store.OpenSQLite(ctx, clinicalFile(c), seal.Sum("clinical-store", key[:]), store.Options{})
 	}
 	dsn, err := os.ReadFile(c.PostgresFile())
 	if err != nil {
@@ -248,7 +251,7 @@ func rebuildFHIR(ctx context.Context, c *config.Config, s *stopped) (n int, err 
 		return 0, fmt.Errorf("node: search parameters: %w", err)
 	}
 	if c.FHIR.Store == "sqlite" {
-		files, err := filepath.Glob(filepath.Join(c.Data("fhir"), "store.db*"))
+		files, err := filepath.Glob(clinicalFile(c) + "*")
 		if err != nil {
 			return 0, fmt.Errorf("node: clinical store: %w", err)
 		}

@@ -126,9 +126,14 @@ func TestAPackagesSearchParametersComeAndGo(t *testing.T) {
 	}
 	f.hangUp()
 	f.run.stop(t)
+	f.sound("")
+	f.conf.FHIR.Packages = nil
+	f.sound(" to be indexed anew")
+	f.conf.FHIR.Packages = []string{"guide.tgz"}
 	if r, err := node.Rebuild(t.Context(), f.conf, logger(t)); err != nil || r.Versions == 0 {
 		t.Fatalf("rebuilt: got %+v, %v", r, err)
 	}
+	f.sound("")
 	f.start()
 	if status, body := f.answer("/fhir/Patient?colour=red"); status != http.StatusOK || !strings.Contains(body, `/fhir/Patient/red"`) {
 		t.Errorf("rebuilt: got %d %s", status, body)

@@ -91,4 +91,15 @@ func TestWhatARecordHeldIsRemembered(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	w.put(p.Patient, observation(t, "b", "second"))
+	var erased []Named
+	if err := s.ErasedVersions(func(ref string, o Owned, n Named) error {
+		if ref != "Patient/p" || o.ID != acks[0].ID {
+			t.Errorf("got %s, %v", ref, o.ID)
+		}
+		erased = append(erased, n)
+		return nil
+	}); err != nil || len(erased) != 1 || erased[0] != (Named{"Observation", "a", 7}) {
+		t.Errorf("got %+v, %v", erased, err)
+	}
 }

@@ -111,6 +111,30 @@ func (s *Service) Record(id ID) (Owned, error) {
 // Versions calls f with each record that PutVersions took, its patient's reference, and its exact
 // bytes, in the order of patients and ids.
 func (s *Service) Versions(f func(reference string, o Owned, body []byte) error) error {
+	return s.versions(func(reference string, r *row) error {
+		if r.Erased != nil {
+			return nil
+		}
+		b, err := compress.Decompress(r.Body, maxPlain)
+		if err != nil {
+			return errDamaged
+		}
+		return f(reference, r.owned(), b)
+	})
+}
+
+// ErasedVersions calls f with what those records held that PutVersions took and that are erased, but for erased
+// patients'.
+func (s *Service) ErasedVersions(f func(reference string, o Owned, n Named) error) error {
+	return s.versions(func(reference string, r *row) error {
+		if r.Erased == nil {
+			return nil
+		}
+		return f(reference, r.owned(), *r.Erased)
+	})
+}
+
+func (s *Service) versions(f func(reference string, r *row) error) error {
 	patients, err := s.Patients()
 	if err != nil {
 		return err
@@ -118,14 +142,10 @@ func (s *Service) Versions(f func(reference string, o Owned, body []byte) error)
 	for _, p := range patients {
 		err := s.store.scan(key(prefixOf, p.Patient[:]), func(rest, _ []byte) error {
 			r, err := s.store.record(ID(rest))
-			if err != nil || !r.Version || r.Erased != nil {
+			if err != nil || !r.Version {
 				return err
 			}
-			b, err := compress.Decompress(r.Body, maxPlain)
-			if err != nil {
-				return errDamaged
-			}
-			return f(p.Reference, r.owned(), b)
+			return f(p.Reference, r)
 		})
 		if err != nil {
 			return err

@@ -17,6 +17,7 @@
 //	include.go  what the matches refer to, and what refers to them
 //	follow.go   what was written after something, for those who carry it on
 //	reindex.go  the index of what is there, after a change of what it is made by
+//	check.go    whether all of it fits together (checkrows.go)
 //	scope.go    what a session opened: visible beside the own resources until the session ends
 //
 // Contract: what Write has returned without an error survives a crash, whole; what it returned an

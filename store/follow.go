@@ -53,6 +53,21 @@ func (s *Store) After(ctx context.Context, seq int64, count int) ([]Version, err
 	return out, err
 }
 
+// Beyond counts the versions of the organisation's own resources that were written after seq, but for those of a
+// record. Of the current ones and of the former ones it counts most at the most, because it looks at each.
+func (s *Store) Beyond(ctx context.Context, seq int64, record string, most int) (n int, err error) {
+	rows, err := s.reader().src.rows(ctx, `SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM resource r WHERE r.seq > ? AND r.scope + 0 = 0 AND r.record <> ? LIMIT CAST(? AS BIGINT)) a)
+		+ (SELECT COUNT(*) FROM (SELECT 1 FROM version v JOIN resource r ON v.rid = r.rid WHERE v.seq > ? AND r.scope + 0 = 0 AND v.record <> ? LIMIT CAST(? AS BIGINT)) b)`,
+		seq, record, most, seq, record, most)
+	if err == nil {
+		err = one(rows, &n)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store: read: %w", err)
+	}
+	return n, nil
+}
+
 // Mark returns a number that was set under a name, 0 if none was.
 func (s *Store) Mark(ctx context.Context, name string) (n int64, err error) {
 	rows, err := s.reader().src.rows(ctx, `SELECT value FROM meta WHERE name = ?`, "mark."+name)

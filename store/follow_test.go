@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -43,6 +44,27 @@ func TestAFollowerMissesNothing(t *testing.T) {
 		}
 		if got := follow(gone.Seq, 10); len(got) != 0 {
 			t.Errorf("after the last: got %v, want none", got)
+		}
+	})
+}
+
+func TestWhatIsBeyondAVersionIsCounted(t *testing.T) {
+	on(t, func(t *testing.T, open func() *Store) {
+		s := open()
+		one := put(t, s, Put{Key: patient, Body: []byte(`1`)})
+		put(t, s, Put{Key: Key{Scope: s.NewScope(), Type: "Patient", ID: "theirs"}, Body: []byte(`"not counted"`)})
+		put(t, s, Put{Key: patient, Body: []byte(`2`), Expect: 1})
+		put(t, s, Put{Key: patient, Body: []byte(`3`), Expect: 2})
+		put(t, s, Put{Key: Key{Type: "Patient", ID: "p2"}, Body: []byte(`1`), Record: "made"})
+		four := put(t, s, Put{Key: Key{Type: "Patient", ID: "p3"}, Body: []byte(`1`)})
+		for _, x := range []struct {
+			after      int64
+			record     string
+			most, want int
+		}{{0, "made", math.MaxInt, 4}, {0, "", math.MaxInt, 1}, {0, "none", math.MaxInt, 5}, {one.Seq, "made", math.MaxInt, 3}, {four.Seq, "made", math.MaxInt, 0}, {0, "made", 1, 2}} {
+			if got, err := s.Beyond(t.Context(), x.after, x.record, x.most); err != nil || got != x.want {
+				t.Errorf("%+v: got %d, %v", x, got, err)
+			}
 		}
 	})
 }

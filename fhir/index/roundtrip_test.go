@@ -6,6 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"salus/fhir"
+	"salus/fhir/search"
+	"salus/store"
 )
 
 // roundTrip stores resources and searches each by its entries, by about so many of them at most.
@@ -19,6 +23,16 @@ func roundTrip(t *testing.T, all []example, most int) {
 		return again
 	})
 	w.put(all)
+	if h, err := w.store.Check(t.Context(), fast().Digest(), func(v *store.Version) ([]search.Entry, string, error) {
+		r, err := fhir.Parse(v.Body)
+		if err != nil {
+			return nil, "", err
+		}
+		entries, err := fast().Entries(r)
+		return entries, fast().Owner(r), err
+	}); err != nil || h.Resources != len(all) || len(h.Findings) > 0 {
+		t.Errorf("what was written is not what is there: %+v, %v", h, err)
+	}
 	queries, params := 0, map[string]bool{}
 	for _, x := range all {
 		entries, err := fast().Entries(x.Resource)

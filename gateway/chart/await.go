@@ -3,6 +3,7 @@ package chart
 import (
 	"context"
 	"errors"
+	"math"
 
 	"salus/record"
 	"salus/store"
@@ -72,9 +73,26 @@ func (s *Service) Status(v *store.Version) (record.Status, error) {
 	return s.Record.Status(o.ID)
 }
 
-// Waiting counts the versions that are not active yet, as far as the pump has read.
-func (s *Service) Waiting() int {
+// Waiting counts the versions of the organisation's own resources that were not handed on to the records yet. What
+// is handed on meanwhile is counted by one who asks the records after it, twice perhaps, but never nowhere. Of more than
+// window that the pump has not read, the rest may not be counted.
+func (s *Service) Waiting(ctx context.Context) (int, error) {
 	s.pump.mu.Lock()
-	defer s.pump.mu.Unlock()
-	return len(s.pump.road)
+	read, n := s.pump.read, 0
+	for _, q := range s.pump.queues {
+		n += len(q.waiting) - q.handed
+	}
+	s.pump.mu.Unlock()
+	unread, err := s.Store.Beyond(ctx, read, derived, window)
+	return n + unread, err
+}
+
+// Behind counts the versions in the store of a stopped node that may not have been handed on to the records: the
+// pump has not noted that they were.
+func Behind(ctx context.Context, st *store.Store) (int, error) {
+	mark, err := st.Mark(ctx, markName)
+	if err != nil {
+		return 0, err
+	}
+	return st.Beyond(ctx, mark, derived, math.MaxInt)
 }

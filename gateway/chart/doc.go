@@ -13,6 +13,7 @@
 //	emergency.go  an emergency declared over FHIR, and its second step
 //	translate.go  another organisation's resource among one's own
 //	rebuild.go    the store made again from the records
+//	check.go      what the store must say of a resource
 //
 // Contract: nothing of another organisation is seen without a session that the ledger says is open
 // at that moment, for the purpose that the caller named; when the session ends, or consent is

@@ -446,6 +446,13 @@ func TestTheClinicalStoreIsMadeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sound := func() {
+		t.Helper()
+		if rep, err := node.Check(t.Context(), c, slog.New(slog.DiscardHandler), func(string) {}); err != nil || !rep.Clean() {
+			t.Errorf("fsck: got %+v, %v; want no damage", rep, err)
+		}
+	}
+	sound()
 	if err := os.WriteFile(c.Data("fhir")+"/store.db", []byte("not a database any more"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -453,6 +460,7 @@ func TestTheClinicalStoreIsMadeAgain(t *testing.T) {
 	if err != nil || rep.Versions != 12 {
 		t.Fatalf("got %+v, %v; want the 12 versions", rep, err)
 	}
+	sound()
 	if err := n.Start(t.Context(), "hospital"); err != nil {
 		t.Fatal(err)
 	}

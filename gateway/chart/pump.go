@@ -57,7 +57,10 @@ type pump struct {
 }
 
 // A queue are the versions of one compartment that wait; it is there until they are done.
-type queue struct{ waiting []store.Version }
+type queue struct {
+	waiting []store.Version
+	handed  int // those of them, from the first, that are records already
+}
 
 func newPump(ctx context.Context, s *Service) (*pump, error) {
 	mark, err := s.Store.Mark(ctx, markName)
@@ -190,6 +193,14 @@ func (p *pump) retry(ctx context.Context) {
 	p.dispatch(ctx)
 }
 
+// handed notes that the first n versions of a compartment are records.
+func (p *pump) handed(owner string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q := p.queues[owner]
+	q.handed = max(q.handed, n)
+}
+
 // carried notes that the first n versions of a compartment are active; empty says that it has no
 // more.
 func (p *pump) carried(owner string, q *queue, n int) (empty bool) {
@@ -203,7 +214,7 @@ func (p *pump) carried(owner string, q *queue, n int) (empty bool) {
 		delete(p.waits, v.Seq)
 	}
 	p.advance()
-	q.waiting = slices.Delete(q.waiting, 0, n)
+	q.waiting, q.handed = slices.Delete(q.waiting, 0, n), max(0, q.handed-n)
 	if len(q.waiting) > 0 {
 		return false
 	}
@@ -249,6 +260,7 @@ func (p *pump) carry(ctx context.Context, owner string, vs []store.Version) erro
 	for i, a := range acks {
 		ids[i] = a.ID
 	}
+	p.handed(owner, len(vs))
 	if err := p.wait(ctx, ids); err != nil {
 		return fmt.Errorf("chart: wait: %w", err)
 	}

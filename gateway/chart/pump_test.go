@@ -1,8 +1,12 @@
 package chart
 
 import (
+	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"salus/store"
 )
 
 // While many versions wait, few compartments go, so that versions share a batch; as many as somebody waits for go at
@@ -28,5 +32,81 @@ func TestFewCompartmentsGoWhileManyVersionsWait(t *testing.T) {
 		if got, want := p.places(), max(usual, min(most, x.awaited)); got != want {
 			t.Errorf("%d versions, %d awaited, nobody writes: got %d places, want %d", x.versions, x.awaited, got, want)
 		}
+	}
+}
+
+// A version is waiting from its commit until the records have it, whoever has read it meanwhile; what this room writes
+// and what sessions opened never is.
+func TestAVersionWaitsUntilItIsARecord(t *testing.T) {
+	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	write := func(id, owner, record string, scope store.Scope) {
+		t.Helper()
+		if err := st.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Put(store.Put{Key: store.Key{Scope: scope, Type: "Observation", ID: id}, Owner: owner, Record: record, Expect: store.Any})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &Service{Config: Config{Store: st}}
+	if s.pump, err = newPump(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	s.pump.busy = most // nobody hands anything on but this test
+	waits := func(what string, want int) {
+		t.Helper()
+		if got, err := s.Waiting(t.Context()); err != nil || got != want {
+			t.Errorf("%s: got %d, %v; want %d", what, got, err, want)
+		}
+	}
+	take := func() {
+		t.Helper()
+		if _, err := s.pump.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waits("nothing is written", 0)
+	for i := range 3 {
+		write(fmt.Sprint("o", i), "Patient/a", "", store.Own)
+	}
+	write("o0", "Patient/a", "", store.Own) // its second version
+	write("p", "Patient/b", "", store.Own)
+	write("anchored", "Patient/a", derived, store.Own)
+	write("another's", "Patient/a", "", st.NewScope())
+	waits("nobody has read them", 5)
+	take()
+	waits("the pump has read them", 5)
+	q := s.pump.queues["Patient/a"]
+	s.pump.handed("Patient/a", 3)
+	waits("three are records", 2)
+	write("o9", "Patient/a", "", store.Own)
+	waits("another is written", 3)
+	take()
+	s.pump.handed("Patient/a", 3) // again, after a failure
+	waits("the pump has read it", 3)
+	s.pump.carried("Patient/a", q, 3)
+	waits("three are active", 3)
+	s.pump.handed("Patient/a", 2)
+	s.pump.handed("Patient/b", 1)
+	waits("all are records", 0)
+	if n, err := Behind(t.Context(), st); err != nil || n != 6 {
+		t.Errorf("got %d, %v; want all, because the pump has noted nothing", n, err)
+	}
+	s.pump.carried("Patient/a", q, 2)
+	s.pump.carried("Patient/b", s.pump.queues["Patient/b"], 1)
+	waits("all are active", 0)
+	if err := s.pump.writeMark(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := Behind(t.Context(), st); err != nil || n != 0 {
+		t.Errorf("got %d, %v; want none", n, err)
 	}
 }

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"salus/fhir"
@@ -17,10 +17,11 @@ import (
 
 // A restored is one version as its record has it.
 type restored struct {
-	put   store.Put
-	gone  bool
-	log   uint64 // of its batch; the last for what is not anchored yet
-	index uint16
+	put    store.Put
+	gone   bool
+	hollow bool   // nothing is left but its number
+	log    uint64 // of its batch; the last for what is not anchored yet
+	index  uint16
 }
 
 // Rebuild writes the versions that an organisation's records hold into an empty clinical store, as
@@ -30,21 +31,16 @@ func Rebuild(ctx context.Context, st *store.Store, rs *record.Service, x Indexer
 	all := map[store.Key]map[int64]*restored{}
 	v := view()
 	defer v.Close()
-	err := rs.Versions(func(reference string, o record.Owned, body []byte) error {
-		r, err := fhir.Parse(body)
-		if err != nil {
-			return errVersion
-		}
-		one, err := restore(x, r)
-		if err != nil {
-			return err
-		}
-		if strings.HasPrefix(reference, "Patient/") {
+	add := func(reference string, o record.Owned, one *restored) {
+		if reference != Directory {
 			one.put.Owner = reference
 		}
 		one.log, one.index = ^uint64(0), o.Index
 		if b, ok := anchor.Lookup(v, o.Batch); ok {
 			one.log = b.Index
+			if one.hollow {
+				one.put.Updated = time.Unix(int64(b.Time), 0).UTC()
+			}
 		}
 		of := all[one.put.Key]
 		if of == nil {
@@ -55,20 +51,31 @@ func Rebuild(ctx context.Context, st *store.Store, rs *record.Service, x Indexer
 		if there := of[one.put.VID]; there == nil || there.gone && !one.gone {
 			of[one.put.VID] = one
 		}
+	}
+	err := rs.Versions(func(reference string, o record.Owned, body []byte) error {
+		r, err := fhir.Parse(body)
+		if err != nil {
+			return errVersion
+		}
+		one, err := restore(x, r)
+		if err != nil {
+			return err
+		}
+		add(reference, o, one)
 		return ctx.Err()
 	})
+	if err == nil {
+		err = rs.ErasedVersions(func(reference string, o record.Owned, n record.Named) error {
+			if n.Version > 0 {
+				add(reference, o, &restored{gone: true, hollow: true, put: store.Put{Key: store.Key{Type: n.Type, ID: n.ID}, VID: n.Version, Expect: store.Any}})
+			}
+			return ctx.Err()
+		})
+	}
 	if err != nil {
 		return 0, err
 	}
-	var list []*restored
-	for _, of := range all {
-		for _, one := range of {
-			list = append(list, one)
-		}
-	}
-	slices.SortFunc(list, func(a, b *restored) int {
-		return cmp.Or(a.put.Updated.Compare(b.put.Updated), cmp.Compare(a.log, b.log), cmp.Compare(a.index, b.index), cmp.Compare(a.put.VID, b.put.VID))
-	})
+	list := inOrder(all)
 	for part := range slices.Chunk(list, 500) {
 		if err := st.Write(ctx, func(t *store.Tx) error {
 			for _, one := range part {
@@ -82,6 +89,41 @@ func Rebuild(ctx context.Context, st *store.Store, rs *record.Service, x Indexer
 		}
 	}
 	return len(list), nil
+}
+
+// inOrder are all versions of all resources in the order in which they were written.
+func inOrder(all map[store.Key]map[int64]*restored) (list []*restored) {
+	for _, of := range all {
+		complete(of)
+		list = slices.AppendSeq(list, maps.Values(of))
+	}
+	slices.SortFunc(list, func(a, b *restored) int {
+		return cmp.Or(a.put.Updated.Compare(b.put.Updated), cmp.Compare(a.log, b.log), cmp.Compare(a.index, b.index), cmp.Compare(a.put.VID, b.put.VID))
+	})
+	return list
+}
+
+// complete gives a resource all its versions: those that are erased, and deletions of what nobody could read any
+// more, which are in no record, are there without content. Else an erased one's number would be used again, and
+// the version before it be the current one.
+func complete(of map[int64]*restored) {
+	vids := slices.Sorted(maps.Keys(of))
+	before := of[vids[0]]
+	for _, vid := range vids {
+		if !of[vid].hollow {
+			before = of[vid]
+			break
+		}
+	}
+	for vid := range vids[len(vids)-1] {
+		one := of[vid+1]
+		if one == nil || one.hollow {
+			one = &restored{gone: true, log: before.log, index: before.index, put: before.put}
+			one.put.VID, one.put.Body, one.put.Entries = vid+1, nil, nil
+			of[vid+1] = one
+		}
+		before = one
+	}
 }
 
 var errUntold = errors.New("chart: a record of a version does not tell its number and time")
@@ -102,9 +144,8 @@ func restore(x Indexer, r fhir.Resource) (*restored, error) {
 }
 
 func (o *restored) write(t *store.Tx) error {
-	if o.gone {
-		_, err := t.Delete(o.put)
-		return err
+	if o.gone { // also where nothing was before it
+		o.put.Method = store.Delete
 	}
 	_, err := t.Put(o.put)
 	return err

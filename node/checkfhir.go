@@ -1,0 +1,84 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"salus/config"
+	"salus/fhir/index"
+	"salus/gateway/chart"
+	"salus/record"
+	"salus/store"
+)
+
+// errNoClinicalStore is of an organisation whose records hold versions of resources.
+var errNoClinicalStore = errors.New("node: there is no clinical store: salus node rebuild makes it from the records")
+
+// checkFHIR compares all of the clinical store with what the FHIR server would write now. It tells how many
+// resources of which type something is wrong with, and never which.
+func (s *stopped) checkFHIR(ctx context.Context, c *config.Config) (detail string, err error) {
+	keys, err := loadKeys(c)
+	if err != nil {
+		return "", err
+	}
+	known, err := openProfiles(c)
+	if err != nil {
+		return "", err
+	}
+	x, err := openIndex(c, known)
+	if err != nil {
+		return "", fmt.Errorf("node: search parameters: %w", err)
+	}
+	if _, err := os.Stat(clinicalFile(c)); c.FHIR.Store == "sqlite" && errors.Is(err, os.ErrNotExist) {
+		if s.record == nil {
+			return "none", nil
+		}
+		return "none", s.record.Versions(func(string, record.Owned, []byte) error { return errNoClinicalStore })
+	}
+	st, err := openClinicalStore(ctx, c, keys.store)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	h, err := st.Check(ctx, x.Digest(), chart.Expected(x))
+	if err != nil {
+		return "", err
+	}
+	behind, err := chart.Behind(ctx, st)
+	if err != nil {
+		return "", err
+	}
+	detail = fmt.Sprintf("%d resources, %d versions, %d perhaps in no record yet", h.Resources, h.Versions, behind)
+	if h.Unindexed > 0 {
+		detail += fmt.Sprintf(", %d to be indexed anew", h.Unindexed)
+	}
+	if len(h.Findings) == 0 {
+		return detail, nil
+	}
+	way := "salus node rebuild makes it again from the records"
+	if behind > 0 {
+		way += ", without what is in none: start the node first, until salus node status shows nothing on its way"
+	}
+	return detail, fmt.Errorf("node: clinical store: %s: %s", worded(h.Findings, x), way)
+}
+
+// worded are findings in words: "resources with too few rows in the index (2 Observation, 1 Patient)".
+func worded(findings []store.Finding, x *index.Index) string {
+	var parts []string
+	var of []string
+	for i, f := range findings {
+		typ := f.Type
+		if !x.Known(typ) {
+			typ = "of no known type" // what stands there may be anything
+		}
+		of = append(of, fmt.Sprintf("%d %s", f.Count, typ))
+		if i+1 == len(findings) || findings[i+1].Fault != f.Fault {
+			parts = append(parts, fmt.Sprintf("%s (%s)", f.Fault, strings.Join(of, ", ")))
+			of = nil
+		}
+	}
+	return strings.Join(parts, ", ")
+}
