@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -212,6 +213,7 @@ func (k *Keeper) touch(ref string, seq int64, entry uint64) {
 // settle makes the summaries whose time has come, one after the other.
 func (k *Keeper) settle(ctx context.Context) {
 	k.next = k.Now().Add(time.Minute)
+	failed := map[string]int{} // patients, by why
 	for ref, d := range k.due {
 		at := d.last.Add(k.Quiet)
 		if latest := d.since.Add(patience * k.Quiet); latest.Before(at) {
@@ -232,13 +234,20 @@ func (k *Keeper) settle(ctx context.Context) {
 		} else if ctx.Err() != nil {
 			return
 		} else {
-			k.Log.WarnContext(ctx, "summary_waits", "err", err)
+			failed[err.Error()]++
 		}
 		d.pause = min(max(2*d.pause, k.Quiet), longest)
 		d.since, d.last, d.resume = k.Now(), k.Now(), k.Now().Add(d.pause)
 		if d.resume.Before(k.next) {
 			k.next = d.resume
 		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(failed)) {
+		level := slog.LevelWarn
+		if why == errNotYet.Error() {
+			level = slog.LevelInfo // every new patient's first summary does
+		}
+		k.Log.Log(ctx, level, "summary_waits", "patients", failed[why], "err", why)
 	}
 }
 

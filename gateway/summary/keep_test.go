@@ -1,8 +1,10 @@
 package summary
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -254,5 +256,55 @@ func TestASummaryThatIsRefusedIsTriedLessOften(t *testing.T) {
 	k.settle(t.Context())
 	if s.count() != 1 {
 		t.Errorf("got %d summaries after a change, want 1 at once", s.count())
+	}
+}
+
+// refusing fails for some patients.
+type refusing struct{ *shelf }
+
+func (r refusing) Known(ref string) (tx.Account, error) {
+	if strings.HasPrefix(ref, "Patient/refused") {
+		return tx.Account{}, errors.New("refused")
+	}
+	return r.shelf.Known(ref)
+}
+
+func TestWhySummariesWaitIsSaidOnceAPass(t *testing.T) {
+	w, s := seeded(t), newShelf(t)
+	k := w.keeper(s)
+	var log bytes.Buffer
+	k.Records, k.due = refusing{s}, map[string]*due{}
+	k.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	now := time.Now()
+	k.Now = func() time.Time { return now }
+	for i := range 40 {
+		k.due[fmt.Sprint("Patient/new", i)] = &due{entry: none}
+	}
+	for i := range 3 {
+		k.due[fmt.Sprint("Patient/refused", i)] = &due{entry: none}
+	}
+	k.due["Patient/a"] = &due{entry: none}
+	k.settle(t.Context())
+	want := `level=WARN msg=summary_waits patients=3 err=refused
+level=INFO msg=summary_waits patients=40 err="summary: the patient is not enrolled yet"
+`
+	if log.String() != want || len(k.due) != 43 || s.count() != 1 {
+		t.Errorf("got %d who wait, %d summaries and\n%swant\n%s", len(k.due), s.count(), &log, want)
+	}
+	k.settle(t.Context()) // their time has not come again
+	if log.String() != want {
+		t.Errorf("got\n%s", &log)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	now = now.Add(time.Hour)
+	cancel()
+	k.settle(ctx)
+	if log.String() != want {
+		t.Errorf("at the end of the node: got\n%s", &log)
 	}
 }
