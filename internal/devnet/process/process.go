@@ -3,7 +3,7 @@
 //
 // Contract: it touches a process only by signals, by its gateway and by its RPC, and a home only by the
 // command line; what a node prints is kept from its first to its last run. Every call that waits takes a context and every
-// process it started ends with Close. It must never be imported by a node.
+// process it started ends with Close, and on Linux with its own, however that ends. It must never be imported by a node.
 package process
 
 import (
@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,13 +123,26 @@ func (n *Network) Start(org string) error {
 	}
 	cmd := exec.Command(n.Binary, "--home", n.Home(org), "node", "start") //nolint:gosec // the binary under test
 	p := &Process{cmd: cmd, log: n.logs[org], done: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	if err := p.cmd.Start(); err != nil {
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = p.log, p.log, withParent()
+	started := make(chan error)
+	go p.run(started)
+	if err := <-started; err != nil {
 		return fmt.Errorf("process: %s: %w", org, err)
 	}
-	go func() { p.err = p.cmd.Wait(); close(p.done) }()
 	n.procs[org] = p
 	return nil
+}
+
+// run starts the process and waits for its end on one thread: Linux ends it with the thread that started it.
+func (p *Process) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}
 }
 
 // Process is the organisation's process, nil if it was not started or was stopped.
