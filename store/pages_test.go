@@ -30,10 +30,7 @@ func (f *plainFile) WriteAt(p []byte, off int64) (int, error) { return f.f.Write
 func (f *plainFile) Truncate(size int64) error                { return f.f.Truncate(size) }
 func (f *plainFile) Close() error                             { return f.f.Close() }
 
-func handle(t interface {
-	Helper()
-	Fatal(...any)
-}, path string, wal bool) (*paged, *plainFile) {
+func handle(t rapid.TB, path string, wal bool) (*paged, *plainFile) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 	"sync"
 
 	"filippo.io/edwards25519"
@@ -118,7 +119,7 @@ func verifyAt(want *curve.RistrettoPoint, shares []Share) error {
 // public: variable time.
 func evaluateCommitments(d []*curve.RistrettoPoint, x int) *curve.RistrettoPoint {
 	v, p := curve.NewRistrettoPoint(), curve.NewRistrettoPoint()
-	for k := len(d) - 1; k >= 0; k-- {
+	for _, e := range slices.Backward(d) {
 		p.Set(v)
 		for b := bits.Len(uint(x)) - 2; b >= 0; b-- {
 			v.Add(v, v)
@@ -126,7 +127,7 @@ func evaluateCommitments(d []*curve.RistrettoPoint, x int) *curve.RistrettoPoint
 				v.Add(v, p)
 			}
 		}
-		v.Add(v, d[k])
+		v.Add(v, e)
 	}
 	return v
 }
