@@ -248,11 +248,15 @@ type RebuildReport struct {
 	Records int   `json:"records"`
 	// Versions of FHIR resources in the clinical store.
 	Versions int `json:"versions"`
+	// Unrecorded are those of them that are in no record yet: the store had them before.
+	Unrecorded int `json:"unrecorded"`
+	// Unread says that the store before could not be read. What it had that was in no record yet is lost.
+	Unread bool `json:"unread"`
 }
 
 // Rebuild throws away a stopped node's indexes and makes them again: the vault's from its
 // segments, custody's by patient and pack from the batches, the record store's from its rows, and
-// the whole clinical store from the records.
+// the whole clinical store from the records, and from itself what is in none yet.
 func Rebuild(ctx context.Context, c *config.Config, log *slog.Logger) (*RebuildReport, error) {
 	unlock, err := lockHome(c)
 	if err != nil {
@@ -274,7 +278,7 @@ func Rebuild(ctx context.Context, c *config.Config, log *slog.Logger) (*RebuildR
 		rep.Records, err = s.record.Rebuild()
 	}
 	if err == nil {
-		rep.Versions, err = rebuildFHIR(ctx, c, s)
+		err = rebuildFHIR(ctx, c, s, rep)
 	}
 	return rep, errors.Join(err, s.shut())
 }

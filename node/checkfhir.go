@@ -58,11 +58,7 @@ func (s *stopped) checkFHIR(ctx context.Context, c *config.Config) (detail strin
 	if len(h.Findings) == 0 {
 		return detail, nil
 	}
-	way := "salus node rebuild makes it again from the records"
-	if behind > 0 {
-		way += ", without what is in none: start the node first, until salus node status shows nothing on its way"
-	}
-	return detail, fmt.Errorf("node: clinical store: %s: %s", worded(h.Findings, x), way)
+	return detail, fmt.Errorf("node: clinical store: %s: salus node rebuild makes it again", worded(h.Findings, x))
 }
 
 // worded are findings in words: "resources with too few rows in the index (2 Observation, 1 Patient)".

@@ -107,7 +107,7 @@ func TestFsckFindsADamagedClinicalStore(t *testing.T) {
 	p := f.clinical()
 	for _, want := range []string{
 		string(store.FaultOwner) + " (1 Patient)", string(store.FaultEntries) + " (1 Patient)", string(store.FaultFewer) + " (1 Patient)",
-		string(store.FaultUnreadable) + " (1 of no known type)", "salus node rebuild", "start the node first",
+		string(store.FaultUnreadable) + " (1 of no known type)", "salus node rebuild",
 	} {
 		if !strings.Contains(p.Damage, want) {
 			t.Errorf("got %q, want %q in it", p.Damage, want)

@@ -74,13 +74,17 @@ func clinicalFile(c *config.Config) string { return filepath.Join(c.Data("fhir")
 // openClinicalStore opens the store that the configuration names.
 func openClinicalStore(ctx context.Context, c *config.Config, key [32]byte) (*store.Store, error) {
 	if c.FHIR.Store == "sqlite" {
-		return store.OpenSQLite(ctx, clinicalFile(c), seal.Sum("clinical-store", key[:]), store.Options{})
+		return openStoreFile(ctx, clinicalFile(c), key)
 	}
 	dsn, err := os.ReadFile(c.PostgresFile())
 	if err != nil {
 		return nil, fmt.Errorf("node: %s: %w", filepath.Base(c.PostgresFile()), err)
 	}
 	return store.OpenPostgres(ctx, strings.TrimSpace(string(dsn)), store.Options{})
+}
+
+func openStoreFile(ctx context.Context, file string, key [32]byte) (*store.Store, error) {
+	return store.OpenSQLite(ctx, file, seal.Sum("clinical-store", key[:]), store.Options{})
 }
 
 // openFHIR opens the FHIR server. member signs as the organisation.
@@ -112,7 +116,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		Self: n.cfg.Member, Store: st, Record: n.record, Index: x, View: n.app.View, Changed: n.hub.Changed, Client: n.client,
 		Signer: staff{n.cfg}.Signer, Caller: callers.caller, Lasts: n.cfg.FHIR.Session.Duration, WaitActive: n.cfg.FHIR.Wait == "active", StepUp: n.cfg.FHIR.StepUp.Duration, Quorum: n.quorum,
 		Enrol: func(ctx context.Context, patient tx.Account, claim tx.Hash) error {
-			_, err := member.Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: patient, Claim: claim})
+			_, err := member.Repeatable().Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: patient, Claim: claim})
 			return err
 		},
 		Prove: func(ctx context.Context, index uint64) ([]byte, error) {
@@ -234,43 +238,4 @@ func (p *fhirPart) sweep(ctx context.Context) error {
 			p.log.WarnContext(ctx, "not_swept", "err", err)
 		}
 	}
-}
-
-// rebuildFHIR makes the clinical store of a stopped node again from its records.
-func rebuildFHIR(ctx context.Context, c *config.Config, s *stopped) (n int, err error) {
-	keys, err := loadKeys(c)
-	if err != nil {
-		return 0, err
-	}
-	known, err := openProfiles(c)
-	if err != nil {
-		return 0, err
-	}
-	x, err := openIndex(c, known)
-	if err != nil {
-		return 0, fmt.Errorf("node: search parameters: %w", err)
-	}
-	if c.FHIR.Store == "sqlite" {
-		files, err := filepath.Glob(clinicalFile(c) + "*")
-		if err != nil {
-			return 0, fmt.Errorf("node: clinical store: %w", err)
-		}
-		for _, f := range files {
-			if err := os.Remove(f); err != nil {
-				return 0, fmt.Errorf("node: clinical store: %w", err)
-			}
-		}
-	}
-	st, err := openClinicalStore(ctx, c, keys.store)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	if err := st.Clear(ctx); err != nil {
-		return 0, err
-	}
-	if n, err = chart.Rebuild(ctx, st, s.record, x, s.app.View); err != nil {
-		return n, err
-	}
-	return n, st.Indexed(ctx, x.Digest())
 }

@@ -183,6 +183,9 @@ func (*nodeRebuild) Run(e *env) error {
 		add("vault", fmt.Sprintf("%d packs indexed", rep.Packs))
 		add("custody", fmt.Sprintf("%d batches indexed", rep.Batches))
 		add("record", fmt.Sprintf("%d records indexed", rep.Records))
-		add("fhir", fmt.Sprintf("%d versions written again", rep.Versions))
+		add("fhir", fmt.Sprintf("%d versions written again, %d of them in no record yet", rep.Versions, rep.Unrecorded))
+		if rep.Unread {
+			add("", "the clinical store could not be read: what it had that was in no record yet is lost")
+		}
 	})
 }

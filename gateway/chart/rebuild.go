@@ -24,11 +24,16 @@ type restored struct {
 	index  uint16
 }
 
-// Rebuild writes the versions that an organisation's records hold into an empty clinical store, as
-// they were: their ids, numbers, times and bytes. Where they are on the ledger, the Service writes
-// again when it runs. It returns how many versions there are.
-func Rebuild(ctx context.Context, st *store.Store, rs *record.Service, x Indexer, view func() *state.View) (int, error) {
-	all := map[store.Key]map[int64]*restored{}
+// A Rebuilding is what a clinical store is made of again: the versions of an organisation's resources as they
+// were, with their ids, numbers, times and bytes. Where they are on the ledger, the Service writes again when it runs.
+type Rebuilding struct {
+	index Indexer
+	all   map[store.Key]map[int64]*restored
+}
+
+// Gather takes the versions that records hold.
+func Gather(ctx context.Context, rs *record.Service, x Indexer, view func() *state.View) (*Rebuilding, error) {
+	b := &Rebuilding{index: x, all: map[store.Key]map[int64]*restored{}}
 	v := view()
 	defer v.Close()
 	add := func(reference string, o record.Owned, one *restored) {
@@ -36,20 +41,15 @@ func Rebuild(ctx context.Context, st *store.Store, rs *record.Service, x Indexer
 			one.put.Owner = reference
 		}
 		one.log, one.index = ^uint64(0), o.Index
-		if b, ok := anchor.Lookup(v, o.Batch); ok {
-			one.log = b.Index
+		if batch, ok := anchor.Lookup(v, o.Batch); ok {
+			one.log = batch.Index
 			if one.hollow {
-				one.put.Updated = time.Unix(int64(b.Time), 0).UTC()
+				one.put.Updated = time.Unix(int64(batch.Time), 0).UTC()
 			}
 		}
-		of := all[one.put.Key]
-		if of == nil {
-			of = map[int64]*restored{}
-			all[one.put.Key] = of
-		}
 		// A deletion beside a version of that number only took back what came before it.
-		if there := of[one.put.VID]; there == nil || there.gone && !one.gone {
-			of[one.put.VID] = one
+		if there := b.all[one.put.Key][one.put.VID]; there == nil || there.gone && !one.gone {
+			b.add(one)
 		}
 	}
 	err := rs.Versions(func(reference string, o record.Owned, body []byte) error {
@@ -72,10 +72,54 @@ func Rebuild(ctx context.Context, st *store.Store, rs *record.Service, x Indexer
 			return ctx.Err()
 		})
 	}
+	return b, err
+}
+
+func (b *Rebuilding) add(one *restored) {
+	of := b.all[one.put.Key]
+	if of == nil {
+		of = map[int64]*restored{}
+		b.all[one.put.Key] = of
+	}
+	of[one.put.VID] = one
+}
+
+// Take adds the versions of the store that is to be replaced which no record holds yet: they were acknowledged, and
+// are nowhere else. It returns how many there are, without those that are no resources any more.
+func (b *Rebuilding) Take(ctx context.Context, old *store.Store) (n int, err error) {
+	at, err := old.Mark(ctx, markName)
 	if err != nil {
 		return 0, err
 	}
-	list := inOrder(all)
+	expected := Expected(b.index)
+	for {
+		vs, err := old.After(ctx, at, 500)
+		if err != nil || len(vs) == 0 {
+			return n, err
+		}
+		for i := range vs {
+			v := &vs[i]
+			at = v.Seq
+			if v.Record == derived || b.all[v.Key][v.VID] != nil {
+				continue
+			}
+			one := &restored{gone: v.Method == store.Delete, log: ^uint64(0), put: store.Put{
+				Key: v.Key, Owner: v.Owner, Record: v.Record, Body: v.Body, VID: v.VID, Updated: v.Updated, Method: v.Method, Expect: store.Any,
+			}}
+			if !one.gone {
+				if one.put.Entries, one.put.Owner, err = expected(v); err != nil {
+					continue
+				}
+			}
+			b.add(one)
+			n++
+		}
+	}
+}
+
+// Write writes all into an empty store. It returns how many versions there are.
+func (b *Rebuilding) Write(ctx context.Context, st *store.Store) (int, error) {
+	list := inOrder(b.all)
 	for part := range slices.Chunk(list, 500) {
 		if err := st.Write(ctx, func(t *store.Tx) error {
 			for _, one := range part {

@@ -1,0 +1,91 @@
+package node_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"salus/client"
+	"salus/gateway"
+	"salus/node"
+)
+
+// TestRebuildKeepsWhatIsInNoRecordYet: what was acknowledged and handed on to nobody is only in the clinical store
+// that is replaced. It goes over, also twice, and is handed on when the others are back.
+func TestRebuildKeepsWhatIsInNoRecordYet(t *testing.T) {
+	cs := home(t, 2)
+	alone := start(t, cs[0]) // alone it makes no block, and enrols nobody
+	token, err := os.ReadFile(cs[0].TokenFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &feeding{t: t, conf: cs[0], api: client.NewAPI("http://"+cs[0].Gateway.Listen, strings.TrimSpace(string(token)))}
+	var s gateway.Status
+	f.get("/v1/status", &s)
+	for _, family := range []string{"First", "Second"} {
+		body := `{"resourceType":"Patient","id":"one","name":[{"family":"` + family + `"}]}`
+		if got := f.put("/fhir/Patient/one", []byte(body)); got != http.StatusCreated && got != http.StatusOK {
+			t.Fatalf("got %d", got)
+		}
+	}
+	if got := f.put("/fhir/Patient/two", []byte(`{"resourceType":"Patient","id":"two"}`)); got != http.StatusCreated {
+		t.Fatalf("got %d", got)
+	}
+	if err := f.api.JSON(t.Context(), http.MethodDelete, "/fhir/Patient/two", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	alone.stop(t)
+
+	file := filepath.Join(cs[0].Data("fhir"), "store.db")
+	if err := os.WriteFile(file+".new", []byte("of a rebuild that was killed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		rep, err := node.Rebuild(t.Context(), cs[0], logger(t))
+		if err != nil || rep.Unrecorded < 4 || rep.Unread {
+			t.Fatalf("got %+v, %v; want the 4 versions that are in no record", rep, err)
+		}
+	}
+	if left, err := filepath.Glob(file + "?*"); err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v beside the store, want nothing", left, err)
+	}
+
+	start(t, cs[0])
+	start(t, cs[1])
+	becomes(t, cs[0], http.StatusOK)
+	f.carried()
+	var p struct {
+		Meta struct{ VersionID string }
+		Name []struct{ Family string }
+	}
+	if f.get("/fhir/Patient/one", &p); p.Meta.VersionID != "2" || len(p.Name) != 1 || p.Name[0].Family != "Second" {
+		t.Errorf("got %+v, want the second version", p)
+	}
+	if err := f.api.JSON(t.Context(), http.MethodGet, "/fhir/Patient/two", nil, nil); err == nil {
+		t.Error("what was deleted is back")
+	}
+	var hits struct{ Total int }
+	if f.get("/fhir/Patient?family=Second&_total=accurate", &hits); hits.Total != 1 {
+		t.Errorf("got %d by the index, want 1", hits.Total)
+	}
+}
+
+// TestRebuildSaysWhenTheStoreIsUnreadable: nothing can be taken over from it.
+func TestRebuildSaysWhenTheStoreIsUnreadable(t *testing.T) {
+	f := newFeeding(t, nil)
+	if got := f.put("/fhir/Patient/one", []byte(`{"resourceType":"Patient","id":"one"}`)); got != http.StatusCreated {
+		t.Fatalf("got %d", got)
+	}
+	f.carried()
+	f.run.stop(t)
+	if err := os.WriteFile(filepath.Join(f.conf.Data("fhir"), "store.db"), []byte("not a database any more"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rep, err := node.Rebuild(t.Context(), f.conf, logger(t))
+	if err != nil || !rep.Unread || rep.Unrecorded != 0 || rep.Versions == 0 {
+		t.Errorf("got %+v, %v; want it said that the store could not be read", rep, err)
+	}
+	f.sound("")
+}
