@@ -17,7 +17,7 @@ func (n *Node) importer(member *client.Submitter) *intake.Importer {
 		Load: p.server.LoadNew, Lead: p.server.Lead, Owner: p.index.Owner, Local: p.index.Local, Await: p.chart.Await, Event: p.asked,
 		Enrol: func(ctx context.Context, reference string) (tx.Account, error) {
 			return n.record.Enrol(ctx, reference, func(ctx context.Context, patient tx.Account, claim tx.Hash) error {
-				_, err := member.Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: patient, Claim: claim})
+				_, err := member.Repeatable().Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: patient, Claim: claim})
 				return err
 			})
 		},
