@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"salus/fhir/definition"
+	"salus/fhir/index"
 	"salus/store"
 )
 
@@ -83,5 +85,65 @@ func TestARebuiltResourceHasAllItsVersions(t *testing.T) {
 				t.Errorf("got version %d as the current one, want %d", v.VID, len(x.want))
 			}
 		})
+	}
+}
+
+// What no record holds yet is taken from the store that is replaced: of what the pump has not noted as handed on, all
+// but what the records gave, what is derived, and what is no resource any more.
+func TestARebuildingTakesWhatIsInNoRecord(t *testing.T) {
+	x, err := index.New(definition.R4(), "http://example.org/fhir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := old.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	patient := func(id string) store.Put {
+		return store.Put{Key: store.Key{Type: "Patient", ID: id}, Owner: "Patient/" + id, Expect: store.Any, Body: fmt.Appendf(nil, `{"resourceType":"Patient","id":%q}`, id)}
+	}
+	noted, recorded, waits, gone, damaged := patient("noted"), patient("recorded"), patient("waits"), patient("gone"), patient("damaged")
+	damaged.Body = []byte("not a resource")
+	said := store.Put{Key: store.Key{Type: "Provenance", ID: "said"}, Owner: "Patient/waits", Record: derived, Expect: store.Any, Body: []byte(`{"resourceType":"Provenance","id":"said"}`)}
+	if err := old.Write(t.Context(), func(tx *store.Tx) error {
+		v, err := tx.Put(noted)
+		if err != nil {
+			return err
+		}
+		for _, p := range []store.Put{recorded, waits, gone, damaged, said} {
+			if _, err := tx.Put(p); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Delete(store.Put{Key: gone.Key, Expect: store.Any}); err != nil {
+			return err
+		}
+		return tx.SetMark(markName, v.Seq)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b := &Rebuilding{index: x, all: map[store.Key]map[int64]*restored{}}
+	for _, p := range []store.Put{noted, recorded} {
+		p.VID = 1
+		b.add(&restored{put: p})
+	}
+	if n, err := b.Take(t.Context(), old); err != nil || n != 3 {
+		t.Fatalf("got %d, %v; want what waits, and what is gone with its deletion", n, err)
+	}
+	for key, versions := range map[store.Key]int{noted.Key: 1, recorded.Key: 1, waits.Key: 1, gone.Key: 2, damaged.Key: 0, said.Key: 0} {
+		if got := len(b.all[key]); got != versions {
+			t.Errorf("%s: got %d versions, want %d", key.ID, got, versions)
+		}
+	}
+	if one := b.all[waits.Key][1]; len(one.put.Entries) == 0 || one.put.Owner != "Patient/waits" {
+		t.Errorf("got %d entries of %q, want those it is found by", len(one.put.Entries), one.put.Owner)
+	}
+	if one := b.all[gone.Key][2]; !one.gone {
+		t.Error("a deletion is none any more")
 	}
 }
