@@ -20,7 +20,7 @@ const maxPages = 8192
 type pageCache struct {
 	first, head int64 // page n follows head bytes after first + n*(head+pageSize)
 
-	users int // handles; guarded by open
+	users int // handles; guarded by caches
 
 	mu      sync.Mutex // guards what follows
 	at      map[int64]int
@@ -36,8 +36,8 @@ type slot struct {
 	page *[pageSize]byte
 }
 
-// open are the pages of the files that are open, by path and key: who opens one with another key reads nothing.
-var open = struct {
+// caches are the pages of the files that are open, by path and key: who opens one with another key reads nothing.
+var caches = struct {
 	mu sync.Mutex
 	by map[[32]byte]*pageCache
 }{by: map[[32]byte]*pageCache{}}
@@ -45,22 +45,22 @@ var open = struct {
 // shared returns the pages of a file, and what is to be called when its handle is closed.
 func shared(path, key string, wal bool) (p *pageCache, done func()) {
 	file := sha256.Sum256([]byte(key + "\x00" + path))
-	open.mu.Lock()
-	defer open.mu.Unlock()
-	p = open.by[file]
+	caches.mu.Lock()
+	defer caches.mu.Unlock()
+	p = caches.by[file]
 	if p == nil {
 		p = &pageCache{at: map[int64]int{}}
 		if wal {
 			p.first, p.head = walHeader, walFrame-pageSize
 		}
-		open.by[file] = p
+		caches.by[file] = p
 	}
 	p.users++
 	return p, sync.OnceFunc(func() {
-		open.mu.Lock()
-		defer open.mu.Unlock()
+		caches.mu.Lock()
+		defer caches.mu.Unlock()
 		if p.users--; p.users == 0 {
-			delete(open.by, file)
+			delete(caches.by, file)
 		}
 	})
 }
@@ -82,17 +82,14 @@ func (p *pageCache) take(to []byte, n, behind int64) (ok bool, writes uint64) {
 		p.slots[i].used = true
 		copy(to, p.slots[i].page[behind:])
 	}
-	if p.writing > 0 {
-		return ok, 0
-	}
-	return ok, p.writes + 1
+	return ok, p.writes
 }
 
 // keep keeps a page that was read, unless something was written meanwhile: it may be of before or, in part, after.
 func (p *pageCache) keep(b []byte, n int64, writes uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.writing == 0 && writes == p.writes+1 {
+	if p.writing == 0 && writes == p.writes {
 		p.put(b, n)
 	}
 }
@@ -169,9 +166,7 @@ func (p *pageCache) clear() {
 	defer p.mu.Unlock()
 	p.writes++
 	clear(p.at)
-	for i := range p.slots {
-		p.slots[i].used = false
-	}
+	p.slots, p.hand = nil, 0
 }
 
 // A paged file reads through the pages that all its handles share.

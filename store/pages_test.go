@@ -132,14 +132,14 @@ func TestPagesAreReadOnce(t *testing.T) {
 		t.Errorf("got %d pages, want %d at most", n, maxPages)
 	}
 	for _, h := range []*paged{a, b} {
-		if !slices.Contains(slices.Collect(maps.Values(open.by)), a.pages) {
+		if !slices.Contains(slices.Collect(maps.Values(caches.by)), a.pages) {
 			t.Error("pages of an open file are not kept")
 		}
 		if err := h.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if slices.Contains(slices.Collect(maps.Values(open.by)), a.pages) {
+	if slices.Contains(slices.Collect(maps.Values(caches.by)), a.pages) {
 		t.Error("pages of a closed file are kept")
 	}
 }
