@@ -224,10 +224,11 @@ func (p *pump) carried(owner string, q *queue, n int) (empty bool) {
 
 // places is how many compartments may be handed on at once now. The caller holds mu.
 func (p *pump) places() int {
-	if time.Since(p.came) > calm {
-		return max(usual, min(most, len(p.waits)))
+	n := usual
+	if time.Since(p.came) <= calm {
+		n = max(fewest, usual-len(p.road)*usual/crowd)
 	}
-	return max(fewest, usual-len(p.road)*usual/crowd, min(most, len(p.waits)))
+	return max(n, min(most, len(p.waits)))
 }
 
 // carry stores versions of one compartment as records, waits until they are active, and writes
