@@ -24,13 +24,9 @@ func (s *stopped) checkFHIR(ctx context.Context, c *config.Config) (detail strin
 	if err != nil {
 		return "", err
 	}
-	known, err := openProfiles(c)
+	_, x, err := openSearch(c)
 	if err != nil {
 		return "", err
-	}
-	x, err := openIndex(c, known)
-	if err != nil {
-		return "", fmt.Errorf("node: search parameters: %w", err)
 	}
 	if _, err := os.Stat(clinicalFile(c)); c.FHIR.Store == "sqlite" && errors.Is(err, os.ErrNotExist) {
 		if s.record == nil {

@@ -94,13 +94,9 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		return err
 	}
 	n.onClose(st.Close)
-	known, err := openProfiles(n.cfg)
+	known, x, err := openSearch(n.cfg)
 	if err != nil {
 		return err
-	}
-	x, err := openIndex(n.cfg, known)
-	if err != nil {
-		return fmt.Errorf("node: search parameters: %w", err)
 	}
 	indexed, err := n.indexed(ctx, st, x, known)
 	if err != nil {

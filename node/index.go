@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,19 @@ import (
 // openIndex makes what resources are found by: R4's own search parameters and those of the packages.
 func openIndex(c *config.Config, known *profiles) (*index.Index, error) {
 	return index.With(definition.R4(), known.set.Further(), c.FHIRBase())
+}
+
+// openSearch reads the packages that the configuration names, and makes what resources are found by with them.
+func openSearch(c *config.Config) (*profiles, *index.Index, error) {
+	known, err := openProfiles(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err := openIndex(c, known)
+	if err != nil {
+		return nil, nil, fmt.Errorf("node: search parameters: %w", err)
+	}
+	return known, x, nil
 }
 
 // indexed reports whether a store's resources are found by all of x's parameters, or notes that they have

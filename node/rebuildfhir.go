@@ -25,13 +25,9 @@ func rebuildFHIR(ctx context.Context, c *config.Config, s *stopped, rep *Rebuild
 	if err != nil {
 		return err
 	}
-	known, err := openProfiles(c)
+	_, x, err := openSearch(c)
 	if err != nil {
 		return err
-	}
-	x, err := openIndex(c, known)
-	if err != nil {
-		return fmt.Errorf("node: search parameters: %w", err)
 	}
 	b, err := chart.Gather(ctx, s.record, x, s.app.View)
 	if err != nil {
@@ -44,18 +40,22 @@ func rebuildFHIR(ctx context.Context, c *config.Config, s *stopped, rep *Rebuild
 	if err != nil {
 		return err
 	}
-	return errors.Join(func() error {
-		if rep.Unrecorded, err = b.Take(ctx, st); err != nil {
-			return err
-		}
-		if rep.Unrecorded > 0 {
-			return errUnrecorded
-		}
-		if err := st.Clear(ctx); err != nil {
-			return err
-		}
-		return writeAgain(ctx, st, b, x, rep)
-	}(), st.Close())
+	return errors.Join(rebuildTables(ctx, st, b, x, rep), st.Close())
+}
+
+// rebuildTables makes the new store in the place of the old one, which must have nothing that is in no record yet.
+func rebuildTables(ctx context.Context, st *store.Store, b *chart.Rebuilding, x *index.Index, rep *RebuildReport) error {
+	n, err := b.Take(ctx, st)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return errUnrecorded
+	}
+	if err := st.Clear(ctx); err != nil {
+		return err
+	}
+	return writeAgain(ctx, st, b, x, rep)
 }
 
 // writeAgain fills an empty store.
@@ -99,6 +99,9 @@ func takeOver(ctx context.Context, file string, key [32]byte, b *chart.Rebuildin
 		return nil
 	}
 	old, err := openStoreFile(ctx, file, key)
+	if errors.Is(err, store.ErrNewer) {
+		return err // another version of this program can read it
+	}
 	if err == nil {
 		rep.Unrecorded, err = b.Take(ctx, old)
 		err = errors.Join(err, old.Close())

@@ -1,15 +1,23 @@
 package node_test
 
 import (
+	"bytes"
+	"encoding/hex"
+	"errors"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/ncruces/go-sqlite3/driver"
+
 	"salus/client"
 	"salus/gateway"
 	"salus/node"
+	"salus/seal"
+	"salus/store"
 )
 
 // TestRebuildKeepsWhatIsInNoRecordYet: what was acknowledged and handed on to nobody is only in the clinical store
@@ -88,4 +96,40 @@ func TestRebuildSaysWhenTheStoreIsUnreadable(t *testing.T) {
 		t.Errorf("got %+v, %v; want it said that the store could not be read", rep, err)
 	}
 	f.sound("")
+}
+
+// TestRebuildLeavesANewerStore: what this program cannot read another one can.
+func TestRebuildLeavesANewerStore(t *testing.T) {
+	f := newFeeding(t, nil)
+	f.run.stop(t)
+	key, err := os.ReadFile(f.conf.StoreKeyFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := hex.DecodeString(strings.TrimSpace(string(key)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(f.conf.Data("fhir"), "store.db")
+	sealed := seal.Sum("clinical-store", raw)
+	db, err := driver.Open("file:" + url.PathEscape(file) + "?" + url.Values{"vfs": {"salus"}, "hexkey": {hex.EncodeToString(sealed[:])}}.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), `UPDATE meta SET value = '99' WHERE name = 'schema'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.Rebuild(t.Context(), f.conf, logger(t)); !errors.Is(err, store.ErrNewer) {
+		t.Errorf("got %v, want ErrNewer", err)
+	}
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the store is not what it was: %v", err)
+	}
 }
