@@ -1,9 +1,6 @@
 package node_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"io"
 	"net/http"
@@ -13,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"salus/fhir/fhirtest"
 	"salus/node"
 )
 
@@ -20,27 +18,11 @@ import (
 // cannot.
 func (f *feeding) guided() string {
 	f.t.Helper()
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	w := tar.NewWriter(z)
-	for name, body := range map[string]string{
+	guide := fhirtest.Package(f.t, map[string]string{
 		"SearchParameter-colour.json":  `{"resourceType":"SearchParameter","url":"http://example.org/SearchParameter/colour","status":"active","code":"colour","base":["Patient"],"type":"token","description":"by colour","expression":"Patient.extension.where(url = 'urn:example:colour').value"}`,
 		"SearchParameter-useless.json": `{"resourceType":"SearchParameter","url":"http://example.org/SearchParameter/useless","status":"active","code":"useless","base":["Patient"],"type":"token","expression":"Patient.nonesuch"}`,
-	} {
-		if err := w.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(body))}); err != nil {
-			f.t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, body); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		f.t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		f.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(f.conf.Home, "guide.tgz"), b.Bytes(), 0o600); err != nil {
+	})
+	if err := os.WriteFile(filepath.Join(f.conf.Home, "guide.tgz"), guide, 0o600); err != nil {
 		f.t.Fatal(err)
 	}
 	return "guide.tgz"

@@ -1,9 +1,6 @@
 package node
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,31 +12,9 @@ import (
 
 	"salus/config"
 	"salus/fhir"
+	"salus/fhir/fhirtest"
 	"salus/fhir/validate"
 )
-
-// pack makes an npm package.
-func pack(t *testing.T, files map[string]string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	w := tar.NewWriter(z)
-	for name, body := range files {
-		if err := w.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(body))}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(body)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
 
 const (
 	sampleProfile = `{"resourceType":"StructureDefinition","url":"http://example.org/fhir/StructureDefinition/named","name":"Named","status":"active","fhirVersion":"4.0.1","kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint","snapshot":{"element":[{"id":"Patient","path":"Patient","min":0,"max":"*"},{"id":"Patient.name","path":"Patient.name","min":1,"max":"*","type":[{"code":"HumanName"}]}]}}`
@@ -91,7 +66,7 @@ func TestProfilesAreEnforcedAsConfigured(t *testing.T) {
 		{"structure", func(f *config.FHIR) { f.Validation = "structure" }, map[string]bool{claimed: false, bare: false, fits: false}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			c := sampleConfig(t, pack(t, map[string]string{"StructureDefinition-named.json": sampleProfile, "ImplementationGuide-sample.json": sampleGuide}))
+			c := sampleConfig(t, fhirtest.Package(t, map[string]string{"StructureDefinition-named.json": sampleProfile, "ImplementationGuide-sample.json": sampleGuide}))
 			x.make(&c.FHIR)
 			p, err := openProfiles(c)
 			if err != nil {
@@ -110,7 +85,7 @@ func TestProfilesAreEnforcedAsConfigured(t *testing.T) {
 }
 
 func TestPackagesThatAreNotWhatTheyShouldBeStopTheStart(t *testing.T) {
-	good := pack(t, map[string]string{"StructureDefinition-named.json": sampleProfile})
+	good := fhirtest.Package(t, map[string]string{"StructureDefinition-named.json": sampleProfile})
 	sum := sha256.Sum256(good)
 	for _, x := range []struct {
 		name, want string
@@ -120,9 +95,9 @@ func TestPackagesThatAreNotWhatTheyShouldBeStopTheStart(t *testing.T) {
 		{"another file than the pinned", "pinned", good, "#sha256=" + strings.Repeat("00", 32)},
 		{"no archive", "gzip", []byte("no archive"), ""},
 		{"cut", "EOF", good[:len(good)/2], ""},
-		{"nothing in it", "no StructureDefinition", pack(t, map[string]string{"x.json": "{}"}), ""},
-		{"of R5", "another version", pack(t, map[string]string{"StructureDefinition-named.json": sampleProfile, "ImplementationGuide-a.json": `{"url":"a","fhirVersion":["5.0.0"]}`}), ""},
-		{"broken JSON", "StructureDefinition-named.json", pack(t, map[string]string{"StructureDefinition-named.json": sampleProfile[:100]}), ""},
+		{"nothing in it", "no StructureDefinition", fhirtest.Package(t, map[string]string{"x.json": "{}"}), ""},
+		{"of R5", "another version", fhirtest.Package(t, map[string]string{"StructureDefinition-named.json": sampleProfile, "ImplementationGuide-a.json": `{"url":"a","fhirVersion":["5.0.0"]}`}), ""},
+		{"broken JSON", "StructureDefinition-named.json", fhirtest.Package(t, map[string]string{"StructureDefinition-named.json": sampleProfile[:100]}), ""},
 	} {
 		c := sampleConfig(t, x.pack)
 		c.FHIR.Packages[0] += x.pin

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"salus/fhir/search"
 	"salus/gateway/rest"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 // A world is a server over a store of its own that uses the Index for everything.
@@ -43,15 +43,7 @@ func newWorld(t testing.TB) *world {
 
 func worldOf(t testing.TB, x *Index) *world {
 	t.Helper()
-	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := storetest.Open(t, store.Options{})
 	var types []string
 	for _, typ := range x.set.Types() {
 		if x.Known(typ) {

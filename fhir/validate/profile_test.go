@@ -1,9 +1,7 @@
 package validate
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"os"
 	"path/filepath"
@@ -12,6 +10,7 @@ import (
 	"testing"
 
 	"salus/fhir/definition"
+	"salus/fhir/fhirtest"
 )
 
 // pack makes an npm package of testdata/package.
@@ -21,36 +20,15 @@ func pack(t testing.TB) *bytes.Reader {
 	if err != nil || len(files) == 0 {
 		t.Fatal("testdata/package is missing", err)
 	}
-	raw := map[string][]byte{}
+	bodies := map[string]string{}
 	for _, f := range files {
-		if raw[filepath.Base(f)], err = os.ReadFile(f); err != nil {
+		raw, err := os.ReadFile(f)
+		if err != nil {
 			t.Fatal(err)
 		}
+		bodies[filepath.Base(f)] = string(raw)
 	}
-	return packFiles(t, raw)
-}
-
-// packFiles makes an npm package.
-func packFiles(t testing.TB, files map[string][]byte) *bytes.Reader {
-	t.Helper()
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	w := tar.NewWriter(z)
-	for name, raw := range files {
-		if err := w.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o600, Size: int64(len(raw))}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(raw); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return bytes.NewReader(b.Bytes())
+	return bytes.NewReader(fhirtest.Package(t, bodies))
 }
 
 func profiled(t testing.TB, o Options) *Validator {

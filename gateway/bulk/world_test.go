@@ -20,6 +20,7 @@ import (
 	"salus/fhir/index"
 	"salus/gateway/rest"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 var r4 = sync.OnceValue(func() *index.Index {
@@ -87,12 +88,7 @@ func (w *world) pass(d time.Duration) {
 func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{types: []string{"Group", "Observation", "Patient", "Practitioner"}, t: t, guard: &guard{leave: map[string]rest.Leave{"app": {}, "other": {}}}, time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-	var err error
-	w.store, err = store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{Now: w.now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.store.Close() })
+	w.store = storetest.Open(t, store.Options{Now: w.now})
 	w.conf = Config{
 		Store: w.store, Guard: w.guard, Dir: filepath.Join(t.TempDir(), "bulk"), Key: [32]byte{2}, URL: "http://example.org/bulk", Prefix: "/bulk", Now: w.now,
 		Log: slog.New(slog.DiscardHandler), PageSize: 2,

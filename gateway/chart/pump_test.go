@@ -2,11 +2,11 @@ package chart
 
 import (
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"salus/store"
+	"salus/store/storetest"
 )
 
 // While many versions wait, few compartments go, so that versions share a batch; as many as somebody waits for go at
@@ -38,15 +38,7 @@ func TestFewCompartmentsGoWhileManyVersionsWait(t *testing.T) {
 // A version is waiting from its commit until the records have it, whoever has read it meanwhile; what this room writes
 // and what sessions opened never is.
 func TestAVersionWaitsUntilItIsARecord(t *testing.T) {
-	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	st := storetest.Open(t, store.Options{})
 	write := func(id, owner, record string, scope store.Scope) {
 		t.Helper()
 		if err := st.Write(t.Context(), func(tx *store.Tx) error {
@@ -57,6 +49,7 @@ func TestAVersionWaitsUntilItIsARecord(t *testing.T) {
 		}
 	}
 	s := &Service{Config: Config{Store: st}}
+	var err error
 	if s.pump, err = newPump(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package chart
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"salus/fhir/definition"
 	"salus/fhir/index"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 // What is made again has every number that was given, and none twice: also where a record was erased, or there never
@@ -29,15 +29,7 @@ func TestARebuiltResourceHasAllItsVersions(t *testing.T) {
 		"all are erased":                    {"eee", "ggg"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := st.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
+			st := storetest.Open(t, store.Options{})
 			key := store.Key{Type: "Observation", ID: "o"}
 			of := map[int64]*restored{}
 			for i, r := range x.records {
@@ -95,15 +87,7 @@ func TestARebuildingTakesWhatIsInNoRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := old.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	old := storetest.Open(t, store.Options{})
 	patient := func(id string) store.Put {
 		return store.Put{Key: store.Key{Type: "Patient", ID: id}, Owner: "Patient/" + id, Expect: store.Any, Body: fmt.Appendf(nil, `{"resourceType":"Patient","id":%q}`, id)}
 	}

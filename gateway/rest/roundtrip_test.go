@@ -23,6 +23,7 @@ import (
 	"salus/fhir/index"
 	"salus/gateway/rest"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 // A trip is a server over a store with R4's whole index, that takes and gives resources.
@@ -47,15 +48,7 @@ func newTrip(t *testing.T) *trip {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := storetest.Open(t, store.Options{})
 	var types []string
 	for _, name := range set.Types() {
 		if d := set.Type(name); d.Kind == "resource" && !d.Abstract && !d.Profile {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"salus/fhir"
 	"salus/fhir/search"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 // some are a few of R4's search parameters.
@@ -122,15 +122,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := storetest.Open(t, store.Options{})
 	w := &world{t: t, guard: &guard{}}
 	w.s = New(Config{
 		Store: st, Params: params, Types: []string{"Observation", "Patient", "Practitioner"}, Index: index, Owner: owner, Guard: w.guard,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"salus/fhir/index"
 	"salus/gateway/rest"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 // A reader admits who bears a token of the world's to what its scopes say.
@@ -50,15 +50,7 @@ func coloured(t *testing.T) *index.Index {
 func TestAConditionByAPackagesParameterIsKept(t *testing.T) {
 	x := coloured(t)
 	w := newWorld(t, func(c *Config) { c.Params = x })
-	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	st := storetest.Open(t, store.Options{})
 	for _, colour := range []string{"red", "blue", "none"} {
 		body := fmt.Sprintf(`{"resourceType":"Patient","id":%q,"name":[{"family":"Sample"}],"extension":[{"url":"urn:example:colour","valueCode":%q}]}`, colour, colour)
 		if colour == "none" {

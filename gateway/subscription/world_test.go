@@ -18,6 +18,7 @@ import (
 	"salus/fhir/index"
 	"salus/gateway/rest"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 var r4 = sync.OnceValue(func() *index.Index {
@@ -113,12 +114,7 @@ type world struct {
 func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, clients: &clients{leave: map[string]rest.Leave{"app": {}, "other": {}}}, hook: &endpoint{hits: make(chan hit, 1000), code: 200}}
-	var err error
-	w.store, err = store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.store.Close() })
+	w.store = storetest.Open(t, store.Options{})
 	w.conf = Config{
 		Store: w.store, Guard: w.clients, Leave: func(_ context.Context, client string) (*rest.Leave, error) { return w.clients.get(client) },
 		Types: []string{"Observation", "Patient", "Subscription"}, Dir: filepath.Join(t.TempDir(), "subscriptions"), Key: [32]byte{3},

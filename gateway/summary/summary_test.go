@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"salus/fhir/search"
 	"salus/gateway/rest"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 const base = "http://example.org/fhir"
@@ -64,15 +64,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
-	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := storetest.Open(t, store.Options{Now: now})
 	w := &world{t: t, st: st, x: x, scope: st.NewScope()}
 	w.s = rest.New(rest.Config{
 		Store: st, Params: x, Types: types, Index: x.Entries, Owner: x.Owner, Guard: w, Base: base, Prefix: "/fhir", Now: now,

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"salus/fhir/terminology"
 	"salus/gateway/rest"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 // world is a server with callers: who sees all, who sees one patient, who may read no terminology,
@@ -57,15 +57,7 @@ func observation(id, patient, code string) string {
 
 func newWorld(t *testing.T, without ...string) *world {
 	t.Helper()
-	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := storetest.Open(t, store.Options{})
 	w := newWorldOn(t, st)
 	for _, r := range []string{
 		colours, reds, paints, `{"resourceType":"Patient","id":"1","gender":"male"}`, `{"resourceType":"Patient","id":"2","gender":"female"}`,

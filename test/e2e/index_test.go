@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"salus/fhir/fhirtest"
 	"salus/node"
 )
 
@@ -27,7 +26,7 @@ func TestAKilledNodeGoesOnIndexing(t *testing.T) {
 	n := newNetwork(t, "{}")
 	n.start(org)
 	n.alive(org)
-	n.send(org, http.MethodPut, "/fhir/Patient/p", `{"resourceType":"Patient","id":"p"}`)
+	n.call(org, http.MethodPut, "/fhir/Patient/p", json.RawMessage(`{"resourceType":"Patient","id":"p"}`), nil)
 	for from := 0; from < count; from += part {
 		var entries []string
 		for i := range part {
@@ -35,11 +34,15 @@ func TestAKilledNodeGoesOnIndexing(t *testing.T) {
 			entries = append(entries, fmt.Sprintf(`{"request":{"method":"PUT","url":"Observation/%s"},"resource":{"resourceType":"Observation","id":%q,"status":"final","code":{"text":"sample"},"subject":{"reference":"Patient/p"},`+
 				`"extension":[{"url":"urn:example:colour","valueCode":"red"}]}}`, id, id))
 		}
-		n.send(org, http.MethodPost, "/fhir", `{"resourceType":"Bundle","type":"transaction","entry":[`+strings.Join(entries, ",")+`]}`)
+		n.call(org, http.MethodPost, "/fhir", json.RawMessage(`{"resourceType":"Bundle","type":"transaction","entry":[`+strings.Join(entries, ",")+`]}`), nil)
 	}
 	n.interrupt(org)
 	c := n.config(org)
-	n.colours(filepath.Join(c.Home, "guide.tgz"))
+	guide := fhirtest.Package(t, map[string]string{"SearchParameter-colour.json": `{"resourceType":"SearchParameter","url":"http://example.org/SearchParameter/colour","status":"active","code":"colour","base":["Observation"],"type":"token",` +
+		`"expression":"Observation.extension.where(url = 'urn:example:colour').value"}`})
+	if err := os.WriteFile(filepath.Join(c.Home, "guide.tgz"), guide, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	c.FHIR.Packages, c.LogLevel = []string{"guide.tgz"}, "info" // which tells when it indexes
 	if err := c.Save(); err != nil {
 		t.Fatal(err)
@@ -57,7 +60,7 @@ func TestAKilledNodeGoesOnIndexing(t *testing.T) {
 			} else if err == nil && info.Size() > size+1<<20 {
 				return true
 			}
-			status, _ := n.ask(ctx, org, http.MethodGet, found, "")
+			status, _ := n.ask(ctx, org, found)
 			return status == http.StatusOK
 		})
 		n.kill(org)
@@ -67,7 +70,7 @@ func TestAKilledNodeGoesOnIndexing(t *testing.T) {
 	n.alive(org)
 	var total struct{ Total int }
 	n.soon("everything is indexed", func(ctx context.Context) bool {
-		status, body := n.ask(ctx, org, http.MethodGet, found, "")
+		status, body := n.ask(ctx, org, found)
 		return status == http.StatusOK && json.Unmarshal(body, &total) == nil
 	})
 	if total.Total != count {
@@ -76,29 +79,6 @@ func TestAKilledNodeGoesOnIndexing(t *testing.T) {
 	n.interrupt(org)
 	if detail := n.clinical(org); strings.Contains(detail, "to be indexed anew") || !strings.Contains(detail, fmt.Sprint(count+1, " resources")) {
 		t.Errorf("got %q, want all to be indexed", detail)
-	}
-}
-
-// colours writes a package with one search parameter.
-func (n *network) colours(file string) {
-	n.t.Helper()
-	f, err := os.Create(file)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	z := gzip.NewWriter(f)
-	w := tar.NewWriter(z)
-	const body = `{"resourceType":"SearchParameter","url":"http://example.org/SearchParameter/colour","status":"active","code":"colour","base":["Observation"],"type":"token","expression":"Observation.extension.where(url = 'urn:example:colour').value"}`
-	if err := w.WriteHeader(&tar.Header{Name: "package/SearchParameter-colour.json", Mode: 0o600, Size: int64(len(body))}); err != nil {
-		n.t.Fatal(err)
-	}
-	if _, err := io.WriteString(w, body); err != nil {
-		n.t.Fatal(err)
-	}
-	for _, c := range []io.Closer{w, z, f} {
-		if err := c.Close(); err != nil {
-			n.t.Fatal(err)
-		}
 	}
 }
 
@@ -116,14 +96,10 @@ func (n *network) clinical(org string) string {
 	return ""
 }
 
-// ask asks an organisation's FHIR server; status 0 is no answer.
-func (n *network) ask(ctx context.Context, org, method, path, body string) (int, []byte) {
+// ask reads from an organisation's FHIR server; status 0 is no answer.
+func (n *network) ask(ctx context.Context, org, path string) (int, []byte) {
 	n.t.Helper()
-	api, err := n.API(org)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	r, err := api.Do(ctx, method, path, "application/fhir+json", strings.NewReader(body))
+	r, err := n.api(org).Do(ctx, http.MethodGet, path, "", nil)
 	if err != nil {
 		return 0, nil
 	}
@@ -133,16 +109,6 @@ func (n *network) ask(ctx context.Context, org, method, path, body string) (int,
 		return 0, nil
 	}
 	return r.StatusCode, b
-}
-
-// send writes, and fails the test if that is refused.
-func (n *network) send(org, method, path, body string) {
-	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
-	defer cancel()
-	if status, b := n.ask(ctx, org, method, path, body); status != http.StatusOK && status != http.StatusCreated {
-		n.t.Fatalf("%s %s: got %d %s", method, path, status, b)
-	}
 }
 
 // soon asks again and again until a condition holds.

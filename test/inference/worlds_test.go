@@ -27,6 +27,7 @@ import (
 	"salus/gateway/rest"
 	"salus/gateway/summary"
 	"salus/store"
+	"salus/store/storetest"
 )
 
 var (
@@ -164,17 +165,9 @@ func (c *caller) world(t testing.TB, x *index.Index, things []thing, all bool, t
 	t.Helper()
 	at := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	now := func() time.Time { return time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC) }
-	st, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "store.db"), [32]byte{1}, store.Options{Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := storetest.Open(t, store.Options{Now: now})
 	scope := st.NewScope()
-	err = st.Write(t.Context(), func(tx *store.Tx) error {
+	err := st.Write(t.Context(), func(tx *store.Tx) error {
 		for i, th := range things {
 			if th.hidden && !all {
 				continue
