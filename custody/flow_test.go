@@ -63,7 +63,11 @@ func (w *world) deal(author, patient string, slots ...uint64) (*exchange.Parcel,
 		case tx.Hash(sha256.Sum256(key.Public)) != k.Hash:
 			w.Fatal("nobody has a custodian's key")
 		}
-		custodians = append(custodians, seal.Custodian{Index: i + 1, KeyEpoch: k.KeyEpoch, Public: key.Public})
+		public, err := seal.ParsePublicKey(key.Public)
+		if err != nil {
+			w.Fatal(err)
+		}
+		custodians = append(custodians, seal.Custodian{Index: i + 1, KeyEpoch: k.KeyEpoch, Public: public})
 		p.KeyEpochs = append(p.KeyEpochs, k.KeyEpoch)
 	}
 	var recs []seal.Record

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"crypto/hpke"
 	"crypto/rand"
 	"reflect"
 	"slices"
@@ -36,11 +37,11 @@ func parcel(t testing.TB, records int) *Parcel {
 	t.Helper()
 	var custodians []seal.Custodian
 	for i := range 4 {
-		_, public, err := seal.NewCustodyKey(rand.Reader)
+		key, err := hpke.MLKEM768X25519().GenerateKey()
 		if err != nil {
 			t.Fatal(err)
 		}
-		custodians = append(custodians, seal.Custodian{Index: i + 1, KeyEpoch: 1, Public: public})
+		custodians = append(custodians, seal.Custodian{Index: i + 1, KeyEpoch: 1, Public: key.PublicKey()})
 	}
 	var recs []seal.Record
 	for i := range records {

@@ -131,7 +131,7 @@ func newSession() *session {
 		name := fmt.Sprintf("custodian %d", i+1)
 		seed, public, err := seal.NewCustodyKey(stream(name))
 		s.keys = append(s.keys, must(seal.CustodyKeyFromSeed(must(seed, err))))
-		s.custodians = append(s.custodians, seal.Custodian{Index: i + 1, KeyEpoch: 1, Public: public})
+		s.custodians = append(s.custodians, seal.Custodian{Index: i + 1, KeyEpoch: 1, Public: must(seal.ParsePublicKey(public))})
 		h := sha256.Sum256([]byte(name))
 		s.signers = append(s.signers, ed25519.NewKeyFromSeed(h[:]))
 		s.epoch.Members = append(s.epoch.Members, account(name))

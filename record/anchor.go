@@ -114,8 +114,9 @@ func (s *Service) deliverOnce(ctx context.Context, p *parcelRow) error {
 	for _, to := range s.custodiansWithout(hh, &p.Parcel.Header) {
 		links.Go(func() error { return s.count("parcel", s.bring(gctx, to, part)) })
 	}
-	links.Go(func() error { return s.replicate(gctx, hh, &p.Parcel.Header, p.Parcel.Pack) })
-	g.Go(func() error { return s.awaitActive(gctx, p) })
+	short := make(chan struct{}, 1)
+	links.Go(func() error { return s.replicate(gctx, hh, &p.Parcel.Header, p.Parcel.Pack, short) })
+	g.Go(func() error { return s.awaitActive(gctx, p, short) })
 	err = g.Wait()
 	cancel()
 	_ = links.Wait() // counted above; ACTIVE is what decides
@@ -157,8 +158,10 @@ func (s *Service) anchored(hh [32]byte) (anchor.Batch, bool) {
 // errLapsed ends a delivery that no block can bring to ACTIVE any more.
 var errLapsed = errors.New("record: the committee changed, or its keys ended, before the batch was active")
 
-func (s *Service) awaitActive(ctx context.Context, p *parcelRow) error {
+// awaitActive waits for a batch, and says to short when it has receipts enough but not the copies.
+func (s *Service) awaitActive(ctx context.Context, p *parcelRow, short chan<- struct{}) error {
 	hh := p.Parcel.Header.Hash()
+	var late <-chan time.Time
 	for {
 		changed := s.Changed()
 		v := s.Ledger.View()
@@ -170,9 +173,16 @@ func (s *Service) awaitActive(ctx context.Context, p *parcelRow) error {
 			return nil
 		case lapsed:
 			return errLapsed
+		case late == nil && b.Received() >= int(p.Parcel.Header.T):
+			late = time.Tick(holdTime)
 		}
 		select {
 		case <-changed:
+		case <-late:
+			select {
+			case short <- struct{}{}:
+			default:
+			}
 		case <-ctx.Done():
 			return fmt.Errorf("record: not active yet: %w", ctx.Err())
 		}
@@ -197,10 +207,15 @@ func (s *Service) custodiansWithout(hh [32]byte, h *seal.Header) []tx.Account {
 	return out
 }
 
+// holdTime is how long a custodian that took a pack has to say on the ledger that it holds it, when
+// nothing else is missing.
+const holdTime = 3 * time.Second
+
 // replicate puts the ciphertext on as many other members as make f+1 copies with the
 // author's own. Members are chosen by rendezvous hashing, so that load spreads and every
-// member computes the same order; one that does not take the pack is passed over.
-func (s *Service) replicate(ctx context.Context, hh [32]byte, h *seal.Header, pack vault.PackID) error {
+// member computes the same order; one that does not take the pack is passed over, and so is one
+// that takes it and does not say so on the ledger: short tells when. It ends when nobody is left, or with ctx.
+func (s *Service) replicate(ctx context.Context, hh [32]byte, h *seal.Header, pack vault.PackID, short <-chan struct{}) error {
 	v := s.Ledger.View()
 	epoch, err := committee.At(v, h.Epoch)
 	b, _ := anchor.Lookup(v, hh)
@@ -208,19 +223,39 @@ func (s *Service) replicate(ctx context.Context, hh [32]byte, h *seal.Header, pa
 	if err != nil {
 		return err
 	}
-	missing := epoch.F() // f copies besides the author's
+	copies := epoch.F() // besides the author's
 	if !slices.Contains(epoch.Members, s.Self) {
-		missing++ // only custodians' copies are counted on the ledger
+		copies++ // only custodians' copies are counted on the ledger
 	}
-	for _, m := range ReplicaOrder(epoch.Members, s.Self, hh) {
-		if missing == 0 {
-			break
+	order := ReplicaOrder(epoch.Members, s.Self, hh)
+	for {
+		missing := copies
+		for _, m := range epoch.Members {
+			if m != s.Self && holds(&epoch, &b, m) {
+				missing--
+			}
 		}
-		if b.Holds&(1<<slices.Index(epoch.Members, m)) != 0 || s.count("pack", s.sendPack(ctx, m, pack)) == nil {
-			missing--
+		for missing > 0 && len(order) > 0 {
+			m := order[0]
+			order = order[1:]
+			if !holds(&epoch, &b, m) && s.count("pack", s.sendPack(ctx, m, pack)) == nil {
+				missing--
+			}
+		}
+		if len(order) == 0 {
+			return nil
+		}
+		select {
+		case <-short:
+			b, _ = s.anchored(hh)
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	return nil
+}
+
+func holds(e *committee.Epoch, b *anchor.Batch, m tx.Account) bool {
+	return b.Holds&(1<<slices.Index(e.Members, m)) != 0
 }
 
 // ReplicaOrder ranks the members other than the author for the ciphertext of one batch.

@@ -2,7 +2,7 @@ package record
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/hpke"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -27,23 +27,26 @@ const graceTime = time.Minute
 // not wait for it either.
 const lateTime = 5 * time.Second
 
+// errNoKey: a custodian has published the hash of something that nothing can be sealed to.
+var errNoKey = errors.New("record: a custody key is none")
+
 // errNoKeys: too few custodians have a key that an envelope could be sealed to.
 var errNoKeys = errors.New("record: the custodians' keys are not all here yet")
 
-// custodyKeys knows the custodians' public HPKE keys: 1,216 bytes each, fetched from the
-// custodian once and checked against the hash that it registered on the ledger.
+// custodyKeys knows the custodians' public HPKE keys, fetched from the custodian once and checked against the hash that
+// it registered on the ledger. The hash may be of anything: what is no key counts as none.
 type custodyKeys struct {
 	ledger Ledger
 	links  Links
 	now    func() time.Time
 
-	mu     sync.Mutex // guards the maps
-	known  map[tx.Hash][]byte
-	absent map[tx.Account]time.Time // since when no key of the custodian can be had
+	mu     sync.Mutex                 // guards the maps
+	known  map[tx.Hash]hpke.PublicKey // nil for what is no key
+	absent map[tx.Account]time.Time   // since when no key of the custodian can be had
 }
 
 func newCustodyKeys(l Ledger, links Links) *custodyKeys {
-	return &custodyKeys{ledger: l, links: links, now: time.Now, known: map[tx.Hash][]byte{}, absent: map[tx.Account]time.Time{}}
+	return &custodyKeys{ledger: l, links: links, now: time.Now, known: map[tx.Hash]hpke.PublicKey{}, absent: map[tx.Account]time.Time{}}
 }
 
 // current returns the committee epoch and a key for each of its seats, in index order.
@@ -97,11 +100,11 @@ func (k *custodyKeys) seat(ctx context.Context, v *state.View, epoch committee.E
 
 // nobody is a seat whose envelope opens for nobody: the private key is dropped here.
 func nobody(index int) (seal.Custodian, error) {
-	_, public, err := seal.NewCustodyKey(rand.Reader)
+	key, err := hpke.MLKEM768X25519().GenerateKey()
 	if err != nil {
 		return seal.Custodian{}, fmt.Errorf("record: %w", err)
 	}
-	return seal.Custodian{Index: index, Public: public}, nil
+	return seal.Custodian{Index: index, Public: key.PublicKey()}, nil
 }
 
 func (k *custodyKeys) present(m tx.Account) {
@@ -133,10 +136,13 @@ func (k *custodyKeys) givenUp(m tx.Account, wait time.Duration) bool {
 	return k.now().Sub(since) >= wait
 }
 
-func (k *custodyKeys) public(ctx context.Context, members []tx.Account, i int, hash tx.Hash) ([]byte, error) {
+func (k *custodyKeys) public(ctx context.Context, members []tx.Account, i int, hash tx.Hash) (hpke.PublicKey, error) {
 	k.mu.Lock()
 	public, ok := k.known[hash]
 	k.mu.Unlock()
+	if ok && public == nil {
+		return nil, errNoKey
+	}
 	if ok {
 		return public, nil
 	}
@@ -147,10 +153,14 @@ func (k *custodyKeys) public(ctx context.Context, members []tx.Account, i int, h
 		var reply exchange.KeyReply
 		err := k.links.Call(ctx, m, exchange.PathKey, exchange.KeyRequest{Hash: hash}, &reply)
 		if err == nil && tx.Hash(sha256.Sum256(reply.Public)) == hash {
+			public, err := seal.ParsePublicKey(reply.Public)
 			k.mu.Lock()
 			defer k.mu.Unlock()
-			k.known[hash] = reply.Public
-			return reply.Public, nil
+			k.known[hash] = public
+			if err != nil {
+				return nil, errNoKey
+			}
+			return public, nil
 		}
 		failed = errors.Join(failed, err)
 	}

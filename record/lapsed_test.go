@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"crypto/hpke"
 	"errors"
 	"slices"
 	"testing"
@@ -69,6 +70,21 @@ func (w *world) settles(want Status, ids ...ID) {
 				w.Fatal(err)
 			}
 			return got == want
+		})
+	}
+}
+
+// activeSoon is settles to Active, and fails the test where nothing would ever come of it.
+func (w *world) activeSoon(ids ...ID) {
+	w.Helper()
+	end := time.Now().Add(5 * holdTime)
+	for _, id := range ids {
+		w.blocksUntil("a record is active", func() bool {
+			got, err := w.orgs["hospital"].record.Status(id)
+			if err != nil || got != Active && time.Now().After(end) {
+				w.Fatalf("a record is %v (%v), want active", got, err)
+			}
+			return got == Active
 		})
 	}
 }
@@ -236,8 +252,12 @@ func TestNothingIsSealedToAKeyThatIsGone(t *testing.T) {
 			k, now := newCustodyKeys(w.app, w.orgs["hospital"]), time.Unix(start, 0)
 			k.now = func() time.Time { return now }
 			// A copy, as another custodian has it while the owner is away.
-			k.known[lab.Hash] = []byte("the public half")
-			_, _, err := k.current(t.Context())
+			key, err := hpke.MLKEM768X25519().GenerateKey()
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.known[lab.Hash] = key.PublicKey()
+			_, _, err = k.current(t.Context())
 			if want := at.epoch == 0; errors.Is(err, errNoKeys) != want {
 				t.Fatalf("got %v, want to wait for a key: %v", err, want)
 			}

@@ -13,9 +13,9 @@ import (
 
 // A Custodian receives one envelope of a batch.
 type Custodian struct {
-	Index    int    // 1-based position in the committee
-	KeyEpoch uint64 // which of its custody keys Public is
-	Public   []byte // 1,216 bytes
+	Index    int            // 1-based position in the committee
+	KeyEpoch uint64         // which of its custody keys Public is
+	Public   hpke.PublicKey // of [ParsePublicKey]
 }
 
 // A Record is one record to seal.
@@ -53,11 +53,14 @@ func (*Batch) LogValue() slog.Value { return slog.StringValue(redacted) }
 // the custodians, which come in the order of their index, 1 to n. The entries and the
 // ciphertexts are in the order of the records.
 //
+// Two custodians may have the same key. A dishonest one can put its name to the key of another: it cannot open its
+// envelope, and the other one holds two shares of what it was trusted with. Were that refused, or its key taken for
+// nobody's, it could keep everybody's records, or the other's shares, from being sealed.
+//
 // Nonce, opening and shares come from rand, in this order; the envelopes' encapsulation
 // draws from the system. Errors wrap [ErrInvalid] for arguments out of range.
 func Seal(rand io.Reader, chain string, author, patient [16]byte, epoch uint64, t int, custodians []Custodian, recs []Record) (*Batch, error) {
-	publics, err := checkSeal(t, custodians, recs)
-	if err != nil {
+	if err := checkSeal(t, custodians, recs); err != nil {
 		return nil, err
 	}
 	b := &Batch{Patient: patient, Header: Header{
@@ -81,40 +84,37 @@ func Seal(rand io.Reader, chain string, author, patient [16]byte, epoch uint64, 
 	if err := b.Header.Validate(); err != nil {
 		return nil, err
 	}
-	return b, b.envelop(custodians, publics, d.Shares)
+	return b, b.envelop(custodians, d.Shares)
 }
 
-func checkSeal(t int, custodians []Custodian, recs []Record) ([]hpke.PublicKey, error) {
+func checkSeal(t int, custodians []Custodian, recs []Record) error {
 	if err := threshold.CheckParams(len(custodians), t); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if len(recs) < 1 || len(recs) > MaxRecords {
-		return nil, fmt.Errorf("%w: %d records, want 1 to %d", ErrInvalid, len(recs), MaxRecords)
+		return fmt.Errorf("%w: %d records, want 1 to %d", ErrInvalid, len(recs), MaxRecords)
 	}
-	publics, keys := make([]hpke.PublicKey, len(custodians)), make(map[string]bool, len(custodians))
 	for i, c := range custodians {
-		pk, err := hpke.MLKEM768X25519().NewPublicKey(c.Public)
-		if err != nil {
-			return nil, fmt.Errorf("%w: public key of custodian %d", ErrInvalid, i+1)
+		if c.Public == nil || c.Public.KEM().ID() != Suite {
+			return fmt.Errorf("%w: public key of custodian %d", ErrInvalid, i+1)
 		}
-		if c.Index != i+1 || keys[string(c.Public)] {
-			return nil, fmt.Errorf("%w: custodians must be 1 to n in order, each with a key of its own", ErrInvalid)
+		if c.Index != i+1 {
+			return fmt.Errorf("%w: custodians must be 1 to n in order", ErrInvalid)
 		}
-		publics[i], keys[string(c.Public)] = pk, true
 	}
 	ids := make(map[[16]byte]bool, len(recs))
 	for i := range recs {
 		switch {
 		case len(recs[i].Plain) > MaxPlain:
-			return nil, fmt.Errorf("%w: record at position %d is larger than %d bytes", ErrInvalid, i, MaxPlain)
+			return fmt.Errorf("%w: record at position %d is larger than %d bytes", ErrInvalid, i, MaxPlain)
 		case recs[i].Kind > KindIndex:
-			return nil, fmt.Errorf("%w: record at position %d is of unknown kind %d", ErrInvalid, i, recs[i].Kind)
+			return fmt.Errorf("%w: record at position %d is of unknown kind %d", ErrInvalid, i, recs[i].Kind)
 		case ids[recs[i].ID]:
-			return nil, fmt.Errorf("%w: record at position %d repeats an id", ErrInvalid, i)
+			return fmt.Errorf("%w: record at position %d repeats an id", ErrInvalid, i)
 		}
 		ids[recs[i].ID] = true
 	}
-	return publics, nil
+	return nil
 }
 
 // encrypt makes the ciphertexts and the manifest.
@@ -149,7 +149,7 @@ func (b *Batch) commit(d *threshold.Dealing) {
 }
 
 // envelop seals each custodian's share vector, the opening and the pseudonym to it.
-func (b *Batch) envelop(custodians []Custodian, publics []hpke.PublicKey, shares [][]threshold.Share) error {
+func (b *Batch) envelop(custodians []Custodian, shares [][]threshold.Share) error {
 	hh := b.Header.Hash()
 	for i, c := range custodians {
 		plain := make([]byte, 0, envelopeSize(len(shares[i])-1))
@@ -157,7 +157,7 @@ func (b *Batch) envelop(custodians []Custodian, publics []hpke.PublicKey, shares
 			plain = append(plain, shares[i][r][:]...)
 		}
 		plain = append(append(plain, b.Opening[:]...), b.Patient[:]...)
-		env, err := box(publics[i], envelopeInfo(hh, c.Index, c.KeyEpoch), plain)
+		env, err := box(c.Public, envelopeInfo(hh, c.Index, c.KeyEpoch), plain)
 		clear(plain)
 		if err != nil {
 			return err

@@ -170,6 +170,20 @@ func Box(public []byte, info [32]byte, plain []byte) ([]byte, error) {
 	return box(pk, info, plain)
 }
 
+// ParsePublicKey reads a custodian's or reader's public key, 1,216 bytes, and tries it. It fails with [ErrInvalid]
+// on what nothing can be sealed to: whose key it is may have published anything. To parse takes as long as to seal,
+// so keep what it returns.
+func ParsePublicKey(public []byte) (hpke.PublicKey, error) {
+	pk, err := hpke.MLKEM768X25519().NewPublicKey(public)
+	if err == nil {
+		_, err = box(pk, [32]byte{}, nil) // an X25519 point of low order parses
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: public key", ErrInvalid)
+	}
+	return pk, nil
+}
+
 func box(pk hpke.PublicKey, info [32]byte, plain []byte) ([]byte, error) {
 	b, err := hpke.Seal(pk, hpke.HKDFSHA256(), hpke.AES256GCM(), info[:], plain)
 	if err != nil {

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"crypto/hpke"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,9 +69,13 @@ func TestSealRefusesWhatNoAuthorMaySeal(t *testing.T) {
 		"no custodians":        func(cs []Custodian, rs []Record) ([]Custodian, []Record) { return nil, rs },
 		"custodian missing":    func(cs []Custodian, rs []Record) ([]Custodian, []Record) { return cs[:2], rs },
 		"custodians reordered": func(cs []Custodian, rs []Record) ([]Custodian, []Record) { cs[0], cs[1] = cs[1], cs[0]; return cs, rs },
-		"one key twice":        func(cs []Custodian, rs []Record) ([]Custodian, []Record) { cs[0].Public = cs[1].Public; return cs, rs },
-		"short key": func(cs []Custodian, rs []Record) ([]Custodian, []Record) {
-			cs[0].Public = cs[0].Public[:1215]
+		"no key":               func(cs []Custodian, rs []Record) ([]Custodian, []Record) { cs[0].Public = nil; return cs, rs },
+		"key of another suite": func(cs []Custodian, rs []Record) ([]Custodian, []Record) {
+			sk, err := hpke.MLKEM1024P384().GenerateKey()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cs[0].Public = sk.PublicKey()
 			return cs, rs
 		},
 	} {

@@ -74,7 +74,7 @@ func newWorld(tb testing.TB, n, count, size int) *world {
 	for i := range n {
 		_, sk := newKey(tb, fmt.Sprintf("custodian %d", i+1))
 		w.keys = append(w.keys, sk)
-		w.publics = append(w.publics, Custodian{Index: i + 1, KeyEpoch: testKeyEpoch, Public: sk.PublicKey().Bytes()})
+		w.publics = append(w.publics, Custodian{Index: i + 1, KeyEpoch: testKeyEpoch, Public: sk.PublicKey()})
 	}
 	_, w.reader = newKey(tb, "reader")
 	_, t, _ := threshold.Quorum(n)

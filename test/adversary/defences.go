@@ -95,6 +95,8 @@ func lies() []Defence {
 		{"shares of another batch", "seal/release.go", "releaseInfo", `headerHash[:], numbers)`, `headerHash[:0], numbers)`, "seal", "TestReleaseOpensOnlyForItsKeySessionCustodianBatchAndList"},
 		{"shares of other records of the batch", "seal/release.go", "releaseInfo", `uint32(i+1))`, `uint32(0*i+1))`, "seal", "TestReleaseOpensOnlyForItsKeySessionCustodianBatchAndList"},
 		{"a key that lying custodians made", "seal/combine.go", "combination.try", `subtle.ConstantTimeCompare(commit[:], e.KeyCommit[:]) == 1, nil`, `subtle.ConstantTimeCompare(commit[:], e.KeyCommit[:]) <= 1, nil`, "seal", "TestLiarsNeverKeepTheKeysNorFrameTheHonest"},
+		{"a custody key that nothing can be sealed to", "seal/seal.go", "ParsePublicKey", `_, err = box(pk, [32]byte{}, nil)`, `_ = pk`, "record", "TestNoCustodyKeyStopsTheSealing/a_point_of_low_order"},
+		{"a holder that keeps silent", "record/anchor.go", "Service.awaitActive", `late = time.Tick(holdTime)`, `late = make(chan time.Time)`, "record", "TestAPackGoesToAnotherThanWhoKeepsSilent"},
 		{"a liar outside of the subset that fits", "seal/combine.go", "combination.compare", `if !same {`, `if !same && false {`, "seal", "TestLiarsNeverKeepTheKeysNorFrameTheHonest"},
 		{"liars who frame an honest custodian", "seal/combine.go", "combination.compare", `tainted || counted+1-len(deviating)-f < int(c.header.T)`, `false`, "seal", "TestColludingLiarsCannotFrameTheHonest"},
 		{"a share without its proof", "seal/combine.go", "proven", `if VerifyShare(root, h.BatchNonce, index, int(h.Count), i, shares[k], proofs[k]) != nil {`, `if VerifyShare(root, h.BatchNonce, index, int(h.Count), i, shares[k], proofs[k]) != nil && false {`, "seal", "TestShareProofsNameTheLiarAmongExactlyT"},

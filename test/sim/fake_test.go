@@ -190,14 +190,14 @@ func (w *world) deal(author, patient tx.Account, t int, custodians []seal.Custod
 	own := slices.Clone(custodians)
 	private := make([]hpke.PrivateKey, len(own))
 	for i := range own {
-		seed, public, err := seal.NewCustodyKey(rand.Reader)
+		seed, _, err := seal.NewCustodyKey(rand.Reader)
 		if err != nil {
 			return nil, err
 		}
 		if private[i], err = seal.CustodyKeyFromSeed(seed); err != nil {
 			return nil, err
 		}
-		own[i].Public = public
+		own[i].Public = private[i].PublicKey()
 	}
 	b, err := seal.Seal(rand.Reader, chainID, author, patient, 1, t, own, recs)
 	if err != nil {
@@ -228,7 +228,7 @@ func (w *world) deal(author, patient tx.Account, t int, custodians []seal.Custod
 		}
 		text = append(append(text, b.Opening[:]...), b.Patient[:]...)
 		info := seal.Sum("envelope", hh[:], binary.BigEndian.AppendUint32(nil, uint32(c.Index)), binary.BigEndian.AppendUint64(nil, c.KeyEpoch))
-		if b.Envelopes[i], err = seal.Box(c.Public, info, text); err != nil {
+		if b.Envelopes[i], err = seal.Box(c.Public.Bytes(), info, text); err != nil {
 			return nil, err
 		}
 	}

@@ -46,10 +46,11 @@ func (c *clients) custodyKeys(home *node) []seal.Custodian {
 				public = n.custodyKey(l.Key.Hash)
 			}
 		}
-		if public == nil {
+		key, err := seal.ParsePublicKey(public)
+		if err != nil {
 			return nil
 		}
-		out = append(out, seal.Custodian{Index: l.Index, KeyEpoch: l.Key.KeyEpoch, Public: public})
+		out = append(out, seal.Custodian{Index: l.Index, KeyEpoch: l.Key.KeyEpoch, Public: key})
 	}
 	if len(out) != c.w.Members {
 		return nil
