@@ -1,7 +1,7 @@
 // Package ips makes an International Patient Summary of a patient's resources: a FHIR R4 document
 // Bundle by the HL7 IPS implementation guide, edition 2.0.0 or 1.1.0.
 //
-//	document.go   Document: what is selected, and its addresses
+//	document.go   Select and Document: what is selected, and its addresses
 //	refer.go      what comes with the entries, because they refer to it
 //	bundle.go     the Composition and the Bundle
 //	section.go    the sections, and what goes into which

@@ -106,14 +106,36 @@ type document struct {
 	order   []*item
 }
 
-// Document makes the summary of a patient. items are her resources, each once and in any order; what is not about her
-// or of no type of Types is passed over. Errors: ErrSubject, ErrOptions, what fhir and element say of
-// bytes that are no resource, and those of items and Lookup.
+// Document makes the summary of a patient: Select, and Document of what that selected. Errors: theirs.
 func Document(subject fhir.Resource, items iter.Seq2[fhir.Resource, error], o Options) ([]byte, error) {
+	s, err := Select(subject, items, o)
+	if err != nil {
+		return nil, err
+	}
+	return s.Document(o.ID, o.At)
+}
+
+// A Selection is what a patient's summary says.
+type Selection struct{ d *document }
+
+// Document writes a selection as the document with this ID and date, in place of those of its Options. It may be
+// written several times, one after the other. Error: ErrOptions.
+func (s *Selection) Document(id string, at time.Time) ([]byte, error) {
+	if id == "" {
+		return nil, ErrOptions
+	}
+	s.d.ID, s.d.At = id, at
+	return s.d.encode(), nil
+}
+
+// Select finds what the summary of a patient says. items are her resources, each once and in any order; what is not
+// about her or of no type of Types is passed over. Errors: ErrSubject, ErrOptions, what fhir and element say of
+// bytes that are no resource, and those of items and Lookup.
+func Select(subject fhir.Resource, items iter.Seq2[fhir.Resource, error], o Options) (*Selection, error) {
 	if subject.Type() != "Patient" || subject.ID() == "" {
 		return nil, ErrSubject
 	}
-	if o.ID == "" || o.Author == "" {
+	if o.Author == "" {
 		return nil, ErrOptions
 	}
 	d := &document{Options: o, in: make([][]*item, len(sections)), best: make([]map[string]*item, len(sections)), items: map[string]*item{}}
@@ -133,7 +155,7 @@ func Document(subject fhir.Resource, items iter.Seq2[fhir.Resource, error], o Op
 	if err := d.refer(); err != nil {
 		return nil, err
 	}
-	return d.encode(), nil
+	return &Selection{d}, nil
 }
 
 func (d *document) item(r fhir.Resource) (*item, error) {

@@ -285,17 +285,18 @@ func (k *Keeper) keep(ctx context.Context, ref string) error {
 		// she was deleted here: it is for erasure to take away.
 		return k.Records.NoSummary(patient, digest)
 	}
-	document := func(id string, at time.Time) ([]byte, error) {
-		return ips.Document(*subject, sequence(told), ips.Options{
-			ID: id, At: at, Author: k.Author, Custodian: k.Custodian, Notes: []string{noteEmergency},
-			Lookup: func(typ, id string) (fhir.Resource, error) { return k.refer(ctx, rest, reach, typ, id) },
-		})
-	}
-	same, err := document("00000000-0000-4000-8000-000000000000", time.Unix(0, 0))
+	selected, err := ips.Select(*subject, sequence(told), ips.Options{
+		Author: k.Author, Custodian: k.Custodian, Notes: []string{noteEmergency},
+		Lookup: func(typ, id string) (fhir.Resource, error) { return k.refer(ctx, rest, reach, typ, id) },
+	})
 	if err != nil {
 		return err
 	}
-	labels, err := k.labels(reach, same, told, subject)
+	same, err := selected.Document("00000000-0000-4000-8000-000000000000", time.Unix(0, 0))
+	if err != nil {
+		return err
+	}
+	labels, err := in.bears(reach, same, rest)
 	if err != nil {
 		return err
 	}
@@ -304,7 +305,7 @@ func (k *Keeper) keep(ctx context.Context, ref string) error {
 		return nil
 	}
 	now := k.Now().UTC().Truncate(time.Second)
-	body, err := document(newID(), now)
+	body, err := selected.Document(newID(), now)
 	if err != nil {
 		return err
 	}
@@ -320,12 +321,12 @@ func (k *Keeper) keep(ctx context.Context, ref string) error {
 
 const noteEmergency = "Written for emergencies, of this organisation's records alone. What is sensitive, and what the patient excluded, is not in it."
 
-// labels are those that the summary bears. Words that only come together in it may be sensitive:
-// then it bears that label too, and is no longer in the emergency set.
-func (k *Keeper) labels(reach *record.Reach, doc []byte, told []fhir.Resource, subject *fhir.Resource) ([]fhir.Label, error) {
-	all := fhir.LabelsOf(*subject)
-	for _, r := range told {
-		all = append(all, fhir.LabelsOf(r)...)
+// bears returns the labels that the summary of what is told bears. Words that only come together in it may be
+// sensitive: then it bears that label too, and is no longer in the emergency set.
+func (g *gathering) bears(reach *record.Reach, doc []byte, told map[string]fhir.Resource) ([]fhir.Label, error) {
+	var all []fhir.Label
+	for ref := range told {
+		all = append(all, g.by[ref]...)
 	}
 	out := reach.Labels(all)
 	whole, err := fhir.Parse(doc)
