@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"salus/exchange"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/reshare"
@@ -27,8 +29,18 @@ const graceTime = time.Minute
 // not wait for it either.
 const lateTime = 5 * time.Second
 
-// errNoKey: a custodian has published the hash of something that nothing can be sealed to.
-var errNoKey = errors.New("record: a custody key is none")
+// A custodian has published the hash of something that nothing can be sealed to, or of what nobody gives.
+var (
+	errNoKey    = errors.New("record: a custody key is none")
+	errNotGiven = errors.New("record: nobody gives a custody key")
+)
+
+// askTime is how long a member may take to give a key. One that nobody gave is not asked for again for askPause, and for
+// ten times as long as the asking took: who does not answer must not hold up every batch.
+const (
+	askTime  = 5 * time.Second
+	askPause = 2 * time.Second
+)
 
 // errNoKeys: too few custodians have a key that an envelope could be sealed to.
 var errNoKeys = errors.New("record: the custodians' keys are not all here yet")
@@ -39,14 +51,21 @@ type custodyKeys struct {
 	ledger Ledger
 	links  Links
 	now    func() time.Time
+	wait   time.Duration // for one member's answer
+
+	asking singleflight.Group
 
 	mu     sync.Mutex                 // guards the maps
 	known  map[tx.Hash]hpke.PublicKey // nil for what is no key
+	vain   map[tx.Hash]time.Time      // until when a key is not asked for that was asked for in vain
 	absent map[tx.Account]time.Time   // since when no key of the custodian can be had
 }
 
 func newCustodyKeys(l Ledger, links Links) *custodyKeys {
-	return &custodyKeys{ledger: l, links: links, now: time.Now, known: map[tx.Hash]hpke.PublicKey{}, absent: map[tx.Account]time.Time{}}
+	return &custodyKeys{
+		ledger: l, links: links, now: time.Now, wait: askTime,
+		known: map[tx.Hash]hpke.PublicKey{}, vain: map[tx.Hash]time.Time{}, absent: map[tx.Account]time.Time{},
+	}
 }
 
 // current returns the committee epoch and a key for each of its seats, in index order.
@@ -136,33 +155,59 @@ func (k *custodyKeys) givenUp(m tx.Account, wait time.Duration) bool {
 	return k.now().Sub(since) >= wait
 }
 
+// public returns the key of custodian i+1 with this hash. Whoever deals waits for a key that was not asked for yet; one
+// that was asked for in vain is asked for once in a while, and holds up one dealing in that time.
 func (k *custodyKeys) public(ctx context.Context, members []tx.Account, i int, hash tx.Hash) (hpke.PublicKey, error) {
 	k.mu.Lock()
 	public, ok := k.known[hash]
+	until, vain := k.vain[hash]
+	due := vain && !k.now().Before(until)
+	if due {
+		k.vain[hash] = k.now().Add(graceTime) // the others do not wait for this one's answer
+	}
 	k.mu.Unlock()
-	if ok && public == nil {
+	switch {
+	case ok && public == nil:
 		return nil, errNoKey
-	}
-	if ok {
+	case ok:
 		return public, nil
+	case vain && !due:
+		return nil, errNotGiven
 	}
-	// Its owner first; while that is down, the other custodians, who keep copies.
-	ask := append([]tx.Account{members[i]}, members[:i]...)
-	var failed error
-	for _, m := range append(ask, members[i+1:]...) {
+	_, err, _ := k.asking.Do(string(hash[:]), func() (any, error) { return nil, k.ask(ctx, members, i, hash) })
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.known[hash], nil
+}
+
+// ask asks the key's owner, and while that is down the other custodians, who keep copies.
+func (k *custodyKeys) ask(ctx context.Context, members []tx.Account, i int, hash tx.Hash) error {
+	failed, start := errNotGiven, k.now()
+	for _, m := range append(append([]tx.Account{members[i]}, members[:i]...), members[i+1:]...) {
 		var reply exchange.KeyReply
-		err := k.links.Call(ctx, m, exchange.PathKey, exchange.KeyRequest{Hash: hash}, &reply)
+		one, cancel := context.WithTimeout(ctx, k.wait)
+		err := k.links.Call(one, m, exchange.PathKey, exchange.KeyRequest{Hash: hash}, &reply)
+		cancel()
 		if err == nil && tx.Hash(sha256.Sum256(reply.Public)) == hash {
 			public, err := seal.ParsePublicKey(reply.Public)
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			k.known[hash] = public
+			delete(k.vain, hash)
 			if err != nil {
-				return nil, errNoKey
+				return errNoKey
 			}
-			return public, nil
+			return nil
 		}
 		failed = errors.Join(failed, err)
 	}
-	return nil, fmt.Errorf("record: nobody gave the custody key of custodian %d: %w", i+1, failed)
+	if ctx.Err() == nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.vain[hash] = k.now().Add(max(askPause, 10*k.now().Sub(start)))
+	}
+	return fmt.Errorf("custodian %d: %w", i+1, failed)
 }

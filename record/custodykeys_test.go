@@ -96,6 +96,49 @@ func TestNoCustodyKeyStopsTheSealing(t *testing.T) {
 	}
 }
 
+// mute are links to a custodian that takes the question for its key and does not answer.
+type mute struct {
+	Links
+	hash  tx.Hash
+	of    tx.Account
+	asked int
+}
+
+// Call implements Links.
+func (l *mute) Call(ctx context.Context, to tx.Account, path string, req, resp any) error {
+	q, ok := req.(exchange.KeyRequest)
+	switch {
+	case !ok || q.Hash != l.hash:
+		return l.Links.Call(ctx, to, path, req, resp)
+	case to != l.of:
+		return errNotFound
+	}
+	l.asked++
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A custodian that does not answer is asked for its key once in a while. Meanwhile nobody waits for its answer.
+func TestACustodianThatKeepsItsKeyHoldsUpOneDealingInAWhile(t *testing.T) {
+	w := newWorld(t)
+	links, now := &mute{Links: w.orgs["hospital"], hash: w.latestKey("lab").Hash, of: account("lab")}, time.Unix(start, 0)
+	k := newCustodyKeys(w.app, links)
+	k.wait, k.now = 10*time.Millisecond, func() time.Time { return now }
+	for i, at := range []struct {
+		after time.Duration
+		asked int
+		ready bool
+	}{{0, 1, false}, {askPause / 2, 1, false}, {askPause / 2, 2, false}, {graceTime, 3, true}, {0, 3, true}, {askPause / 2, 3, true}, {askPause, 4, true}} {
+		now = now.Add(at.after)
+		if _, _, err := k.current(t.Context()); (err == nil) != at.ready || err != nil && !errors.Is(err, errNoKeys) {
+			t.Errorf("step %d: got %v", i, err)
+		}
+		if links.asked != at.asked {
+			t.Errorf("step %d: it was asked %d times, want %d", i, links.asked, at.asked)
+		}
+	}
+}
+
 // latestKey is the custody key that an organisation published last.
 func (w *world) latestKey(name string) committee.CustodyKey {
 	w.Helper()
