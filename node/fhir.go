@@ -89,6 +89,9 @@ func openStoreFile(ctx context.Context, file string, key [32]byte) (*store.Store
 
 // openFHIR opens the FHIR server. member signs as the organisation.
 func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitter, prover *client.Prover) error {
+	if err := dropUnfinished(clinicalFile(n.cfg)); err != nil {
+		return err
+	}
 	st, err := openClinicalStore(ctx, n.cfg, keys.store)
 	if err != nil {
 		return err

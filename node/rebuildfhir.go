@@ -68,13 +68,13 @@ func writeAgain(ctx context.Context, st *store.Store, b *chart.Rebuilding, x *in
 
 // rebuildFile makes the new store beside the old one, and puts it into its place when it is whole.
 func rebuildFile(ctx context.Context, file string, key [32]byte, b *chart.Rebuilding, x *index.Index, rep *RebuildReport) error {
-	fresh := file + ".new"
-	if err := removeAll(append(logsOf(fresh), fresh)...); err != nil { // of a rebuild that came to nothing
+	if err := dropUnfinished(file); err != nil {
 		return err
 	}
 	if err := takeOver(ctx, file, key, b, rep); err != nil {
 		return err
 	}
+	fresh := file + unfinished
 	st, err := openStoreFile(ctx, fresh, key)
 	if err != nil {
 		return err
@@ -108,6 +108,14 @@ func takeOver(ctx context.Context, file string, key [32]byte, b *chart.Rebuildin
 	}
 	rep.Unread = err != nil
 	return ctx.Err()
+}
+
+// unfinished ends the name of a store that a rebuild is making.
+const unfinished = ".new"
+
+// dropUnfinished removes what a rebuild that was killed has left. No erasure would reach what is in it.
+func dropUnfinished(file string) error {
+	return removeAll(append(logsOf(file+unfinished), file+unfinished)...)
 }
 
 // logsOf are the files that SQLite keeps beside a store.

@@ -60,7 +60,13 @@ func TestRebuildKeepsWhatIsInNoRecordYet(t *testing.T) {
 		t.Errorf("got %v, %v beside the store, want nothing", left, err)
 	}
 
+	if err := os.WriteFile(file+".new", []byte("of a rebuild that was killed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	start(t, cs[0])
+	if _, err := os.Stat(file + ".new"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what a killed rebuild left is still there (%v): no erasure reaches it", err)
+	}
 	start(t, cs[1])
 	becomes(t, cs[0], http.StatusOK)
 	f.carried()
