@@ -12,7 +12,7 @@
 //	audit    who looked, complete and with proofs                audit.go
 //
 // Patients come by enrol.go, steward.go and wallet.go; the own encrypted store is store.go,
-// own.go and check.go; chain.go and links.go are the ways to ledger and members.
+// own.go and check.go; chain.go, links.go and holders.go are the ways to ledger and members.
 //
 // Contract: what Put has acknowledged survives a crash of this node; what Wait has
 // reported active survives the loss of any f members. A record's exact bytes come
@@ -92,6 +92,8 @@ type Service struct {
 	// Places: how many dealings, which need processors, and deliveries, which need memory and
 	// the network, are under way at once. What waits for a place is on disk.
 	dealing, delivering chan struct{}
+
+	tardy tardy // holders of ciphertexts
 
 	enrolling sync.Mutex // a reference gets one pseudonym
 	claims    claims     // on bytes that are being stored, and on patients who are being registered
