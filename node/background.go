@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"salus/exchange"
 	"salus/ledger/module/governance"
 	"salus/vault"
 )
@@ -52,38 +50,6 @@ func (n *Node) scrub(ctx context.Context) error {
 			n.log.WarnContext(ctx, "scrub_failed", "err", err)
 		}
 	}
-}
-
-// repair scrubs the vault and fetches damaged packs from whoever has them.
-func (n *Node) repair(ctx context.Context) (vault.Report, error) {
-	rep, err := n.vault.Scrub(ctx, nil)
-	if err != nil || len(rep.Corrupt)+len(rep.Suspect) == 0 {
-		return rep, err
-	}
-	n.log.WarnContext(ctx, "vault_damaged", "packs", len(rep.Corrupt)+len(rep.Suspect))
-	return n.vault.Repair(ctx, n.fetchPack)
-}
-
-// fetchPack asks every member for a pack. Only if all of them answered that they do not have
-// it is it not found: an unreachable one may still hold the last copy.
-func (n *Node) fetchPack(ctx context.Context, id vault.PackID) (io.ReadCloser, error) {
-	v := n.app.View()
-	active := governance.Active(v)
-	v.Close()
-	missing := vault.ErrNotFound
-	for _, m := range active {
-		if m.Account == n.cfg.Member {
-			continue
-		}
-		body, _, err := n.links.Download(ctx, m.Account, exchange.PathPack, id.String())
-		if err == nil {
-			return body, nil
-		}
-		if !errors.Is(err, errNoPack) {
-			missing = fmt.Errorf("node: a member that may hold the pack: %w", err)
-		}
-	}
-	return nil, missing
 }
 
 // stream turns a verified read into an answer.

@@ -15,10 +15,11 @@ import (
 	"salus/ledger/tx"
 )
 
-// How long a member may take to accept a connection, and to answer a ping on a silent one.
+// How long a member may take to accept a connection, to answer a ping on a silent one, and to begin an answer.
 const (
-	dialTime = 5 * time.Second
-	pingTime = 5 * time.Second
+	dialTime   = 5 * time.Second
+	pingTime   = 5 * time.Second
+	answerTime = 30 * time.Second
 )
 
 // ErrUnreachable wraps every failure to reach a member; errors.Is finds it.
@@ -28,6 +29,9 @@ var ErrUnreachable = errors.New("peer: member unreachable")
 type Client struct {
 	id  *Identity
 	dir Directory
+	// A call, and an upload or download, take no longer than that, whatever the caller's context says: a member that
+	// trickles bytes must not hold anybody up for ever.
+	callTime, streamTime time.Duration
 
 	mu    sync.Mutex // guards links and from
 	links map[tx.Account]*link
@@ -44,7 +48,10 @@ type link struct {
 
 // NewClient makes a client; connections open on first use and stay open.
 func NewClient(id *Identity, dir Directory) *Client {
-	return &Client{id: id, dir: dir, links: map[tx.Account]*link{}}
+	return &Client{
+		id: id, dir: dir, links: map[tx.Account]*link{},
+		callTime: DefaultLimits.BodyTime + answerTime + DefaultLimits.BodyTime, streamTime: DefaultLimits.StreamTime,
+	}
 }
 
 // From makes calls to loopback addresses come from the host of listen (host:port), if that
@@ -99,7 +106,7 @@ func (c *Client) link(to tx.Account) (*link, error) {
 	pool := &http.Transport{
 		TLSClientConfig: c.id.clientTLS(key), ForceAttemptHTTP2: true, TLSHandshakeTimeout: 5 * time.Second,
 		DialContext:         c.dial,
-		MaxIdleConnsPerHost: 4, IdleConnTimeout: 5 * time.Minute, ResponseHeaderTimeout: 30 * time.Second,
+		MaxIdleConnsPerHost: 4, IdleConnTimeout: 5 * time.Minute, ResponseHeaderTimeout: answerTime,
 		DisableCompression: true, // sealed bytes do not shrink, and nobody is to inflate ours
 		// Without pings a connection to a machine that lost its power swallows calls for minutes.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: pingTime, PingTimeout: pingTime},
@@ -118,6 +125,8 @@ func (c *Client) Call(ctx context.Context, to tx.Account, path string, req, resp
 	if err != nil {
 		return fmt.Errorf("peer: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.callTime)
+	defer cancel()
 	r, err := c.do(ctx, to, http.MethodPost, path, bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		return err
@@ -138,6 +147,8 @@ func (c *Client) Call(ctx context.Context, to tx.Account, path string, req, resp
 
 // Upload streams size bytes to a member's path/arg.
 func (c *Client) Upload(ctx context.Context, to tx.Account, path, arg string, body io.Reader, size int64) error {
+	ctx, cancel := context.WithTimeout(ctx, c.streamTime)
+	defer cancel()
 	r, err := c.do(ctx, to, http.MethodPut, path+"/"+arg, body, size)
 	if err != nil {
 		return err
@@ -147,11 +158,25 @@ func (c *Client) Upload(ctx context.Context, to tx.Account, path, arg string, bo
 
 // Download opens a member's path/arg; the caller closes it and must verify what it reads.
 func (c *Client) Download(ctx context.Context, to tx.Account, path, arg string) (io.ReadCloser, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.streamTime)
 	r, err := c.do(ctx, to, http.MethodGet, path+"/"+arg, nil, 0)
 	if err != nil {
+		cancel()
 		return nil, 0, err
 	}
-	return r.Body, r.ContentLength, nil
+	return &download{r.Body, cancel}, r.ContentLength, nil
+}
+
+// A download is a body whose time ends with it.
+type download struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+// Close ends the request.
+func (d *download) Close() error {
+	defer d.cancel()
+	return d.ReadCloser.Close()
 }
 
 func (c *Client) do(ctx context.Context, to tx.Account, method, path string, body io.Reader, size int64) (*http.Response, error) {

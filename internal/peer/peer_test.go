@@ -401,6 +401,40 @@ func TestOneMemberCannotTakeAllPlaces(t *testing.T) {
 	wg.Wait()
 }
 
+// A member that begins an answer, or takes an upload, and goes on a byte at a time holds nobody up for ever.
+func TestATricklingMemberIsGivenUp(t *testing.T) {
+	w := newWorld(t, DefaultLimits)
+	trickle := func(rw http.ResponseWriter, r *http.Request) {
+		for tick := time.NewTicker(5 * time.Millisecond); r.Context().Err() == nil; <-tick.C {
+			_, _ = rw.Write([]byte{0})
+			_ = http.NewResponseController(rw).Flush()
+		}
+	}
+	w.mux.HandleFunc("POST /call", trickle)
+	w.mux.HandleFunc("GET /down/x", trickle)
+	w.mux.HandleFunc("PUT /up/x", func(_ http.ResponseWriter, r *http.Request) { // takes nothing of it
+		<-r.Context().Done()
+	})
+	c := w.as("clinic")
+	c.callTime, c.streamTime = 100*time.Millisecond, 100*time.Millisecond
+	if _, err := call(t, c, "hospital", "call"); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("a call: got %v", err)
+	}
+	body, _, err := c.Download(t.Context(), account("hospital"), "down", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, body); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a download: got %v", err)
+	}
+	if err := body.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := c.Upload(t.Context(), account("hospital"), "up", "x", bytes.NewReader(make([]byte, 8<<20)), 8<<20); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("an upload: got %v", err)
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	w := newWorld(t, DefaultLimits)
 	stolen := false

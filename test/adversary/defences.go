@@ -97,6 +97,7 @@ func lies() []Defence {
 		{"a key that lying custodians made", "seal/combine.go", "combination.try", `subtle.ConstantTimeCompare(commit[:], e.KeyCommit[:]) == 1, nil`, `subtle.ConstantTimeCompare(commit[:], e.KeyCommit[:]) <= 1, nil`, "seal", "TestLiarsNeverKeepTheKeysNorFrameTheHonest"},
 		{"a custody key that nothing can be sealed to", "seal/seal.go", "ParsePublicKey", `_, err = box(pk, [32]byte{}, nil)`, `_ = pk`, "record", "TestNoCustodyKeyStopsTheSealing/a_point_of_low_order"},
 		{"a holder that keeps silent", "record/anchor.go", "Service.awaitActive", `late = time.Tick(holdTime)`, `late = make(chan time.Time)`, "record", "TestAPackGoesToAnotherThanWhoKeepsSilent"},
+		{"a holder that sends other bytes than a damaged pack's", "node/repair.go", "download", `vault.IDOf(b) != id`, `false`, "node", "TestALyingHolderDoesNotKeepAPackFromBeingMended"},
 		{"a holder that never answers", "record/holders.go", "memberLinks.Ciphertext", `late = time.After(hedgeTime)`, `late = make(chan time.Time)`, "record", "TestAStallingHolderIsNotWaitedFor"},
 		{"a liar outside of the subset that fits", "seal/combine.go", "combination.compare", `if !same {`, `if !same && false {`, "seal", "TestLiarsNeverKeepTheKeysNorFrameTheHonest"},
 		{"liars who frame an honest custodian", "seal/combine.go", "combination.compare", `tainted || counted+1-len(deviating)-f < int(c.header.T)`, `false`, "seal", "TestColludingLiarsCannotFrameTheHonest"},
