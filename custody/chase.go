@@ -2,12 +2,14 @@ package custody
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble"
 	"golang.org/x/sync/errgroup"
 
 	"salus/exchange"
+	"salus/internal/hedge"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/committee"
 	"salus/ledger/state"
@@ -17,8 +19,10 @@ import (
 const (
 	// overdue is how long a committed batch may lack its parcel before this custodian asks.
 	overdue = 2 * time.Second
-	// askFor bounds one question for a parcel; askAgain is the longest wait after a vain one.
+	// askFor bounds one question for a parcel; askNext is how long one member may take before the next is asked as
+	// well; askAgain is the longest wait after a vain one.
 	askFor   = 10 * time.Second
+	askNext  = time.Second
 	askAgain = 5 * time.Minute
 	// askAtOnce is how many are asked for at the same time.
 	askAtOnce = 8
@@ -94,18 +98,22 @@ func (c *Custodian) chaseOnce(ctx context.Context, asked map[[32]byte]asking) er
 func (c *Custodian) fetchParcel(ctx context.Context, hh [32]byte, author tx.Account, epoch committee.Epoch) {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	for _, m := range append([]tx.Account{author}, epoch.Members...) {
-		if m == c.Self || ctx.Err() != nil {
-			continue
-		}
+	_, _ = hedge.First(ctx, c.others(author, epoch), askNext, func(ctx context.Context, m tx.Account) (struct{}, error) {
 		var p exchange.Parcel
 		if err := c.Links.Call(ctx, m, exchange.PathParcelOf, exchange.ParcelRequest{Header: hh}, &p); err != nil {
-			continue
+			return struct{}{}, err
 		}
-		if p.Header.Hash() == hh && c.Accept(ctx, m, &p) == nil {
-			return
+		if p.Header.Hash() != hh {
+			return struct{}{}, errOtherParcel
 		}
-	}
+		return struct{}{}, c.Accept(ctx, m, &p)
+	}, nil) // without an answer it is asked again
+}
+
+// others are a member and the custodians of an epoch behind it, without this one.
+func (c *Custodian) others(first tx.Account, epoch committee.Epoch) []tx.Account {
+	out := append([]tx.Account{first}, slices.DeleteFunc(slices.Clone(epoch.Members), func(m tx.Account) bool { return m == first })...)
+	return slices.DeleteFunc(out, func(m tx.Account) bool { return m == c.Self })
 }
 
 // tidy deletes parcels that no header came for, and relays that nobody needs.

@@ -158,13 +158,22 @@ func TestAnotherParcelThanTheCommittedOneIsReplacedByARelay(t *testing.T) {
 // A custodian that missed the parcel gets it from another one, also if the author is down
 // and the batch is long ACTIVE; then nobody keeps it for relay any more.
 func TestALateCustodianIsServedByAnother(t *testing.T) {
+	for name, hospital := range map[string]func(*member){
+		"the author is down":   func(m *member) { m.down = true },
+		"the author is silent": func(m *member) { m.silent = true },
+	} {
+		t.Run(name, func(t *testing.T) { lateCustodian(t, hospital) })
+	}
+}
+
+func lateCustodian(t *testing.T, away func(*member)) {
 	w := newWorld(t)
 	late := w.node("insurer")
 	late.down = true
 	b := w.batch("alice", allowedSlot)
 	hh := tx.Hash(b.Header.Hash())
 	late.down = false
-	w.node("hospital").down = true
+	away(w.node("hospital"))
 	late.step()
 	if st, err := late.Status(); err != nil || st.Wanted != 1 || st.Batches != 0 {
 		t.Fatalf("got %+v, %v", st, err)

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"salus/exchange"
+	"salus/internal/hedge"
 	"salus/ledger/module/committee"
 	"salus/ledger/state"
 	"salus/ledger/tx"
@@ -50,20 +51,18 @@ func (c *Custodian) copyKeys(ctx context.Context, v *state.View, epoch committee
 func (c *Custodian) copyKey(ctx context.Context, k committee.CustodyKey, epoch committee.Epoch) {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	for _, m := range append([]tx.Account{k.Member}, epoch.Members...) {
-		if m == c.Self || ctx.Err() != nil {
-			continue
-		}
+	public, err := hedge.First(ctx, c.others(k.Member, epoch), askNext, func(ctx context.Context, m tx.Account) ([]byte, error) {
 		var reply exchange.KeyReply
-		if c.Links.Call(ctx, m, exchange.PathKey, exchange.KeyRequest{Hash: k.Hash}, &reply) != nil {
-			continue
+		err := c.Links.Call(ctx, m, exchange.PathKey, exchange.KeyRequest{Hash: k.Hash}, &reply)
+		if err == nil && sha256.Sum256(reply.Public) != k.Hash {
+			err = ErrNoKey
 		}
-		if sha256.Sum256(reply.Public) == k.Hash {
-			c.mu.Lock()
-			c.copies[k.Hash] = reply.Public
-			c.mu.Unlock()
-			return
-		}
+		return reply.Public, err
+	}, nil)
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.copies[k.Hash] = public
 	}
 }
 

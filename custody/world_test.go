@@ -84,7 +84,8 @@ type member struct {
 	applied int                        // of w.blocks
 	lags    bool                       // does not apply blocks
 	refuses func(from tx.Account) bool // to hand over dealings
-	down    bool                       // does not answer
+	down    bool                       // does not answer: who asks is told at once
+	silent  bool                       // the same, and who asks is not told
 	lies    bool                       // confirms what nobody else does, in a resharing
 	fetched int                        // bytes of dealings
 	skew    time.Duration
@@ -362,6 +363,10 @@ func (m *member) Call(ctx context.Context, to tx.Account, path string, req, resp
 	for _, n := range m.w.nodes {
 		if account(n.name) != to || n.down || n.Custodian == nil {
 			continue
+		}
+		if n.silent {
+			<-ctx.Done()
+			return ctx.Err()
 		}
 		b, err := n.serve(ctx, account(m.name), path, tx.MustEncode(req))
 		if err != nil {

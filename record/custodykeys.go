@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"salus/exchange"
+	"salus/internal/hedge"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/reshare"
 	"salus/ledger/state"
@@ -35,7 +36,7 @@ var (
 	errNotGiven = errors.New("record: nobody gives a custody key")
 )
 
-// askTime is how long a member may take to give a key. One that nobody gave is not asked for again for askPause, and for
+// askTime is how long members may take to give a key. One that nobody gave is not asked for again for askPause, and for
 // ten times as long as the asking took: who does not answer must not hold up every batch.
 const (
 	askTime  = 5 * time.Second
@@ -51,7 +52,7 @@ type custodyKeys struct {
 	ledger Ledger
 	links  Links
 	now    func() time.Time
-	wait   time.Duration // for one member's answer
+	wait   time.Duration // for an answer
 
 	asking singleflight.Group
 
@@ -183,31 +184,33 @@ func (k *custodyKeys) public(ctx context.Context, members []tx.Account, i int, h
 	return k.known[hash], nil
 }
 
-// ask asks the key's owner, and while that is down the other custodians, who keep copies.
+// ask asks the key's owner, and when that is down or silent the other custodians, who keep copies.
 func (k *custodyKeys) ask(ctx context.Context, members []tx.Account, i int, hash tx.Hash) error {
-	failed, start := errNotGiven, k.now()
-	for _, m := range append(append([]tx.Account{members[i]}, members[:i]...), members[i+1:]...) {
+	start := k.now()
+	some, cancel := context.WithTimeout(ctx, k.wait)
+	defer cancel()
+	whom := append(append([]tx.Account{members[i]}, members[:i]...), members[i+1:]...)
+	raw, err := hedge.First(some, whom, hedgeTime, func(ctx context.Context, m tx.Account) ([]byte, error) {
 		var reply exchange.KeyReply
-		one, cancel := context.WithTimeout(ctx, k.wait)
-		err := k.links.Call(one, m, exchange.PathKey, exchange.KeyRequest{Hash: hash}, &reply)
-		cancel()
-		if err == nil && tx.Hash(sha256.Sum256(reply.Public)) == hash {
-			public, err := seal.ParsePublicKey(reply.Public)
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			k.known[hash] = public
-			delete(k.vain, hash)
-			if err != nil {
-				return errNoKey
-			}
-			return nil
+		err := k.links.Call(ctx, m, exchange.PathKey, exchange.KeyRequest{Hash: hash}, &reply)
+		if err == nil && tx.Hash(sha256.Sum256(reply.Public)) != hash {
+			err = errNotGiven
 		}
-		failed = errors.Join(failed, err)
+		return reply.Public, err
+	}, nil)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		if ctx.Err() == nil {
+			k.vain[hash] = k.now().Add(max(askPause, 10*k.now().Sub(start)))
+		}
+		return fmt.Errorf("custodian %d: %w: %w", i+1, errNotGiven, err)
 	}
-	if ctx.Err() == nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.vain[hash] = k.now().Add(max(askPause, 10*k.now().Sub(start)))
+	delete(k.vain, hash)
+	public, err := seal.ParsePublicKey(raw)
+	k.known[hash] = public
+	if err != nil {
+		return errNoKey
 	}
-	return fmt.Errorf("custodian %d: %w", i+1, failed)
+	return nil
 }

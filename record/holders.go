@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"salus/exchange"
+	"salus/internal/hedge"
 	"salus/ledger/module/committee"
 	"salus/ledger/tx"
 	"salus/vault"
@@ -26,6 +27,8 @@ const (
 	tardyTime = time.Minute
 )
 
+var errHoldsNot = errors.New("record: it does not hold it")
+
 // Ciphertext implements Custodians: the own vault first, then whoever holds the pack. Vault
 // and Decrypt check the bytes against their address, so a holder can only withhold, and that for a moment.
 func (m memberLinks) Ciphertext(ctx context.Context, holders []tx.Account, address [32]byte) ([]byte, error) {
@@ -34,53 +37,17 @@ func (m memberLinks) Ciphertext(ctx context.Context, holders []tx.Account, addre
 	}
 	holders = slices.DeleteFunc(append(slices.Clone(holders), m.others(holders)...), func(a tx.Account) bool { return a == m.s.Self })
 	m.s.tardy.last(holders)
-	ctx, enough := context.WithCancel(ctx)
-	defer enough()
-	type answer struct {
-		of  tx.Account
-		b   []byte
-		err error
-	}
-	answers := make(chan answer, len(holders))
-	open := map[tx.Account]bool{}
-	next := func() {
-		h := holders[0]
-		holders, open[h] = holders[1:], true
-		go func() {
-			b, err := m.download(ctx, h, address)
-			answers <- answer{h, b, err}
-		}()
-	}
-	failed := fmt.Errorf("record: nobody asked holds this ciphertext: %w", vault.ErrNotFound)
-	for {
-		if len(open) == 0 {
-			if len(holders) == 0 {
-				return nil, failed
-			}
-			next()
+	b, err := hedge.First(ctx, holders, hedgeTime, func(ctx context.Context, h tx.Account) ([]byte, error) {
+		b, err := m.download(ctx, h, address)
+		if _, refused := tx.CodeOf(err); err != nil && refused {
+			err = errHoldsNot
 		}
-		var late <-chan time.Time
-		if len(holders) > 0 {
-			late = time.After(hedgeTime)
-		}
-		select {
-		case a := <-answers:
-			if a.err == nil {
-				return a.b, nil
-			}
-			delete(open, a.of)
-			if _, refused := tx.CodeOf(a.err); !refused { // else it does not hold it, which the error says already
-				failed = errors.Join(failed, a.err)
-			}
-		case <-late:
-			for h := range open {
-				m.s.tardy.add(h)
-			}
-			next()
-		case <-ctx.Done():
-			return nil, errors.Join(failed, ctx.Err())
-		}
+		return b, err
+	}, m.s.tardy.add)
+	if err != nil {
+		return nil, fmt.Errorf("record: nobody asked gave this ciphertext: %w: %w", vault.ErrNotFound, err)
 	}
+	return b, nil
 }
 
 func (m memberLinks) download(ctx context.Context, of tx.Account, address [32]byte) ([]byte, error) {

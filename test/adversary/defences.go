@@ -98,7 +98,7 @@ func lies() []Defence {
 		{"a custody key that nothing can be sealed to", "seal/seal.go", "ParsePublicKey", `_, err = box(pk, [32]byte{}, nil)`, `_ = pk`, "record", "TestNoCustodyKeyStopsTheSealing/a_point_of_low_order"},
 		{"a holder that keeps silent", "record/anchor.go", "Service.awaitActive", `late = time.Tick(holdTime)`, `late = make(chan time.Time)`, "record", "TestAPackGoesToAnotherThanWhoKeepsSilent"},
 		{"a holder that sends other bytes than a damaged pack's", "node/repair.go", "download", `vault.IDOf(b) != id`, `false`, "node", "TestALyingHolderDoesNotKeepAPackFromBeingMended"},
-		{"a holder that never answers", "record/holders.go", "memberLinks.Ciphertext", `late = time.After(hedgeTime)`, `late = make(chan time.Time)`, "record", "TestAStallingHolderIsNotWaitedFor"},
+		{"a holder that never answers", "internal/hedge/hedge.go", "First", `case <-tick.C:`, `case <-make(chan time.Time):`, "record", "TestAStallingHolderIsNotWaitedFor"},
 		{"a liar outside of the subset that fits", "seal/combine.go", "combination.compare", `if !same {`, `if !same && false {`, "seal", "TestLiarsNeverKeepTheKeysNorFrameTheHonest"},
 		{"liars who frame an honest custodian", "seal/combine.go", "combination.compare", `tainted || counted+1-len(deviating)-f < int(c.header.T)`, `false`, "seal", "TestColludingLiarsCannotFrameTheHonest"},
 		{"a share without its proof", "seal/combine.go", "proven", `if VerifyShare(root, h.BatchNonce, index, int(h.Count), i, shares[k], proofs[k]) != nil {`, `if VerifyShare(root, h.BatchNonce, index, int(h.Count), i, shares[k], proofs[k]) != nil && false {`, "seal", "TestShareProofsNameTheLiarAmongExactlyT"},
