@@ -8,6 +8,7 @@ package hedge
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -16,7 +17,8 @@ var ErrNobody = errors.New("hedge: nobody to ask")
 
 // First returns the first answer without an error. whom are asked in their order: each when all before it have failed,
 // or when nobody answered for the time wait since the last was asked. late, unless it is nil, is told who has not
-// answered then. Questions that are not needed any more end with their context; First does not wait for them.
+// answered then. Questions that are not needed any more end with their context, and First returns when they have: ask
+// must heed it.
 //
 // Errors: ErrNobody, those of all who were asked, and ctx's.
 func First[W comparable, R any](ctx context.Context, whom []W, wait time.Duration, ask func(context.Context, W) (R, error), late func(W)) (R, error) {
@@ -30,16 +32,18 @@ func First[W comparable, R any](ctx context.Context, whom []W, wait time.Duratio
 		return none, ErrNobody
 	}
 	ctx, enough := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
 	defer enough()
 	answers := make(chan answer, len(whom))
 	open := map[W]bool{}
 	next := func() {
 		of := whom[0]
 		whom, open[of] = whom[1:], true
-		go func() {
+		asking.Go(func() {
 			what, err := ask(ctx, of)
 			answers <- answer{of, what, err}
-		}()
+		})
 	}
 	next()
 	tick := time.NewTicker(wait)

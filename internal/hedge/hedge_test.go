@@ -50,12 +50,18 @@ func TestFirst(t *testing.T) {
 					whom = append(whom, i)
 				}
 				var mu sync.Mutex
+				over := 0
 				var asked []time.Duration
 				start := time.Now()
 				got, err := First(ctx, whom, time.Second, func(ctx context.Context, i int) (string, error) {
 					mu.Lock()
 					asked = append(asked, time.Since(start))
 					mu.Unlock()
+					defer func() {
+						mu.Lock()
+						defer mu.Unlock()
+						over++
+					}()
 					m := c.members[i]
 					if m.after < 0 {
 						<-ctx.Done()
@@ -79,7 +85,9 @@ func TestFirst(t *testing.T) {
 				if took != c.took {
 					t.Errorf("it took %v, want %v", took, c.took)
 				}
-				synctest.Wait() // who is not needed any more ends
+				if over != len(asked) {
+					t.Errorf("%d of %d questions are over", over, len(asked))
+				}
 				if slices.Sort(late); !slices.Equal(asked, c.asked) || !slices.Equal(late, c.late) {
 					t.Errorf("asked at %v, late %v; want %v, %v", asked, late, c.asked, c.late)
 				}
