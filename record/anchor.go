@@ -290,6 +290,8 @@ func (s *Service) sendPack(ctx context.Context, to tx.Account, pack vault.PackID
 func (s *Service) finish(p *parcelRow) error {
 	b := s.store.db.NewBatch()
 	defer b.Close()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	for _, id := range p.Records {
 		r, err := s.store.record(id)
 		if err != nil {

@@ -126,7 +126,7 @@ func TestOutboxSignedByAnEarlierKeyIsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := st.db.NewBatch()
-	if err := o.append(b, &parcelRow{Records: []ID{{1}}}); err != nil {
+	if err := o.chain(b, &parcelRow{Records: []ID{{1}}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []struct {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cockroachdb/pebble"
+
 	"salus/exchange"
 	"salus/ledger/tx"
 	"salus/seal"
@@ -65,6 +67,9 @@ func (s *Service) dealOnce(ctx context.Context, patient tx.Account, ids []ID) (p
 		rest = append(rest, r.ID)
 	}
 	p, err = s.dealRows(ctx, patient, rows[:n])
+	if err == nil && p == nil {
+		rest = ids // without those that were erased
+	}
 	return p, rest, err
 }
 
@@ -131,7 +136,23 @@ func (s *Service) dealRows(ctx context.Context, patient tx.Account, rows []*row)
 		}
 		p.Records = append(p.Records, r.ID)
 	}
-	return p, s.outbox.append(batch, p)
+	if there, err := s.chain(batch, p); err != nil || !there {
+		return nil, err
+	}
+	return p, s.store.sync()
+}
+
+// chain puts a parcel into the outbox, unless a record of it was erased since it was read: then nothing is changed, and
+// there is false.
+func (s *Service) chain(b *pebble.Batch, p *parcelRow) (there bool, err error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	for _, id := range p.Records {
+		if there, err = s.store.has(key(prefixStored, id[:])); err != nil || !there {
+			return false, err
+		}
+	}
+	return true, s.outbox.chain(b, p)
 }
 
 // maxBatchBytes bounds the ciphertexts of a batch: its pack has to fit into a segment of the

@@ -195,6 +195,8 @@ func (s *Service) Adopt(patient tx.Account, reference string) error {
 	case err != nil && !errors.Is(err, errNotFound):
 		return err
 	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	row, err := s.patient(patient)
 	switch {
 	case errors.Is(err, ErrUnknownPatient):

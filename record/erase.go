@@ -96,11 +96,22 @@ func (s *Service) ErasePatient(ctx context.Context, patient tx.Account) error {
 }
 
 func (s *Service) erase(ctx context.Context, patient *tx.Account, ids []ID) error {
+	changed, err := s.stub(patient, ids)
+	if err != nil || !changed {
+		return errors.Join(err, ctx.Err())
+	}
+	return errors.Join(s.store.scour(), ctx.Err())
+}
+
+// stub replaces what is to be erased, durably.
+func (s *Service) stub(patient *tx.Account, ids []ID) (changed bool, err error) {
 	b := s.store.db.NewBatch()
 	defer b.Close()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	for _, id := range ids {
 		if err := s.eraseRow(b, id); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if patient != nil {
@@ -108,22 +119,22 @@ func (s *Service) erase(ctx context.Context, patient *tx.Account, ids []ID) erro
 		k := key(prefixPatient, patient[:])
 		err := s.store.get(k, &p)
 		if err != nil && !errors.Is(err, errNotFound) {
-			return err
+			return false, err
 		}
 		if err == nil {
 			link := key(prefixLink, s.store.hash([]byte("reference"), []byte(p.Reference)))
 			if err := errors.Join(b.Delete(k, nil), b.Delete(link, nil)); err != nil {
-				return fmt.Errorf("record: erase: %w", err)
+				return false, fmt.Errorf("record: erase: %w", err)
 			}
 		}
 	}
 	if b.Empty() {
-		return ctx.Err()
+		return false, nil
 	}
 	if err := b.Commit(pebble.Sync); err != nil {
-		return fmt.Errorf("record: erase: %w", err)
+		return false, fmt.Errorf("record: erase: %w", err)
 	}
-	return errors.Join(s.store.scour(), ctx.Err())
+	return true, nil
 }
 
 // eraseRow leaves a stub of a record.

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"testing"
 
@@ -101,5 +102,75 @@ func TestWhatARecordHeldIsRemembered(t *testing.T) {
 		return nil
 	}); err != nil || len(erased) != 1 || erased[0] != (Named{"Observation", "a", 7}) {
 		t.Errorf("got %+v, %v", erased, err)
+	}
+}
+
+// What is erased while it is sealed is in no batch, and stays erased; what was sealed with it is sealed again.
+func TestWhatIsErasedWhileItIsDealtStaysErased(t *testing.T) {
+	w := newWorld(t)
+	h := w.orgs["hospital"]
+	s := h.open("")
+	p := w.patient("Patient/p")
+	s.keys.mu.Lock()
+	clear(s.keys.known) // so that dealing asks for them, when it has read its records
+	s.keys.mu.Unlock()
+	reached, on := make(chan struct{}, 8), make(chan struct{})
+	h.setGate(func(ctx context.Context, step string) error {
+		if step != stepKeys {
+			return nil
+		}
+		reached <- struct{}{}
+		select {
+		case <-on:
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	ids := w.put(p.Patient, observation(t, "a", "first"), observation(t, "b", "second"))
+	<-reached
+	if err := s.Erase(t.Context(), ids[:1]); err != nil {
+		t.Fatal(err)
+	}
+	close(on)
+	w.settles(Active, ids[1])
+	for range 2 { // also for who comes after the delivery
+		if _, _, err := s.Body(ids[0]); !errors.Is(err, ErrErased) {
+			t.Errorf("got %v, want %v", err, ErrErased)
+		}
+		r, err := s.store.record(ids[0])
+		if err != nil || r.Erased == nil || len(r.Body) > 0 || r.Status != Stored || r.Batch != ([32]byte{}) {
+			t.Errorf("got %v: the erased record is in a batch, or has a body", err)
+		}
+		if err := s.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if n, err := s.Pending(); n != (Pending{}) || err != nil {
+		t.Errorf("got %+v, %v, want nothing", n, err)
+	}
+}
+
+// A patient who is erased while her labels' slots are asked for, or her record is made, does not come back.
+func TestWhoIsErasedWhileSomethingIsWrittenStaysErased(t *testing.T) {
+	w := newWorld(t)
+	s := w.orgs["hospital"].open("")
+	p := w.patient("Patient/p")
+	b := s.store.db.NewBatch()
+	defer b.Close()
+	err := errors.Join(s.ErasePatient(t.Context(), p.Patient), s.addRow(b, &row{ID: ID{1}, Patient: p.Patient, Status: Stored}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.commitFor(b, p.Patient, func(*patientRow) error { return nil }); !errors.Is(err, ErrUnknownPatient) {
+		t.Errorf("got %v, want %v", err, ErrUnknownPatient)
+	}
+	if _, err := s.store.record(ID{1}); !errors.Is(err, errNotFound) {
+		t.Errorf("got %v: a record was stored of who is erased", err)
+	}
+	if _, err := s.slotsFor(t.Context(), &patientRow{Patient: p.Patient, Steward: account("hospital")}, [][]fhir.Label{{fhir.AllLabels()[0]}}); err == nil {
+		t.Error("slots were stored of who is erased")
+	}
+	if _, err := s.patient(p.Patient); !errors.Is(err, ErrUnknownPatient) {
+		t.Errorf("got %v, want %v", err, ErrUnknownPatient)
 	}
 }

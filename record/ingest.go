@@ -97,11 +97,32 @@ func (s *Service) ingest(ctx context.Context, patient tx.Account, resources []fh
 	if err := s.room(b.Len()); err != nil {
 		return nil, err
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
-		return nil, fmt.Errorf("record: store: %w", err)
+	if err := s.commitFor(b, patient, func(*patientRow) error { return nil }); err != nil {
+		return nil, err
 	}
 	s.fold.add(patient, fresh...)
 	return acks, nil
+}
+
+// commitFor commits what is written for a patient, with what change adds to it, unless she is not here any more. It
+// returns when that is durable. Errors: ErrUnknownPatient, change's, and the store's.
+func (s *Service) commitFor(b *pebble.Batch, patient tx.Account, change func(*patientRow) error) error {
+	err := func() error {
+		s.changing.Lock()
+		defer s.changing.Unlock()
+		p, err := s.patient(patient)
+		if err != nil {
+			return err
+		}
+		if err := change(p); err != nil {
+			return err
+		}
+		return b.Commit(pebble.NoSync)
+	}()
+	if err != nil {
+		return fmt.Errorf("record: store: %w", err)
+	}
+	return s.store.sync()
 }
 
 // same is what two resources of a patient have in common if they are the same one, byte for byte.
@@ -234,11 +255,10 @@ func (s *Service) slotsFor(ctx context.Context, p *patientRow, labels [][]fhir.L
 	if err != nil {
 		return nil, err
 	}
-	p.Slots = encoded
 	b := s.store.db.NewBatch()
 	defer b.Close()
-	if err := s.store.put(b, key(prefixPatient, p.Patient[:]), p); err != nil {
-		return nil, err
-	}
-	return &m, b.Commit(pebble.Sync)
+	return &m, s.commitFor(b, p.Patient, func(now *patientRow) error {
+		now.Slots = encoded
+		return s.store.put(b, key(prefixPatient, p.Patient[:]), now)
+	})
 }

@@ -80,6 +80,8 @@ func (o *overdue) forget(seq uint64) {
 func (s *Service) again(p *parcelRow) error {
 	b := s.store.db.NewBatch()
 	defer b.Close()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	of := map[tx.Account][]ID{}
 	for _, id := range p.Records {
 		r, err := s.store.record(id)
@@ -89,6 +91,9 @@ func (s *Service) again(p *parcelRow) error {
 		r.Status, r.Batch, r.Index = Stored, [32]byte{}, 0
 		if err := s.store.put(b, key(prefixRecord, id[:]), r); err != nil {
 			return err
+		}
+		if r.Erased != nil {
+			continue
 		}
 		if err := b.Set(key(prefixStored, id[:]), nil, nil); err != nil {
 			return fmt.Errorf("record: deal again: %w", err)

@@ -89,19 +89,8 @@ func (p *parcelRow) link() doneRow {
 	return doneRow{Seq: p.Seq, Prev: p.Prev, Digest: p.digest(), Header: p.Parcel.Header.Hash(), Signature: p.Signature}
 }
 
-// append adds a parcel and everything else in b, and returns when it is on disk. Links are written one after the other
-// and made durable together: an fsync of the write-ahead log takes along all that is in it before.
-func (o *outbox) append(b *pebble.Batch, p *parcelRow) error {
-	if err := o.chain(b, p); err != nil {
-		return err
-	}
-	if err := o.store.db.LogData(nil, pebble.Sync); err != nil {
-		return fmt.Errorf("record: outbox: %w", err)
-	}
-	return nil
-}
-
-// chain writes a parcel at the end. A crash takes it away only with all that came after.
+// chain writes a parcel, and everything else in b, at the end: links one after the other. A crash takes it away only
+// with all that came after, until the store is synced.
 func (o *outbox) chain(b *pebble.Batch, p *parcelRow) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

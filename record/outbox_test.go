@@ -2,6 +2,7 @@ package record
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"sync"
 	"testing"
 
@@ -27,7 +28,7 @@ func TestParcelsThatComeTogetherAreOneChain(t *testing.T) {
 			b := st.db.NewBatch()
 			defer b.Close()
 			p := &parcelRow{Records: []ID{{byte(i)}}}
-			if err := o.append(b, p); err != nil {
+			if err := o.chain(b, p); err != nil {
 				t.Error(err)
 				return
 			}
@@ -96,14 +97,15 @@ func TestAppendedParcelOutlastsACrash(t *testing.T) {
 		}
 		return p
 	}
-	first := add(o.append, 1)
+	durable := func(b *pebble.Batch, p *parcelRow) error { return errors.Join(o.chain(b, p), st.sync()) }
+	first := add(durable, 1)
 	d := st.db.NewBatch()
 	defer d.Close()
 	if err := o.done(d, first); err != nil {
 		t.Fatal(err)
 	}
 	add(o.chain, 2)
-	add(o.append, 3)
+	add(durable, 3)
 	after, err := openStore(copyDir(t, dir), [32]byte{1})
 	if err != nil {
 		t.Fatal(err)

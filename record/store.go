@@ -182,6 +182,25 @@ func (s *store) put(b *pebble.Batch, k []byte, v any) error {
 	return b.Set(k, s.aead.Seal(nil, nil, plain, k), nil)
 }
 
+// sync makes durable all that is committed: one fsync of the write-ahead log takes along what is in it before.
+func (s *store) sync() error {
+	if err := s.db.LogData(nil, pebble.Sync); err != nil {
+		return fmt.Errorf("record: store: %w", err)
+	}
+	return nil
+}
+
+func (s *store) has(k []byte) (bool, error) {
+	_, closer, err := s.db.Get(k)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("record: read store: %w", err)
+	}
+	return true, closer.Close()
+}
+
 func (s *store) get(k []byte, v any) error {
 	sealed, closer, err := s.db.Get(k)
 	if errors.Is(err, pebble.ErrNotFound) {

@@ -32,41 +32,54 @@ func (s *Service) TakeIn(ctx context.Context, patient tx.Account) error {
 	}
 	s.enrolling.Lock()
 	defer s.enrolling.Unlock()
+	id, fresh, err := s.steward(patient)
+	if err != nil {
+		return err
+	}
+	if fresh {
+		s.fold.add(patient, id)
+	}
+	s.direct(ctx, patient)
+	return nil
+}
+
+// steward makes this member the steward that the ledger says it is: with a label map, unless there is one. It returns
+// the map's record, if it is a fresh one.
+func (s *Service) steward(patient tx.Account) (id ID, fresh bool, err error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	p, err := s.patient(patient)
 	switch {
 	case errors.Is(err, ErrUnknownPatient):
 		p = &patientRow{Patient: patient}
 	case err != nil:
-		return err
+		return id, false, err
 	case p.Steward == s.Self && len(p.Slots) > 0:
-		s.direct(ctx, patient)
-		return nil
+		return id, false, nil
 	}
 	p.Steward = s.Self
 	encoded, slots, err := newSlotMapBytes()
 	if err != nil {
-		return err
+		return id, false, err
 	}
 	p.Slots = encoded
 	if p.Secret == ([32]byte{}) {
 		// It opens nothing: she has her key, and her ledger row no claim. But it is not known either.
 		if _, err := rand.Read(p.Secret[:]); err != nil {
-			return fmt.Errorf("record: random numbers: %w", err)
+			return id, false, fmt.Errorf("record: random numbers: %w", err)
 		}
 	}
 	b := s.store.db.NewBatch()
 	defer b.Close()
 	if err := s.store.put(b, key(prefixPatient, patient[:]), p); err != nil {
-		return err
+		return id, false, err
 	}
-	id, err := s.putSlotMap(b, patient, slots, encoded)
+	id, err = s.putSlotMap(b, patient, slots, encoded)
 	if err != nil {
-		return err
+		return id, false, err
 	}
 	if err := b.Commit(pebble.Sync); err != nil {
-		return fmt.Errorf("record: store: %w", err)
+		return id, false, fmt.Errorf("record: store: %w", err)
 	}
-	s.fold.add(patient, id)
-	s.direct(ctx, patient)
-	return nil
+	return id, true, nil
 }

@@ -11,6 +11,18 @@ func passings() []Defence {
 		{"an old share served after the change of the epoch", "custody/reshare.go", "holding", `case asked == now.Epoch-1 && committee.HeldNow(v).Late:`, `case asked == now.Epoch-1:`, "custody", "TestAMemberLeavesAndJoins"},
 		{"a subshare of an erased record", "custody/erased.go", "Custodian.blank", `clear(shares[at : at+32])`, `_ = at`, "custody", "TestNoSubshareOfWhatIsErased"},
 		{"a subshare of an erased batch", "custody/subdeal.go", "Custodian.item", `if d == nil || gone(h.v, hh) || erasure.PatientErased(h.v, d.patient) {`, `if d == nil {`, "custody", "TestNoSubshareOfWhatIsErased"},
+		{"a record that is sealed while it is erased", "record/encrypt.go", "Service.chain", `; err != nil || !there {
+			return false, err`, `; err != nil {
+			return false, err`, "record", "TestWhatIsErasedWhileItIsDealtStaysErased"},
+		{"a record of who was erased meanwhile", "record/ingest.go", "Service.commitFor", `		p, err := s.patient(patient)
+		if err != nil {
+			return err
+		}
+`, `		p, err := s.patient(patient)
+		if err != nil {
+			p = &patientRow{}
+		}
+`, "record", "TestWhoIsErasedWhileSomethingIsWrittenStaysErased"},
 		{"subshares that come after the tombstone", "custody/takeover.go", "stagedRow.without", `if erasure.Erased(v, hh, leaf) { // the own`, `if false && erasure.Erased(v, hh, leaf) { // the own`, "custody", "TestWhatWasErasedWhileItWasFetchedIsNotKept"},
 		{"an erased batch that holds up its committee", "custody/erased.go", "Custodian.dealBefore", `!ok || h.deals == 0 ||`, `!ok || h.deals != 0 ||`, "custody", "TestErasuresInEveryPhaseOfAPass/pass_1,_all_have_dealt"},
 		{"a receipt of destruction by nobody who had a share", erasureRoom + "/handlers.go", "receipt", ` || len(seats) == 0 {`, ` {`, reshareRoom, "TestWhoHadNoShareSignsNoReceipt"},
