@@ -45,7 +45,7 @@ browser: ## Drive the portal of running networks in Chromium.
 	$(GO) test $(TESTFLAGS) -timeout 40m -run InChromium ./test/e2e
 
 race: ## Run the short tests of the concurrent rooms under the race detector.
-	RAPID_SEED=$(SEED) CGO_ENABLED=1 $(GO) test $(TESTFLAGS) -race -short -timeout 20m ./ledger/... ./custody/... ./vault/... ./record/... ./client/... ./internal/peer/... ./gateway/... ./store/... ./hl7/...
+	RAPID_SEED=$(SEED) CGO_ENABLED=1 $(GO) test $(TESTFLAGS) -race -short -timeout 20m ./ledger/... ./custody/... ./vault/... ./record/... ./client/... ./internal/hedge ./internal/peer/... ./gateway/... ./store/... ./hl7/...
 
 .PHONY: explore
 explore: ## Draw anew: CHECKS times for each property of the Go code, five times for the portal's; a failure names its seed.
