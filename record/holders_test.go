@@ -40,7 +40,7 @@ func (l *stalling) Download(ctx context.Context, to tx.Account, path, arg string
 	return nil, 0, ctx.Err()
 }
 
-type drip struct{ ctx context.Context } //nolint:containedctx // a body ends with its request
+type drip struct{ ctx context.Context }
 
 // Read gives one byte in a while.
 func (d drip) Read(b []byte) (int, error) {
