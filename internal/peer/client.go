@@ -125,9 +125,7 @@ func (c *Client) Call(ctx context.Context, to tx.Account, path string, req, resp
 	if err != nil {
 		return fmt.Errorf("peer: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.callTime)
-	defer cancel()
-	r, err := c.do(ctx, to, http.MethodPost, path, bytes.NewReader(b), int64(len(b)))
+	r, err := c.do(ctx, c.callTime, to, http.MethodPost, path, bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		return err
 	}
@@ -147,9 +145,7 @@ func (c *Client) Call(ctx context.Context, to tx.Account, path string, req, resp
 
 // Upload streams size bytes to a member's path/arg.
 func (c *Client) Upload(ctx context.Context, to tx.Account, path, arg string, body io.Reader, size int64) error {
-	ctx, cancel := context.WithTimeout(ctx, c.streamTime)
-	defer cancel()
-	r, err := c.do(ctx, to, http.MethodPut, path+"/"+arg, body, size)
+	r, err := c.do(ctx, c.streamTime, to, http.MethodPut, path+"/"+arg, body, size)
 	if err != nil {
 		return err
 	}
@@ -158,28 +154,15 @@ func (c *Client) Upload(ctx context.Context, to tx.Account, path, arg string, bo
 
 // Download opens a member's path/arg; the caller closes it and must verify what it reads.
 func (c *Client) Download(ctx context.Context, to tx.Account, path, arg string) (io.ReadCloser, int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.streamTime)
-	r, err := c.do(ctx, to, http.MethodGet, path+"/"+arg, nil, 0)
+	r, err := c.do(ctx, c.streamTime, to, http.MethodGet, path+"/"+arg, nil, 0)
 	if err != nil {
-		cancel()
 		return nil, 0, err
 	}
-	return &download{r.Body, cancel}, r.ContentLength, nil
+	return r.Body, r.ContentLength, nil
 }
 
-// A download is a body whose time ends with it.
-type download struct {
-	io.ReadCloser
-	cancel context.CancelFunc
-}
-
-// Close ends the request.
-func (d *download) Close() error {
-	defer d.cancel()
-	return d.ReadCloser.Close()
-}
-
-func (c *Client) do(ctx context.Context, to tx.Account, method, path string, body io.Reader, size int64) (*http.Response, error) {
+// do sends a request; the answer and its body may take the time within.
+func (c *Client) do(ctx context.Context, within time.Duration, to tx.Account, method, path string, body io.Reader, size int64) (*http.Response, error) {
 	l, err := c.link(to)
 	if err != nil {
 		return nil, err
@@ -189,7 +172,9 @@ func (c *Client) do(ctx context.Context, to tx.Account, method, path string, bod
 		return nil, fmt.Errorf("peer: %w", err)
 	}
 	req.ContentLength = size
-	r, err := l.http.Do(req)
+	timed := *l.http // the pool is shared
+	timed.Timeout = within
+	r, err := timed.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, ctx.Err())

@@ -258,7 +258,7 @@ func TestOversizedMessagesAreRefused(t *testing.T) {
 		t.Errorf("upload without a size: got %v, want %v", err, errTooLarge)
 	}
 	// A body that does not say its size is cut off while it is read.
-	r, err := c.do(t.Context(), account("hospital"), http.MethodPost, "echo", strings.NewReader(strings.Repeat("x", 2000)), -1) //nolint:bodyclose // an error comes without a body
+	r, err := c.do(t.Context(), c.callTime, account("hospital"), http.MethodPost, "echo", strings.NewReader(strings.Repeat("x", 2000)), -1) //nolint:bodyclose // an error comes without a body
 	if code(err) != errTooLarge.Code {
 		t.Errorf("body without a size: got %v, %v; want %v", r, err, errTooLarge)
 	}
@@ -268,7 +268,7 @@ func TestMessagesThatAreNotCanonicalAreRefused(t *testing.T) {
 	w := newWorld(t, DefaultLimits)
 	w.echo()
 	for _, body := range []string{"", "\x00", "{}", "\xa1\x01\x61x\x00", "\xbf\x01\x61x\xff", "\xa1\x02\x61x", "\xa1\x18\x01\x61x"} {
-		_, err := w.as("clinic").do(t.Context(), account("hospital"), http.MethodPost, "echo", strings.NewReader(body), int64(len(body))) //nolint:bodyclose // an error comes without a body
+		_, err := w.as("clinic").do(t.Context(), time.Minute, account("hospital"), http.MethodPost, "echo", strings.NewReader(body), int64(len(body))) //nolint:bodyclose // an error comes without a body
 		if code(err) != errEncoding.Code {
 			t.Errorf("%x: got %v, want %v", body, err, errEncoding)
 		}
