@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"time"
 
 	"salus/exchange"
+	"salus/internal/hedge"
 	"salus/ledger/module/governance"
 	"salus/ledger/tx"
 	"salus/vault"
@@ -42,19 +45,29 @@ type downloader interface {
 // errOtherPack is what a member that sends other bytes gets into the log.
 var errOtherPack = errors.New("node: a member sent other bytes than the pack's")
 
-// fetchPack asks members for a pack until one sends it: who sends anything else must not keep it from being found
-// with the next. Only if all of them answered that they do not have it is it not found: an unreachable one may
+// packTime is how long a member may take for a pack before the next is asked too.
+const packTime = 10 * time.Second
+
+// fetchPack asks members for a pack until one sends it: who sends anything else, or keeps silent, must not keep it from
+// being found with the next. Only if all of them answered that they do not have it is it not found: an unreachable one may
 // still hold the last copy.
 func fetchPack(ctx context.Context, links downloader, members []tx.Account, id vault.PackID) (io.ReadCloser, error) {
+	var mu sync.Mutex // guards missing
 	missing := vault.ErrNotFound
-	for _, m := range members {
+	b, err := hedge.First(ctx, members, packTime, func(ctx context.Context, m tx.Account) ([]byte, error) {
 		b, err := download(ctx, links, m, id)
-		if err == nil {
-			return io.NopCloser(bytes.NewReader(b)), nil
-		}
-		if !errors.Is(err, errNoPack) {
+		if err != nil && !errors.Is(err, errNoPack) {
+			mu.Lock()
+			defer mu.Unlock()
 			missing = fmt.Errorf("node: a member that may hold the pack: %w", err)
 		}
+		return b, err
+	}, nil)
+	switch {
+	case err == nil:
+		return io.NopCloser(bytes.NewReader(b)), nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err() // not all were asked
 	}
 	return nil, missing
 }
