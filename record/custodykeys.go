@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"crypto/hpke"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -120,7 +121,11 @@ func (k *custodyKeys) seat(ctx context.Context, v *state.View, epoch committee.E
 
 // nobody is a seat whose envelope opens for nobody: the private key is dropped here.
 func nobody(index int) (seal.Custodian, error) {
-	key, err := hpke.MLKEM768X25519().GenerateKey()
+	seed, _, err := seal.NewCustodyKey(rand.Reader)
+	if err != nil {
+		return seal.Custodian{}, fmt.Errorf("record: %w", err)
+	}
+	key, err := seal.CustodyKeyFromSeed(seed)
 	if err != nil {
 		return seal.Custodian{}, fmt.Errorf("record: %w", err)
 	}

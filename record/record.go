@@ -96,7 +96,7 @@ type Service struct {
 	tardy tardy // holders of ciphertexts
 
 	// Whoever changes rows that are there, or writes for a patient who is, holds changing from reading to the commit: an
-	// erasure that comes between would be undone. What takes long, and what makes a commit durable, is outside.
+	// erasure that comes between would be undone. What takes long is outside, and the fsync of what many do at once.
 	changing  sync.Mutex
 	enrolling sync.Mutex // a reference gets one pseudonym
 	claims    claims     // on bytes that are being stored, and on patients who are being registered
