@@ -21,16 +21,19 @@ type Pool interface {
 
 // Local is a Transport to the node in the same process.
 type Local struct {
-	app    *ledger.App
-	pool   func() Pool
-	hub    *Hub
-	quorum *Quorum
+	app     *ledger.App
+	pool    func() Pool
+	reached func() int64
+	hub     *Hub
+	quorum  *Quorum
 }
 
 // NewLocal makes a transport over a running node. pool may return nil while the node is not started.
+// reached is the height of a block that the network has committed for certain, 0 when nothing is known
+// of it: what the state before that block refuses, the network has not refused.
 // While quorum says that the ledger stands still, nothing is taken and nobody waits.
-func NewLocal(app *ledger.App, pool func() Pool, hub *Hub, quorum *Quorum) *Local {
-	return &Local{app, pool, hub, quorum}
+func NewLocal(app *ledger.App, pool func() Pool, reached func() int64, hub *Hub, quorum *Quorum) *Local {
+	return &Local{app, pool, reached, hub, quorum}
 }
 
 // Takes returns ErrNoQuorum while the ledger stands still.
@@ -41,8 +44,28 @@ func (l *Local) Takes() error {
 	return nil
 }
 
-// Broadcast implements Transport.
+// Broadcast implements Transport. Whoever was told of a block by another node may build on it here at
+// once: a refusal counts when this node's state is as new as the network's was.
 func (l *Local) Broadcast(ctx context.Context, raw []byte) error {
+	at := l.app.Head().Height
+	err := l.offer(ctx, raw)
+	if _, refused := tx.CodeOf(err); !refused {
+		return err
+	}
+	reached := l.reached()
+	if at >= reached {
+		return err
+	}
+	for ; at < reached; at = l.app.Head().Height {
+		if err := l.WaitChange(ctx, at); err != nil {
+			return fmt.Errorf("%w: its state is %d blocks old: %w", ErrBusy, reached-at, err)
+		}
+	}
+	return l.offer(ctx, raw)
+}
+
+// offer hands the bytes to the mempool, which has them checked against the newest state here.
+func (l *Local) offer(ctx context.Context, raw []byte) error {
 	pool := l.pool()
 	if pool == nil {
 		return ErrUnreachable

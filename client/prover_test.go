@@ -16,10 +16,8 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 	"github.com/cometbft/cometbft/version"
 
-	"salus/ledger"
 	"salus/ledger/ledgertest"
 	"salus/ledger/module/audit"
-	"salus/ledger/module/governance"
 	"salus/ledger/module/identity"
 	"salus/ledger/tx"
 	"salus/receipt"
@@ -91,15 +89,8 @@ func (above) WaitChange(context.Context, int64) error { return nil }
 
 func newConsensus(t *testing.T, blocks int, sets func(int64) []string) (*consensus, *Prover, []byte) {
 	t.Helper()
-	g := governance.Genesis{Members: []governance.Admit{{
-		Account: ledgertest.Account("hospital"), Name: "Sample Hospital", Class: governance.Hospital, Validator: ledgertest.Public("validator hospital").Key,
-		Peer: ledgertest.Public("peer").Key, Address: "hospital.example:7000", Keys: []tx.PublicKey{ledgertest.Public("hospital")},
-	}}}
 	c := &consensus{tb: t, sets: sets, hash: map[int64][32]byte{}}
-	c.chain = ledgertest.New(t, ledgertest.Params{
-		Modules: []ledger.Module{governance.Module(), identity.Module(), audit.Module()}, Authenticate: identity.Authenticate, Params: governance.LedgerParams,
-		Validators: []string{"validator hospital"}, Genesis: map[string]any{"governance": g},
-	})
+	c.chain = members(t)
 	for i := range blocks {
 		if i == 2 {
 			if _, r := c.chain.Do(identity.KindEnrol, &identity.Enrol{Patient: ledgertest.Account("patient"), Keys: []tx.PublicKey{ledgertest.Public("patient")}}, "hospital"); r.Code != tx.CodeOK {

@@ -13,7 +13,7 @@ import (
 func TestNothingIsSentWhileTheLedgerStandsStill(t *testing.T) {
 	q := NewQuorum()
 	sent := pool{verdict: &abci.ResponseCheckTx{}}
-	l := NewLocal(nil, func() Pool { return sent }, NewHub(), q)
+	l := NewLocal(members(t).App(0), func() Pool { return sent }, nowhere, NewHub(), q)
 	if err := l.Broadcast(t.Context(), []byte("tx")); err != nil {
 		t.Fatalf("going on: got %v", err)
 	}

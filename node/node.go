@@ -20,10 +20,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cometbft/cometbft/consensus"
 	cmtnode "github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/rpc/client/local"
-	cmttypes "github.com/cometbft/cometbft/types"
 	"golang.org/x/sync/errgroup"
 
 	"salus/client"
@@ -118,7 +116,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	if n.signer, err = newSigner(cfg, n.app, log); err != nil {
 		return nil, err
 	}
-	transport := client.NewLocal(n.app, n.pool, n.hub, n.quorum)
+	transport := client.NewLocal(n.app, n.pool, n.reached, n.hub, n.quorum)
 	n.client = client.New(transport, genesis.ChainID)
 	n.member = tx.NewEd25519Signer(cfg.Member, keys.member)
 	member := n.client.As(n.member)
@@ -383,18 +381,12 @@ var errBehind = errors.New("node: still catching up, or too few members can be r
 // ends its catching up too early when it is connected before it was told how far the others are.
 func (n *Node) quorumLevel(r *running, height int64) bool {
 	level := 1
-	for _, p := range r.node.Switch().Peers().Copy() {
-		s, ok := p.Get(cmttypes.PeerStateKey).(*consensus.PeerState)
-		if !ok {
-			continue
-		}
-		if at := s.GetHeight(); at > 0 && at <= height+2 { // it decides height+1, or has just done so
+	for _, at := range heights(r) {
+		if at <= height+2 { // it decides height+1, or has just done so
 			level++
 		}
 	}
-	v := n.app.View()
-	defer v.Close()
-	return 3*level > 2*len(governance.Validators(v))
+	return 3*level > 2*n.validators()
 }
 
 // routes serves the vault's and the record store's part of the members' links.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/cometbft/cometbft/consensus"
@@ -69,14 +70,44 @@ func (n *Node) judge(ctx context.Context, now time.Time) {
 }
 
 // connected reports whether more than two thirds of the validators are this node and those connected to it.
-func (n *Node) connected(r *running) bool {
-	here := 1
+func (n *Node) connected(r *running) bool { return 3*(1+len(heights(r))) > 2*n.validators() }
+
+// reached is the height of the newest block that the network has committed for certain, 0 when the peers do not tell.
+// A block is committed everywhere within a moment, but a node that is short of time, or has just been started, is a
+// few behind.
+func (n *Node) reached() int64 {
+	r := n.comet.Load()
+	if r == nil {
+		return 0
+	}
+	return certain(heights(r), n.validators())
+}
+
+// certain is the newest block that more peers have committed than may be dishonest, by what they say they decide:
+// the one after it.
+func certain(deciding []int64, validators int) int64 {
+	faulty := (validators - 1) / 3
+	if len(deciding) <= faulty {
+		return 0
+	}
+	slices.Sort(deciding)
+	return deciding[len(deciding)-1-faulty] - 1
+}
+
+// heights are those that connected peers say they decide. A peer that has not said it yet does not count.
+func heights(r *running) []int64 {
+	var at []int64
 	for _, p := range r.node.Switch().Peers().Copy() {
 		if s, ok := p.Get(cmttypes.PeerStateKey).(*consensus.PeerState); ok && s.GetHeight() > 0 {
-			here++
+			at = append(at, s.GetHeight())
 		}
 	}
+	return at
+}
+
+// validators is how many there are.
+func (n *Node) validators() int {
 	v := n.app.View()
 	defer v.Close()
-	return 3*here > 2*len(governance.Validators(v))
+	return len(governance.Validators(v))
 }
