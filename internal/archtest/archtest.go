@@ -29,7 +29,7 @@ const self = "salus/"
 // its folder, unless that is a room itself.
 var layers = [][]string{
 	{"ledger/tx", "threshold", "seal", "fhir", "hl7", "internal/durable"},
-	{"hl7/tofhir", "hl7/fromfhir", "fhir/index", "fhir/validate", "fhir/patch", "fhir/terminology", "fhir/ips"},
+	{"hl7/tofhir", "hl7/fromfhir", "fhir/index", "fhir/validate", "fhir/patch", "fhir/terminology", "fhir/ips", "fhir/fhirxml"},
 	{"ledger/state", "config", "internal", "hl7/feed", "ccda", "tabular"},
 	{"ledger"},
 	{"ledger/module"},
