@@ -63,8 +63,11 @@ func (p *fhirPart) event(ctx context.Context, e balp.Event) error {
 
 // handlers are the paths that the gateway's listener serves for it.
 func (p *fhirPart) handlers() map[string]http.Handler {
+	both := func(h http.Handler) http.Handler { // origins, JSON and XML
+		return cross(p.apps.Server, rest.InXML(definition.R4().Model(), maxXML, h))
+	}
 	return map[string]http.Handler{
-		"/fhir": cross(p.apps.Server, p.front), "/fhir/": cross(p.apps.Server, p.front), "/fhir/$jobs/": cross(p.apps.Server, p.files), "/fhir/$websocket": p.told, "/fhir/metadata": cross(p.apps.Server, p.terms.Metadata(p.front)), "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
+		"/fhir": both(p.front), "/fhir/": both(p.front), "/fhir/$jobs/": both(p.files), "/fhir/$websocket": p.told, "/fhir/metadata": both(p.terms.Metadata(p.front)), "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
 	}
 }
 
@@ -172,7 +175,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		},
 		Patch: func(resource, parameters []byte) ([]byte, error) { return patch.Apply(resource, parameters, known.set) },
 		Room:  n.space.fhir,
-		Base:  n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, MaxBody: maxResource, Topics: told.Topics(), WebSocket: told.WebSocket, Beside: oversight.Beside(),
+		Base:  n.cfg.FHIRBase(), Prefix: "/fhir", Now: time.Now, Log: n.log, MaxBody: maxResource, Topics: told.Topics(), WebSocket: told.WebSocket, Beside: oversight.Beside(), Formats: []rest.Format{rest.JSON, rest.XML},
 		Guides: known.guides, Profiles: known.profiles, DeleteMany: int(n.cfg.FHIR.DeleteMany),
 		Written: func(ctx context.Context, prefers http.Header, versions []store.Version) http.Header {
 			told.Written(ctx, versions)
@@ -193,6 +196,9 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 
 // maxResource is what fits into a record also when it does not compress.
 const maxResource = 15 << 20
+
+// maxXML is what that can be in XML, which says each element's name twice.
+const maxXML = 2 * maxResource
 
 // servedTypes are all resource types but those that only travel.
 func servedTypes(set *definition.Set) (types []string) {

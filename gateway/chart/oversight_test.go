@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"salus/fhir/definition"
+	"salus/fhir/fhirxml"
 	"salus/gateway/chart"
 )
 
@@ -45,7 +47,15 @@ func TestConsentsAndTheLogOverFHIR(t *testing.T) {
 	if got, total := n.found(n.fhir("hospital", "GET", "Consent?patient=Patient/p1", "")); total != 0 {
 		t.Fatalf("before there is one: got %v", got)
 	}
-	made := n.must(n.fhir("hospital", "POST", "Consent", pcfConsent("", "Patient/p1"), asNurse), 201)
+	const inXML = "Content-Type: application/fhir+xml" // as which it can come as well
+	if a := n.must(n.fhir("hospital", "POST", "Consent", `<Consent xmlns="http://hl7.org/fhir"><status/></Consent>`, asNurse, inXML), 400); !strings.Contains(string(a.body), fhirxml.CodeBlank) {
+		t.Errorf("no Consent in XML: got %s", a.body)
+	}
+	form, err := fhirxml.ToXML(definition.R4().Model(), []byte(pcfConsent("", "Patient/p1")), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := n.must(n.fhir("hospital", "POST", "Consent", string(form), asNurse, inXML), 201)
 	id, _, _ := strings.Cut(strings.TrimPrefix(made.header.Get("Location"), n.base["hospital"]+"/Consent/"), "/")
 	n.head("clinic")
 	got, total := n.found(n.fhir("clinic", "GET", "Observation?patient=Patient/c9&_total=accurate", "", asDoctor, forTreatment))

@@ -2,7 +2,6 @@ package oversight
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 
@@ -27,7 +26,6 @@ var (
 	errStaff   = rest.NewFault(http.StatusForbidden, "forbidden", "oversight-staff", "a consent is recorded by a practitioner of the patient's steward; the patient herself signs with her wallet")
 	errPatient = rest.NewFault(http.StatusBadRequest, "required", "oversight-patient", "say whose: patient=Patient/<id>")
 	errMethod  = rest.NewFault(http.StatusMethodNotAllowed, "not-supported", "rest-method", "not at this address")
-	errLarge   = rest.NewFault(http.StatusRequestEntityTooLarge, "too-long", "rest-too-large", "a Consent is smaller than that")
 	errStatus  = rest.NewFault(http.StatusBadRequest, "value", "search-value", "status is active or inactive")
 )
 
@@ -202,9 +200,9 @@ func (s *Service) writeConsent(x *recording, r *http.Request, id string, what re
 	if a.Name == "" {
 		return reply{}, errStaff
 	}
-	raw, err := io.ReadAll(io.LimitReader(r.Body, pcf.MaxSize+1))
-	if err != nil || len(raw) > pcf.MaxSize {
-		return reply{}, errLarge
+	raw, err := rest.ReadBody(r, pcf.MaxSize)
+	if err != nil {
+		return reply{}, err
 	}
 	var said struct {
 		Patient struct{ Reference string }

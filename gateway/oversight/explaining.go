@@ -2,7 +2,6 @@ package oversight
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,9 +41,9 @@ func asked(r *http.Request) (q explaining, err error) {
 		}
 		return explaining{patient: v.Get("patient"), purpose: v.Get("purpose"), actor: v.Get("actor")}, nil
 	}
-	raw, err := io.ReadAll(io.LimitReader(r.Body, pcf.MaxSize+1))
-	if err != nil || len(raw) > pcf.MaxSize {
-		return q, errLarge
+	raw, err := rest.ReadBody(r, pcf.MaxSize)
+	if err != nil {
+		return q, err
 	}
 	var p struct {
 		ResourceType string

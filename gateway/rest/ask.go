@@ -62,7 +62,7 @@ func (s *Server) ask(r *http.Request) (*ask, error) {
 		return nil, err
 	}
 	a.preferences(h)
-	if err := a.format(h.Get("Accept")); err != nil {
+	if err := s.format(a, h.Get("Accept")); err != nil {
 		return a, err
 	}
 	if len(a.path) == 1 && a.path[0] == "metadata" {
@@ -80,7 +80,7 @@ func (s *Server) ask(r *http.Request) (*ask, error) {
 	}
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
-		if a.body, err = s.readBody(r); err != nil {
+		if a.body, err = ReadBody(r, s.MaxBody); err != nil {
 			return a, err
 		}
 	}
@@ -126,36 +126,14 @@ func (a *ask) param(name string) (string, bool) {
 	return a.query[i].Value, true
 }
 
-// format refuses every format but JSON (R4 3.1.0.1.11). _format counts more than Accept.
-func (a *ask) format(accept string) error {
+// format refuses formats that are not served (R4 3.1.0.1.11).
+func (s *Server) format(a *ask, accept string) error {
 	if p, ok := a.param("_pretty"); ok {
 		a.pretty = p == "true"
 	}
-	if f, ok := a.param("_format"); ok {
-		switch f {
-		case "json", "application/json", "application/fhir+json", "application/fhir json", "text/json": // a plus that nobody escaped is a space
-			return nil
-		}
-		return errFormat
-	}
-	if accept == "" {
-		return nil
-	}
-	for part := range strings.SplitSeq(accept, ",") {
-		typ, params, err := mime.ParseMediaType(part)
-		if err != nil || !r4(params["fhirversion"]) {
-			continue
-		}
-		switch typ {
-		case "application/fhir+json", "application/json", "*/*", "application/*", "text/json", "application/json-patch+json":
-			return nil
-		}
-	}
-	return errAccept
+	_, err := asked(a.query, accept, s.Formats)
+	return err
 }
-
-// r4 reports whether the MIME type parameter fhirVersion, if there is one, is that of R4.
-func r4(version string) bool { return version == "" || version == "4.0" || version == "4.0.1" }
 
 // preferences reads Prefer (RFC 7240, R4 3.1.0.1.8). What is unknown is ignored, as the RFC says.
 func (a *ask) preferences(h http.Header) {
@@ -181,20 +159,12 @@ func (a *ask) preferences(h http.Header) {
 	}
 }
 
-// jsonBody refuses a body of another type than FHIR's JSON.
+// jsonBody refuses a body of another type than FHIR's JSON. One of XML has become that before (see InXML).
 func (a *ask) jsonBody() error {
 	if a.entry {
 		return nil
 	}
-	typ, params, err := mime.ParseMediaType(a.contentType)
-	switch {
-	case err != nil:
-		return errMedia
-	case typ != "application/fhir+json" && typ != "application/json" && typ != "text/json":
-		return errMedia
-	case !r4(params["fhirversion"]):
-		return errMedia
-	case params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8"):
+	if f, err := media(a.contentType); err != nil || f != JSON {
 		return errMedia
 	}
 	return nil

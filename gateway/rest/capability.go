@@ -31,7 +31,7 @@ type capability struct {
 	Implementation implementation `json:"implementation"`
 	FHIRVersion    string         `json:"fhirVersion"`
 	Guides         []string       `json:"implementationGuide,omitempty"`
-	Format         []string       `json:"format"`
+	Format         []Format       `json:"format"`
 	PatchFormat    []string       `json:"patchFormat"`
 	Rest           []restPart     `json:"rest"`
 }
@@ -103,7 +103,7 @@ func (s *Server) metadata(*ask) (*answer, error) {
 		Software:       software{Name: s.Statement.Name, Version: s.Statement.Version},
 		Implementation: implementation{Description: s.Statement.Description, URL: s.Base},
 		Guides:         s.Guides,
-		FHIRVersion:    "4.0.1", Format: []string{"json"}, PatchFormat: []string{"application/json-patch+json"},
+		FHIRVersion:    "4.0.1", Format: s.Formats, PatchFormat: []string{"application/json-patch+json"},
 	}
 	if c.Date == "" {
 		c.Date = s.Now().UTC().Format("2006-01-02")
@@ -166,7 +166,10 @@ func (s *Server) metadata(*ask) (*answer, error) {
 		s.revIncludes(&part, lister)
 	}
 	if s.Patch != nil {
-		c.PatchFormat = append(c.PatchFormat, "application/fhir+json")
+		c.PatchFormat = append(c.PatchFormat, typeJSON)
+		if slices.Contains(s.Formats, XML) {
+			c.PatchFormat = append(c.PatchFormat, typeXML)
+		}
 	}
 	c.Rest = []restPart{part}
 	return &answer{status: http.StatusOK, body: must(c)}, nil

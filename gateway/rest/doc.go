@@ -3,7 +3,9 @@
 // CapabilityStatement of what is served.
 //
 //	server.go      routes, and what every answer has in common
-//	ask.go         one request: format, preferences, who asks and what for
+//	ask.go         one request: preferences, who asks and what for
+//	format.go      which format is asked for
+//	inxml.go       bodies and answers in XML
 //	outcome.go     errors as OperationOutcome: the only place
 //	splice.go      id and meta put into a resource's bytes, nothing else changed
 //	read.go        read, vread, HEAD

@@ -28,7 +28,7 @@ func (s *Server) patcher(a *ask) (patcher, error) {
 		if err != nil {
 			return nil, err
 		}
-		typ = "application/fhir+json"
+		typ = typeJSON
 		if r.Type() == "Binary" {
 			var b struct {
 				ContentType string

@@ -110,6 +110,8 @@ type Config struct {
 	// that they constrain, that Check knows: for the CapabilityStatement. May be empty.
 	Guides   []string
 	Profiles map[string][]string
+	// Formats are those that may be asked for: JSON if empty. Who names XML has InXML in front.
+	Formats []Format
 	// Beside are resource types that somebody serves in front of this server: they are in the
 	// CapabilityStatement. May be empty.
 	Beside []Beside
@@ -147,6 +149,9 @@ func New(c Config) *Server {
 	}
 	if c.PageSize == 0 {
 		c.PageSize = 50
+	}
+	if len(c.Formats) == 0 {
+		c.Formats = []Format{JSON}
 	}
 	if c.Tick == 0 {
 		c.Tick = defaultTick
@@ -233,7 +238,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a *ask, out *answe
 	}
 	if len(body) > 0 {
 		if h.Get("Content-Type") == "" {
-			h.Set("Content-Type", "application/fhir+json; charset=utf-8")
+			h.Set("Content-Type", typeJSON+"; charset=utf-8")
 		}
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
@@ -359,14 +364,15 @@ func newID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// readBody reads at most the allowed bytes.
-func (s *Server) readBody(r *http.Request) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r.Body, s.MaxBody+1))
+// ReadBody reads a body to its end, at most limit bytes. Errors are such as FaultOf takes, also for one that came in
+// XML (see InXML) and is no resource.
+func ReadBody(r *http.Request, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
-	case int64(len(b)) > s.MaxBody:
+	case int64(len(b)) > limit:
 		return nil, errTooLarge
 	case err != nil:
-		return nil, errBody
+		return nil, unread(err)
 	}
 	return b, nil
 }
