@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"salus/fhir"
+	"salus/fhir/definition"
+	"salus/fhir/fhirxml"
 	"salus/internal/devnet/process"
 	"salus/node"
 	"salus/seal"
@@ -184,7 +186,11 @@ func (w *world) judge(i int, q *request) int {
 				}
 			}
 		}
-		if json.Unmarshal(a.body, &o) != nil || o.ResourceType != "OperationOutcome" || len(o.Issue) == 0 {
+		said := a.body
+		if bytes.HasPrefix(said, []byte("<?xml")) {
+			said, _ = fhirxml.ToJSON(definition.R4().Model(), said) // nil, which is no outcome, if it is no resource
+		}
+		if json.Unmarshal(said, &o) != nil || o.ResourceType != "OperationOutcome" || len(o.Issue) == 0 {
 			wrong("got %d without an OperationOutcome: %q", a.status, a.body[:min(len(a.body), 300)])
 			return a.status
 		}

@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"salus/fhir/definition"
+	"salus/fhir/fhirxml"
 )
 
 // nasty are values that break what is careless.
@@ -120,6 +123,20 @@ var mutations = []mutation{
 	}},
 	{"many", func(r *rand.Rand, c *call) {
 		c.body = replaced(r, c.body, valued, ":["+strings.Repeat(pick(r, `"a",`, `{},`, `null,`, `[],`, `{"url":"u","valueString":"a"},`), 1<<uint(r.IntN(17)))+`0]`)
+	}},
+	{"in XML", func(r *rand.Rand, c *call) {
+		x, err := fhirxml.ToXML(definition.R4().Model(), []byte(c.body), r.IntN(2) == 0)
+		if err != nil {
+			return // it is no resource any more
+		}
+		c.body = string(x)
+		c.header.Set("Content-Type", pick(r, "application/fhir+xml", "application/xml", "text/xml", "application/fhir+xml; charset=utf-8"))
+		if f, to := span(r, c.body); r.IntN(3) > 0 {
+			c.body = c.body[:f] + pick(r, "", c.body[f:to]+c.body[f:to], "&x;", "<![CDATA[a]]>", "<!-- -- -->", "<?x?>", "<a:b/>", "</", "\x00", "\xff", `<extension url="u">`, strings.Repeat(`<extension url="u">`, 10_000), ` value="a"`, ` xmlns="http://www.w3.org/1999/xhtml"`, strings.Repeat("<p>", 100_000)) + c.body[to:]
+		}
+	}},
+	{"answered in XML", func(r *rand.Rand, c *call) {
+		c.header.Set("Accept", pick(r, "application/fhir+xml", "application/xml", "text/xml", "application/fhir+xml;q=0.1, */*;q=0.01", "application/fhir+xml;q=x"))
 	}},
 	{"as XML", func(r *rand.Rand, c *call) {
 		c.header.Set("Content-Type", pick(r, "application/fhir+xml", "application/xml", "text/xml"))
