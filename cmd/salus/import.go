@@ -19,8 +19,9 @@ import (
 )
 
 type recordImport struct {
-	Files []string `arg:"" help:"Files, or - for a bundle on standard input." `
-	Wait  string   `help:"Wait until the records are stored here, or active on the network." enum:"stored,active" default:"active"`
+	Files  []string `arg:"" help:"Files, or - for standard input."`
+	Wait   string   `help:"Wait until the records are stored here, or active on the network." enum:"stored,active" default:"active"`
+	Format string   `help:"What the files are: a Bundle each, or NDJSON. By default the name tells: .ndjson, or else a Bundle." enum:"bundle,ndjson,by-name" default:"by-name"`
 }
 
 // Run imports file after file, and tells of those that were imported also when one cannot be.
@@ -28,7 +29,7 @@ func (c *recordImport) Run(e *env) error {
 	var all []*gateway.ImportReport
 	var stopped error
 	for _, f := range c.Files {
-		rep, err := importFile(e, f, c.Wait)
+		rep, err := c.send(e, f)
 		if err != nil {
 			stopped = fmt.Errorf("%s: %w", filepath.Base(f), err)
 			break
@@ -67,7 +68,7 @@ func (c *recordImport) Run(e *env) error {
 func (c *recordImport) rejected(e *env, path string, r *gateway.ImportReport) {
 	for _, x := range r.Rejected {
 		at := fmt.Sprintf("entry %d", x.Index)
-		if formatOf(path) == ndjson {
+		if c.format(path) == ndjson {
 			at = fmt.Sprintf("line %d", x.Index+1)
 		}
 		if x.Type != "" {
@@ -82,15 +83,19 @@ func (c *recordImport) rejected(e *env, path string, r *gateway.ImportReport) {
 
 const ndjson = "ndjson"
 
-// formatOf tells NDJSON from a Bundle by the file's name.
-func formatOf(path string) string {
+// format is what a file is: as it was said, or as its name tells.
+func (c *recordImport) format(path string) string {
+	if c.Format != "by-name" {
+		return c.Format
+	}
 	if strings.HasSuffix(path, ".ndjson") {
 		return ndjson
 	}
 	return "bundle"
 }
 
-func importFile(e *env, path, wait string) (*gateway.ImportReport, error) {
+// send imports one file.
+func (c *recordImport) send(e *env, path string) (*gateway.ImportReport, error) {
 	in, err := openImport(e, path)
 	if err != nil {
 		return nil, err
@@ -100,7 +105,7 @@ func importFile(e *env, path, wait string) (*gateway.ImportReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := api.Do(e.ctx, "POST", "/v1/import?format="+formatOf(path)+"&wait="+wait, "application/fhir+json", in)
+	r, err := api.Do(e.ctx, "POST", "/v1/import?format="+c.format(path)+"&wait="+c.Wait, "application/fhir+json", in)
 	switch {
 	case errors.Is(err, errGrew):
 		return nil, usageError{errGrew.Error()}
