@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"testing"
 
 	"salus/fhir"
@@ -102,6 +103,49 @@ func TestWhatARecordHeldIsRemembered(t *testing.T) {
 		return nil
 	}); err != nil || len(erased) != 1 || erased[0] != (Named{"Observation", "a", 7}) {
 		t.Errorf("got %+v, %v", erased, err)
+	}
+}
+
+// Of an erased patient nothing is known but which versions there were: her Patient resource was what she was referred to by.
+func TestWhatAnErasedPatientHadIsRemembered(t *testing.T) {
+	w := newWorld(t)
+	s := w.orgs["hospital"].open("")
+	for _, name := range []string{"p", "q", "unwritten"} {
+		of := w.patient("Patient/" + name)
+		var rs []fhir.Resource
+		var labels [][]fhir.Label
+		for _, raw := range []string{
+			`{"resourceType":"Observation","id":"o-` + name + `","meta":{"versionId":"3"},"status":"final","code":{"text":"x"},"subject":{"reference":"Patient/` + name + `"}}`,
+			`{"resourceType":"Patient","id":"` + name + `","meta":{"versionId":"2"}}`,
+		} {
+			r, err := fhir.Parse([]byte(raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rs, labels = append(rs, r), append(labels, fhir.LabelsOf(r))
+		}
+		if name == "unwritten" {
+			rs, labels = rs[:1], labels[:1]
+		}
+		if _, err := s.PutVersions(t.Context(), of.Patient, rs, labels); err != nil {
+			t.Fatal(err)
+		}
+		if name == "q" {
+			continue // she stays
+		}
+		if err := s.ErasePatient(t.Context(), of.Patient); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := map[Named]string{}
+	if err := s.ErasedVersions(func(ref string, _ Owned, n Named) error {
+		got[n] = ref
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[Named]string{{"Observation", "o-p", 3}: "Patient/p", {"Patient", "p", 2}: "Patient/p"}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -123,15 +123,64 @@ func (s *Service) Versions(f func(reference string, o Owned, body []byte) error)
 	})
 }
 
-// ErasedVersions calls f with what those records held that PutVersions took and that are erased, but for erased
-// patients'.
+// ErasedVersions calls f with what those records held that PutVersions took and that are erased. An erased patient's
+// reference is erased as well: what was her Patient resource tells it, and of one who had none here nothing is told.
 func (s *Service) ErasedVersions(f func(reference string, o Owned, n Named) error) error {
-	return s.versions(func(reference string, r *row) error {
+	err := s.versions(func(reference string, r *row) error {
 		if r.Erased == nil {
 			return nil
 		}
 		return f(reference, r.owned(), *r.Erased)
 	})
+	if err != nil {
+		return err
+	}
+	gone, err := s.gone()
+	if err != nil {
+		return err
+	}
+	for _, rows := range gone {
+		reference := ""
+		for _, r := range rows {
+			if r.Erased.Type == "Patient" {
+				reference = "Patient/" + r.Erased.ID
+			}
+		}
+		if reference == "" {
+			continue
+		}
+		for _, r := range rows {
+			if err := f(reference, r.owned(), *r.Erased); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// gone are the erased versions of patients who are erased altogether.
+func (s *Service) gone() (map[tx.Account][]*row, error) {
+	rows := map[tx.Account][]*row{}
+	known := map[tx.Account]bool{}
+	patients, err := s.Patients()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range patients {
+		known[p.Patient] = true
+	}
+	err = s.store.scan([]byte{prefixOf}, func(rest, _ []byte) error {
+		patient := tx.Account(rest[:len(tx.Account{})])
+		if known[patient] {
+			return nil
+		}
+		r, err := s.store.record(ID(rest[len(patient):]))
+		if err == nil && r.Version && r.Erased != nil {
+			rows[patient] = append(rows[patient], r)
+		}
+		return err
+	})
+	return rows, err
 }
 
 func (s *Service) versions(f func(reference string, r *row) error) error {
