@@ -81,8 +81,7 @@ func issue(code, expression string) *fhir.Issue {
 // malformed is what the XML parser stopped at, without its words: they quote the input.
 func malformed(err error, expression string) *fhir.Issue {
 	i := issue(CodeSyntax, expression)
-	var s *xml.SyntaxError
-	if errors.As(err, &s) {
+	if s, ok := errors.AsType[*xml.SyntaxError](err); ok {
 		i.Text += " (line " + strconv.Itoa(s.Line) + ")"
 	}
 	return i

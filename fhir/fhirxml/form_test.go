@@ -231,8 +231,7 @@ func FuzzXML(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		j, err := ToJSON(m, src)
 		if err != nil {
-			var i *fhir.Issue
-			if !errors.As(err, &i) {
+			if _, ok := errors.AsType[*fhir.Issue](err); !ok {
 				t.Fatalf("got %T", err)
 			}
 			return

@@ -30,8 +30,8 @@ func ToXML(m *element.Model, src []byte, indent bool) ([]byte, error) {
 	return w.out, nil
 }
 
-// unsaid says where something has no form in XML, without what the names there are: they may be anything.
-func unsaid(n element.Node, t *element.Type) error {
+// unsaid says in what type something has no form in XML. Names and values are not said: they may be anything.
+func unsaid(t *element.Type) error {
 	if t == nil {
 		return issue(CodeUnsaid, "")
 	}
@@ -55,7 +55,7 @@ func (w *writing) end(name string) {
 func (w *writing) resource(m *element.Model, n element.Node, declared string) error {
 	t := m.Type(n.Get("resourceType").Text())
 	if t == nil || t.Kind != element.Resource {
-		return unsaid(n, nil)
+		return unsaid(nil)
 	}
 	w.line()
 	w.out = append(append(append(append(w.out, '<'), t.Name...), declared...), '>')
@@ -88,7 +88,7 @@ func members(n element.Node, t *element.Type) ([]member, error) {
 		base, under := strings.CutPrefix(name, "_")
 		f, o := t.Member(base)
 		if o == nil || o.Type == nil || under && o.Type.Kind != element.Primitive {
-			return nil, unsaid(n, t)
+			return nil, unsaid(t)
 		}
 		field := slices.IndexFunc(t.Fields, func(x element.Field) bool { return x.Name == f.Name })
 		i := slices.IndexFunc(list, func(m member) bool { return m.field == field })
@@ -97,7 +97,7 @@ func members(n element.Node, t *element.Type) ([]member, error) {
 		}
 		m := &list[i]
 		if m.option != o { // a value of two types
-			return nil, unsaid(n, t)
+			return nil, unsaid(t)
 		}
 		if under {
 			m.extra = c
@@ -126,7 +126,7 @@ func (w *writing) children(n element.Node, t *element.Type) (some bool, err erro
 		m := &list[i]
 		count, ok := m.count(t.Fields[m.field].Many)
 		if !ok {
-			return false, unsaid(n, t)
+			return false, unsaid(t)
 		}
 		for k := range count {
 			v, x := m.value, m.extra
@@ -160,7 +160,7 @@ func (w *writing) element(o *element.Option, value, extra element.Node) error {
 	t := o.Type
 	if t.Name == "xhtml" {
 		if value.Kind() != element.String || !standsAlone(value.Text()) {
-			return unsaid(value, t)
+			return unsaid(t)
 		}
 		w.line()
 		w.out = append(w.out, strings.TrimSpace(value.Text())...)
@@ -170,7 +170,7 @@ func (w *writing) element(o *element.Option, value, extra element.Node) error {
 		return w.primitive(o, value, extra)
 	}
 	if value.Kind() != element.Object {
-		return unsaid(value, t)
+		return unsaid(t)
 	}
 	w.line()
 	w.out = append(append(w.out, '<'), o.JSON...)
@@ -195,22 +195,22 @@ func (w *writing) primitive(o *element.Option, value, extra element.Node) error 
 	case element.Absent, element.Null:
 	case element.String, element.Number, element.True, element.False:
 		if valued = true; !w.attribute("value", value.Text()) {
-			return unsaid(value, o.Type)
+			return unsaid(o.Type)
 		}
 	default:
-		return unsaid(value, o.Type)
+		return unsaid(o.Type)
 	}
 	switch extra.Kind() {
 	case element.Absent, element.Null:
 		if !valued {
-			return unsaid(value, o.Type)
+			return unsaid(o.Type)
 		}
 		w.out = append(w.out, "/>"...)
 		return nil
 	case element.Object:
 		return w.content(o.JSON, extra, o.Type)
 	}
-	return unsaid(extra, o.Type)
+	return unsaid(o.Type)
 }
 
 // content writes the attributes and elements of an object, after the name in its start tag, and its end.
@@ -222,7 +222,7 @@ func (w *writing) content(name string, n element.Node, t *element.Type) error {
 			continue
 		}
 		if attributes = true; v.Kind() != element.String || !w.attribute(a, v.Text()) {
-			return unsaid(n, t)
+			return unsaid(t)
 		}
 	}
 	at := len(w.out)
@@ -235,7 +235,7 @@ func (w *writing) content(name string, n element.Node, t *element.Type) error {
 		w.line()
 		w.end(name)
 	case !attributes:
-		return unsaid(n, t)
+		return unsaid(t)
 	default:
 		w.out = append(w.out[:at], "/>"...)
 	}
