@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+	"golang.org/x/sync/singleflight"
 )
 
 // A Provider is the organisation's own OpenID provider, where its staff sign in
@@ -26,8 +27,8 @@ type Provider struct {
 	User func(ctx context.Context, name string) (*User, error)
 	HTTP *http.Client // a client with a timeout of 10 seconds if nil
 
-	mu  sync.Mutex
-	met *oidc.Provider
+	met     atomic.Pointer[oidc.Provider]
+	meeting singleflight.Group
 }
 
 // A visit is a person's way to the provider and back.
@@ -41,18 +42,24 @@ func (p *Provider) client(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, c)
 }
 
-// meet asks the provider for its configuration, once: it may start after the node.
+// meet asks the provider for its configuration, once: it may start after the node. Who comes while it is asked has that answer,
+// so that nobody waits for one refusal after the other.
 func (p *Provider) meet(ctx context.Context) (*oidc.Provider, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.met == nil {
+	if met := p.met.Load(); met != nil {
+		return met, nil
+	}
+	met, err, _ := p.meeting.Do("", func() (any, error) {
 		met, err := oidc.NewProvider(p.client(context.WithoutCancel(ctx)), p.Issuer)
 		if err != nil {
 			return nil, fmt.Errorf("smart: OpenID provider: %w", err)
 		}
-		p.met = met
+		p.met.Store(met)
+		return met, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return p.met, nil
+	return met.(*oidc.Provider), nil
 }
 
 func (p *Provider) oauth(met *oidc.Provider, callback string) *oauth2.Config {

@@ -7,7 +7,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -210,4 +213,37 @@ func TestConfigurationIsChecked(t *testing.T) {
 			t.Errorf("%s: is taken", what)
 		}
 	}
+}
+
+// asleep is a provider that takes a question and answers after an hour, for whom the client does not wait.
+type asleep struct{ asked atomic.Int32 }
+
+func (a *asleep) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.asked.Add(1)
+	select {
+	case <-time.After(time.Hour):
+	case <-r.Context().Done():
+	}
+	return nil, r.Context().Err()
+}
+
+// Those who sign in while the provider keeps silent are told so together, not one after the other.
+func TestASilentProviderIsAskedOnceForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := &asleep{}
+		p := &Provider{Issuer: idpIssuer, HTTP: &http.Client{Transport: silent, Timeout: 10 * time.Second}}
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if _, err := p.meet(t.Context()); err == nil {
+					t.Error("it has not said anything")
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(began); silent.asked.Load() != 1 || took > 11*time.Second {
+			t.Errorf("asked %d times, in %s; want once", silent.asked.Load(), took)
+		}
+	})
 }
