@@ -38,6 +38,9 @@ func (p *parser) clause(types []string, name, value string, links int) (*Clause,
 		c.Missing = value == "true"
 		return c, nil
 	}
+	if param.Words {
+		return p.worded(param, value)
+	}
 	switch c.Modifier {
 	case In, NotIn, Above, Below:
 		if param.Kind == Token {
@@ -57,6 +60,22 @@ func (p *parser) clause(types []string, name, value string, links int) (*Clause,
 		}
 	}
 	p.measured(c)
+	return c, nil
+}
+
+// worded reads the alternatives of a parameter whose values are words.
+func (p *parser) worded(param *Param, value string) (c *Clause, err *Issue) {
+	for _, v := range split(value, ',') {
+		one, err := p.words(param, unescape(v))
+		if err != nil {
+			return nil, err
+		}
+		if c == nil {
+			c = one
+		} else {
+			c = joined(Or, c, one)
+		}
+	}
 	return c, nil
 }
 
@@ -80,6 +99,9 @@ func (c *Clause) modify(s string, params Params) *Issue {
 	}
 	i := slices.Index(modifierNames[:Typed], s)
 	m := Modifier(max(i, 0))
+	if c.Param.Words && m != Missing {
+		return issue(CodeModifier, c.Param.Code)
+	}
 	if c.Param.Kind == Reference && (m == Above || m == Below) {
 		return issue(CodeNotSupported, c.Param.Code) // hierarchies of resources
 	}

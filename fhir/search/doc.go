@@ -11,6 +11,7 @@
 //	parse.go    from the query string to a Query
 //	clause.go   one parameter with its modifier, prefixes, chain or _has
 //	filter.go   _filter as a tree of clauses
+//	words.go    what _text and _content look for, as such a tree
 //	codes.go    value sets and hierarchies as the codes they stand for
 //	issue.go    what may be wrong with a query
 //

@@ -185,7 +185,7 @@ func (f *filtering) path(types []string, path, op, value string, links int) (*Cl
 	if err != nil {
 		return nil, err
 	}
-	if param.Kind == Special {
+	if param.Kind == Special || param.Words {
 		return nil, issue(CodeNotSupported, param.Code)
 	}
 	if op == "pr" {

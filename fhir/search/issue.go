@@ -22,6 +22,7 @@ const (
 	CodeTooCostly     = "search-too-costly"        // a value set or hierarchy of more codes than MaxCodes
 	CodeFilter        = "search-filter"            // a _filter that does not parse
 	CodeOperator      = "search-filter-operator"   // the operation of a _filter does not go with the parameter
+	CodeWords         = "search-words"             // what _text or _content look for does not parse
 	CodeIndexing      = "search-indexing"          // a package's parameter that what is stored is still being indexed by
 	CodeTerminology   = "search-terminology"       // a value set or code system that is here and cannot be used
 )
@@ -45,7 +46,8 @@ var texts = map[string]string{
 	CodeTooCostly:     "the value set or hierarchy has too many codes to search by",
 	CodeFilter:        "write tests as name op value, joined by and, or, not (...), as in _filter=name co \"x\" and not (gender eq male)",
 	CodeOperator:      "this operation of _filter does not go with the parameter",
-	CodeIndexing:      "this parameter was added by a package, and what is stored is still being indexed by it; ask again later",
+	CodeWords:         "write words, joined by and, or and not, with parentheses: _text=(bone or liver) and metastases",
+	CodeIndexing:      "this parameter was added by a package or a newer version, and what is stored is still being indexed by it; ask again later",
 	CodeTerminology:   "the value set or code system cannot be used here: it is malformed, only in part here, or needs what is not supported",
 }
 

@@ -50,6 +50,8 @@ type Param struct {
 
 	Definition    string // canonical, of one that is not R4's own
 	Documentation string // of such a one
+	// Words: its values are looked for as words (see Words), in entries of one each. Only of kind String.
+	Words bool
 	// Unready: what is stored is still being indexed by it. Parse refuses it with CodeIndexing.
 	Unready bool
 }

@@ -99,6 +99,9 @@ func (p *parser) take(x Pair) *Issue {
 	name, modifier, _ := strings.Cut(x.Name, ":")
 	if !slices.Contains(resultParams, name) {
 		c, err := p.clause(p.q.Types, x.Name, x.Value, MaxChain)
+		if err != nil && err.Code == CodeUnknownParam && slices.Contains(fullText, name) {
+			return issue(CodeNotSupported, name)
+		}
 		if err != nil {
 			return err
 		}
@@ -137,8 +140,11 @@ func (p *parser) take(x Pair) *Issue {
 // the standard that this package knows and does not offer.
 var resultParams = []string{
 	"_sort", "_include", "_revinclude", "_count", "_total", "_summary", "_elements", "_cursor",
-	"_contained", "_containedType", "_filter", "_query", "_content", "_text", "_list",
+	"_contained", "_containedType", "_filter", "_query", "_list",
 }
+
+// fullText are those that a server may offer or not.
+var fullText = []string{"_text", "_content"}
 
 // result reads a result parameter that may stand once.
 func (p *parser) result(name, value string) *Issue {
@@ -210,8 +216,8 @@ func (p *parser) sort(value string) *Issue {
 		if err != nil {
 			return issue(CodeSort, "_sort")
 		}
-		switch param.Kind {
-		case Composite, Special, Spot:
+		switch {
+		case param.Kind == Composite, param.Kind == Special, param.Kind == Spot, param.Words:
 			return issue(CodeSort, "_sort")
 		}
 		p.q.Sort = append(p.q.Sort, Order{Param: param, Descending: down})
