@@ -10,6 +10,7 @@
 //	measure.go   dates, numbers and quantities as ranges
 //	owner.go     whose compartment a resource is in
 //	package.go   the parameters of further packages: which can be used, and from when on
+//	words.go     _text and _content, which find resources by their words
 //	subset.go    what _summary and _elements keep
 //
 // Contract: Entries is a function of the resource and the definitions alone; it never fails on
@@ -44,9 +45,11 @@
 // Chains, _has and includes follow entries of the form "Type/id": they end at canonicals and at the
 // addresses of other servers. Resources contained in others are not found.
 //
-// Not offered, and not listed: _filter, _text, _content, _list, _query, near (special), which have
-// no expression or no index. phonetic is searched by its letters, as name is. _id and _lastUpdated are listed and have no entries: the store knows
-// them. _type, _has, _sort, _include and the like are package search's.
+// _text and _content (FullText) come as parameters of packages do, since they are many entries: one for each
+// word. A word of a narrative that is in two tags is two.
+//
+// Not offered, and not listed: _filter, _list, _query, which have no expression. phonetic is searched
+// by its letters, as name is. _id and _lastUpdated are listed and have no entries: the store knows them. _type, _has, _sort, _include and the like are package search's.
 //
 // It must never put content of a resource into an error, never fetch, and never log.
 package index

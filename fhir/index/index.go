@@ -63,7 +63,8 @@ func build(set *definition.Set, packages []*definition.Param, bases []string, sl
 	}
 	p := &planner{set: set, model: x.model, engine: fhirpath.New(set), cached: map[string]systems{}, slow: slow}
 	both := catalogue{set: set, types: k.types, byURL: maps.Clone(k.byURL)}
-	packages = x.further(&both, packages)
+	words := slices.DeleteFunc(slices.Clone(packages), func(d *definition.Param) bool { return !isFullText(d) })
+	packages = x.further(&both, slices.DeleteFunc(slices.Clone(packages), isFullText))
 	for _, typ := range append(slices.Clone(k.types), "Resource") {
 		all, absent := k.usable(typ)
 		made, err := p.plan(typ, all)
@@ -71,6 +72,7 @@ func build(set *definition.Set, packages []*definition.Param, bases []string, sl
 			return nil, err
 		}
 		made.absent = absent
+		x.fullText(&both, made, typ, words)
 		x.extend(p, &both, made, typ, packages)
 		p.finish(made)
 		x.plans[typ] = made
@@ -238,9 +240,11 @@ func (x *Index) Entries(r fhir.Resource) ([]search.Entry, error) {
 	w := x.begin(tree.Root(), p.groups)
 	defer x.end(w)
 	w.visit(p.root, w.root)
-	if err := w.leftovers(p, x.model.Root(tree), tree.Len()); err != nil {
+	root := x.model.Root(tree)
+	if err := w.leftovers(p, root, tree.Len()); err != nil {
 		return nil, err
 	}
+	w.fullText(p, root)
 	if cap(w.entries) > keepEntries {
 		return w.entries, nil // end does not keep them
 	}

@@ -14,6 +14,7 @@ import (
 type plan struct {
 	root   *node
 	rest   []leftover // parameters that the tree cannot express
+	words  []*param   // that find words
 	groups int        // composites that the tree has
 	params []*param   // usable ones, by code
 	byCode map[string]*param
