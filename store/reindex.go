@@ -29,6 +29,12 @@ func (s *Store) IndexBy(ctx context.Context, set int64) (done bool, err error) {
 		next, err := s.Mark(ctx, markNext)
 		return next == 0, err
 	}
+	switch part, err := s.bodies(ctx, 1); {
+	case err != nil:
+		return false, err
+	case len(part) == 0: // nothing is there
+		return true, s.Indexed(ctx, set)
+	}
 	return false, s.Write(ctx, func(t *Tx) error { return errors.Join(t.SetMark(markSet, set), t.SetMark(markNext, 1)) })
 }
 
