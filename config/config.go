@@ -123,6 +123,9 @@ type FHIR struct {
 	// References says which literal references must lead to something that their writer may see:
 	// "off", "local" those to this server, or "strict", which refuses references to other servers.
 	References string `toml:"references"`
+	// FullText says by which words resources are found: "off" by none, "text" those of narratives (_text), or
+	// "content" those of narratives, strings and markdown too (_content).
+	FullText string `toml:"full_text"`
 	// DeleteMany is how many resources a conditional delete may delete at once; 0 is one.
 	DeleteMany int64 `toml:"delete_many"`
 }

@@ -23,7 +23,7 @@ func Default(home string) *Config {
 		Ledger:   Ledger{Listen: "127.0.0.1:26656", Heartbeat: Duration{5 * time.Second}},
 		Peer:     Peer{Listen: "127.0.0.1:26660"},
 		Gateway:  Gateway{Listen: "127.0.0.1:8080"},
-		FHIR:     FHIR{Store: "sqlite", Wait: "stored", Session: Duration{15 * time.Minute}, Summary: Duration{5 * time.Second}, StepUp: Duration{2 * time.Minute}, Journal: Duration{time.Minute}, Profiles: "claimed", Validation: "required", References: "off"},
+		FHIR:     FHIR{Store: "sqlite", Wait: "stored", Session: Duration{15 * time.Minute}, Summary: Duration{5 * time.Second}, StepUp: Duration{2 * time.Minute}, Journal: Duration{time.Minute}, Profiles: "claimed", Validation: "required", References: "off", FullText: "text"},
 		SMART:    SMART{ProviderClaim: "preferred_username"},
 		Custody:  Custody{CompactEvery: Duration{24 * time.Hour}, ReshareRate: 16 << 20},
 		Vault:    Vault{ScrubEvery: Duration{24 * time.Hour}},

@@ -33,6 +33,7 @@ func (f FHIR) validateProfiles() error {
 		{"profiles", f.Profiles, []string{"claimed", "off"}},
 		{"validation", f.Validation, []string{"structure", "required", "full"}},
 		{"references", f.References, []string{"off", "local", "strict"}},
+		{"full_text", f.FullText, []string{"off", "text", "content"}},
 	} {
 		if !slices.Contains(x.of, x.value) {
 			return fmt.Errorf("config: fhir.%s: %q is none of %s", x.key, x.value, strings.Join(x.of, ", "))

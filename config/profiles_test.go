@@ -18,6 +18,7 @@ func TestProfilesThatCannotWorkAreRefusedByTheirKey(t *testing.T) {
 		{"packages", func(f *FHIR) { f.Packages = []string{"a.tgz#sha256=00"} }},
 		{"packages", func(f *FHIR) { f.Packages = []string{"a.tgz#sha1=00"} }},
 		{"profiles", func(f *FHIR) { f.Profiles = "all" }},
+		{"full_text", func(f *FHIR) { f.FullText = "all" }},
 		{"validation", func(f *FHIR) { f.Validation = "none" }},
 		{"references", func(f *FHIR) { f.References = "" }},
 		{"require", func(f *FHIR) { f.Require = []string{"us-core-patient"} }},

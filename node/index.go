@@ -16,9 +16,13 @@ import (
 	"salus/store"
 )
 
-// openIndex makes what resources are found by: R4's own search parameters and those of the packages.
+// openIndex makes what resources are found by: R4's own search parameters, words, and those of the packages.
 func openIndex(c *config.Config, known *profiles) (*index.Index, error) {
-	return index.With(definition.R4(), known.set.Further(), c.FHIRBase())
+	further := known.set.Further()
+	if c.FHIR.FullText != "off" {
+		further = slices.Concat(index.FullText(c.FHIR.FullText == "content"), further)
+	}
+	return index.With(definition.R4(), further, c.FHIRBase())
 }
 
 // openSearch reads the packages that the configuration names, and makes what resources are found by with them.

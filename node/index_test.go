@@ -127,3 +127,40 @@ func TestAPackagesSearchParametersComeAndGo(t *testing.T) {
 		t.Errorf("got %d %s, want what R4's own parameters find", status, body)
 	}
 }
+
+// TestWordsAreFoundFromTheStartThatNamesThem: with a start that asks for it, what is there already is found by its words.
+func TestWordsAreFoundFromTheStartThatNamesThem(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a node that is started three times")
+	}
+	f := newFeeding(t, nil)
+	told := []byte(`{"resourceType":"Patient","id":"told","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">bone metastases</div>"},"name":[{"family":"Sample"}]}`)
+	if got := f.put("/fhir/Patient/told", told); got != http.StatusCreated {
+		t.Fatalf("got %d", got)
+	}
+	finds := func(query string, want bool) {
+		t.Helper()
+		if status, body := f.answer("/fhir/Patient?" + query); status != http.StatusOK || strings.Contains(body, `/fhir/Patient/told"`) != want {
+			t.Errorf("%s: got %d %s", query, status, body)
+		}
+	}
+	refused := func(query string) {
+		t.Helper()
+		if status, body := f.answer("/fhir/Patient?" + query); status != http.StatusBadRequest || !strings.Contains(body, `"search-not-supported"`) {
+			t.Errorf("%s: got %d %s", query, status, body)
+		}
+	}
+	finds("_text=(bone+or+liver)+and+metastases", true)
+	finds("_text=liver", false)
+	refused("_content=sample")
+	if _, body := f.answer("/fhir/metadata"); !strings.Contains(body, `{"name":"_text","definition":"http://hl7.org/fhir/SearchParameter/DomainResource-text","type":"string"`) || strings.Contains(body, `"_content"`) {
+		t.Error("the CapabilityStatement lists other parameters")
+	}
+	f.conf.FHIR.FullText = "content"
+	f.again()
+	finds("_content=sample+bone", true)
+	finds("_text=bone", true)
+	f.conf.FHIR.FullText = "off"
+	f.again()
+	refused("_text=bone")
+}

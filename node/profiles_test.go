@@ -128,6 +128,7 @@ func TestConsentsOfLimitedUseAreKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.FHIR.FullText = "off"
 	if x, err := openIndex(c, p); err != nil || x.Digest() != 0 || len(x.Skipped()) > 0 {
 		t.Errorf("search parameters are added without packages: %v, %v", x.Skipped(), err)
 	}
@@ -156,7 +157,7 @@ func TestPublishedPackagesLoad(t *testing.T) {
 				t.Skip("the package is not on this machine: ", file)
 			}
 			c := sampleConfig(t)
-			c.FHIR.Packages = []string{path}
+			c.FHIR.Packages, c.FHIR.FullText = []string{path}, "off"
 			p, err := openProfiles(c)
 			if err != nil {
 				t.Fatal(err)

@@ -33,8 +33,8 @@ func generate(r *rand.Rand) (things []thing) {
 		things = append(things, thing{typ: typ, id: id, body: fmt.Sprintf(`{"resourceType":%q,"id":%q,%s}`, typ, id, rest)})
 	}
 	for i := range 4 {
-		add("Patient", fmt.Sprintf("p%d", i), fmt.Sprintf(`"name":[{"family":%q,"given":[%q]}],"gender":%q,"birthDate":"19%02d-0%d-01","generalPractitioner":[{"reference":"Practitioner/%s"}],"link":[{"other":{"reference":%q},"type":"seealso"}]`,
-			pick(r, "Sample", "Example", "Muster"), pick(r, "Ada", "Bo"), pick(r, "female", "male"), 40+r.IntN(60), 1+r.IntN(9), id("d", 3), patient()))
+		add("Patient", fmt.Sprintf("p%d", i), fmt.Sprintf(`"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">Sample %d %s</div>"},"name":[{"family":%q,"given":[%q]}],"gender":%q,"birthDate":"19%02d-0%d-01","generalPractitioner":[{"reference":"Practitioner/%s"}],"link":[{"other":{"reference":%q},"type":"seealso"}]`,
+			r.IntN(4), pick(r, "doctor", "ward"), pick(r, "Sample", "Example", "Muster"), pick(r, "Ada", "Bo"), pick(r, "female", "male"), 40+r.IntN(60), 1+r.IntN(9), id("d", 3), patient()))
 	}
 	for range 60 {
 		switch pick(r, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7) {
@@ -286,7 +286,7 @@ func value(r *rand.Rand, k search.Kind, things []thing) string {
 	case search.Spot:
 		return fmt.Sprintf("4%d.%d%%7C11.%d%%7C%d", 7+r.IntN(2), r.IntN(9), r.IntN(9), pick(r, 5, 40, 400))
 	case search.String:
-		return pick(r, "sam", "ex", "doctor", "a", "Ada")
+		return pick(r, "sam", "ex", "doctor", "a", "Ada", "measure", "measure+not+2", "ward+or+measure+1")
 	case search.URI:
 		return url.QueryEscape("http://loinc.org")
 	}

@@ -85,10 +85,11 @@ var callers = []caller{
 }
 
 func TestHiddenDataShowsNowhere(t *testing.T) {
-	x, err := index.New(definition.R4(), base)
+	x, err := index.With(definition.R4(), index.FullText(true), base)
 	if err != nil {
 		t.Fatal(err)
 	}
+	x.Offer()
 	n := 0
 	for _, c := range callers {
 		t.Run(c.name, func(t *testing.T) {
