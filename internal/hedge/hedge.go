@@ -1,5 +1,5 @@
-// Package hedge asks several members for what any of them can give, so that none of them can hold it up: one that is
-// down, overloaded, or silent on purpose costs a moment.
+// Package hedge asks several members for what any of them can give (First), or for what enough of them have to (Most), so
+// that none of them can hold it up: one that is down, overloaded, or silent on purpose costs a moment.
 //
 // Contract: what an answer is worth is for who asks to check; a wrong one counts as none, and the next is asked. It
 // must never be used for what may be asked of one member only.
@@ -74,4 +74,38 @@ func First[W comparable, R any](ctx context.Context, whom []W, wait time.Duratio
 		}
 	}
 	return none, failed
+}
+
+// Most asks all at once. It returns the answers without an error in the order in which they came: those of all, or, once
+// there are enough, of who answers within moment after that. Questions that are not waited for any more end with
+// their context, and Most returns when they have: ask must heed it.
+//
+// The error joins those of all who did not answer; how many answers are too few is for the caller to say.
+func Most[W, R any](ctx context.Context, whom []W, enough int, moment time.Duration, ask func(context.Context, W) (R, error)) ([]R, error) {
+	ctx, over := context.WithCancel(ctx)
+	defer over()
+	var mu sync.Mutex // guards what follows
+	var got []R
+	var failed error
+	var last *time.Timer
+	var asking sync.WaitGroup
+	for _, of := range whom {
+		asking.Go(func() {
+			what, err := ask(ctx, of)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = errors.Join(failed, err)
+				return
+			}
+			if got = append(got, what); len(got) == enough {
+				last = time.AfterFunc(moment, over)
+			}
+		})
+	}
+	asking.Wait()
+	if last != nil {
+		last.Stop()
+	}
+	return got, failed
 }

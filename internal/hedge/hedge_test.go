@@ -95,3 +95,59 @@ func TestFirst(t *testing.T) {
 		})
 	}
 }
+
+// All are asked at once, and who answers after enough have is waited for no longer than a moment.
+func TestMost(t *testing.T) {
+	errBad := errors.New("bad")
+	const never = -1
+	at := func(n int) time.Duration { return time.Duration(n) * time.Second }
+	for name, c := range map[string]struct {
+		after   []int // seconds until each answers
+		bad     []int // who answer with an error
+		patient int   // the caller's; 0 for an hour
+		want    []int
+		err     error
+		took    int
+	}{
+		"all answer":                        {[]int{3, 1, 2, 2}, nil, 0, []int{1, 2, 3, 0}, nil, 3},
+		"one is silent":                     {[]int{1, 2, never, 3}, nil, 0, []int{0, 1, 3}, context.Canceled, 5},
+		"one is slow, but not for a moment": {[]int{1, 1, 1, 2}, nil, 0, []int{0, 1, 2, 3}, nil, 2},
+		"one fails, one is silent":          {[]int{1, 2, 1, never}, []int{0}, 20, []int{2, 1}, context.DeadlineExceeded, 20},
+		"one fails, the rest is enough":     {[]int{1, 2, 3, 4}, []int{1}, 0, []int{0, 2, 3}, errBad, 4},
+		"all are silent":                    {[]int{never, never, never}, nil, 7, nil, context.DeadlineExceeded, 7},
+		"nobody is there":                   {nil, nil, 0, nil, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if c.patient == 0 {
+					c.patient = 3600
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), at(c.patient))
+				defer cancel()
+				var whom []int
+				for i := range c.after {
+					whom = append(whom, i)
+				}
+				start := time.Now()
+				got, err := Most(ctx, whom, 3, 2*time.Second, func(ctx context.Context, i int) (int, error) {
+					var answers <-chan time.Time
+					if c.after[i] != never {
+						answers = time.After(at(c.after[i]) + time.Duration(i)) // the order of equals
+					}
+					select {
+					case <-answers:
+					case <-ctx.Done():
+						return 0, ctx.Err()
+					}
+					if slices.Contains(c.bad, i) {
+						return 0, errBad
+					}
+					return i, nil
+				})
+				if took := time.Since(start).Truncate(time.Second); !slices.Equal(got, c.want) || took != at(c.took) || !errors.Is(err, c.err) {
+					t.Errorf("got %v, %v after %s; want %v, %v after %d s", got, err, took, c.want, c.err, c.took)
+				}
+			})
+		})
+	}
+}
