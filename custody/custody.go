@@ -14,7 +14,7 @@
 //	rotate    a fresh HPKE key every week, the old one destroyed        rotate.go, keys.go
 //	erase     what a tombstone names, then sign                         erase.go, certify.go
 //	at rest   shares and keys, deletion that is real                    store.go, batch.go, roots.go
-//	lookup    evaluate identifiers, keep and open pointers          lookup.go, lookupkey.go
+//	lookup    evaluate identifiers, keep and open pointers              lookup.go, lookupkey.go, lookupshares.go, lookuprows.go
 //	check     everything stored against the ledger                      check.go
 //
 // Contract: a request carries only ids and openings; session, consent, committee,

@@ -143,6 +143,28 @@ func TestLookupWorksWithoutOneCustodianAndNamesALiar(t *testing.T) {
 	}
 }
 
+// Who enrols or looks for somebody waits a moment for a custodian that takes the question and keeps silent: what is asked
+// of it is called off, long before it has taken too long.
+func TestASilentCustodianHoldsUpNoLookup(t *testing.T) {
+	w := lookupWorld(t)
+	lab := w.node("lab")
+	lab.silent = true
+	w.enrolIdentifier("alice", national)
+	got, err := w.node("clinic").records().LookUp(context.Background(), signer{w, "doctor"}, consent.TREAT, []record.Identifier{national})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("got %v %v, want her", got, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for path, times := range map[string]int{exchange.PathEvaluate: 2, exchange.PathPoint: 1, exchange.PathPointers: 1} {
+		if left := lab.left[path]; len(left) != times {
+			t.Errorf("%s: got %d questions, want %d", path, len(left), times)
+		} else if i := slices.IndexFunc(left, func(err error) bool { return !errors.Is(err, context.Canceled) }); i >= 0 {
+			t.Errorf("%s: given up with %v, want it called off", path, left[i])
+		}
+	}
+}
+
 func TestEmergencyNeedsTwoIdentifiersOfOnePatient(t *testing.T) {
 	w := lookupWorld(t)
 	w.enrolIdentifier("alice", national)
@@ -336,6 +358,41 @@ func TestDealerThatIsSilentIsComplainedOfAndAnswers(t *testing.T) {
 		if _, err := m.rows.lookupShare(1); err != nil {
 			t.Errorf("%s: got %v, want its share", m.name, err)
 		}
+	}
+}
+
+// A dealer that commits to its shares, takes each question for them and keeps silent is not waited for until the time for
+// vouching is over: else one custodian could keep all from ever having a key.
+func TestADealerThatKeepsSilentHoldsUpNoCeremony(t *testing.T) {
+	w := newWorld(t)
+	phase := uint64(16)
+	w.decide(governance.Action{SetParams: &governance.Changes{LookupPhase: &phase}}, "hospital", "clinic", "insurer")
+	w.must("hospital", lookup.KindBegin, &lookup.Begin{Number: 1})
+	w.lookups() // all deal
+	lab := w.node("lab")
+	lab.silent = true
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // as a call may take at last
+	defer cancel()
+	for range 2 {
+		for _, m := range w.nodes {
+			if err := m.lookupOnce(ctx); m != lab && err != nil {
+				w.Logf("%s: %v", m.name, err)
+			}
+		}
+		w.advance(7 * time.Second) // until half of the phase is over
+		w.block()
+	}
+	if ctx.Err() != nil {
+		t.Fatal("it was waited for as long as a call may take")
+	}
+	w.advance(20 * time.Second)
+	w.block() // the time for the lab's answers is over
+	w.block()
+	v := w.nodes[0].View()
+	defer v.Close()
+	run, _ := lookup.LastCeremony(v)
+	if _, ok := lookup.Current(v); !ok || run.Phase != lookup.Done || run.Agreed != 15&^(1<<(seatOf(run.Dealers, account("lab"))-1)) {
+		t.Fatalf("got phase %d, agreed %b, vouched %b; want a key of the other three", run.Phase, run.Agreed, run.Vouched)
 	}
 }
 

@@ -8,13 +8,11 @@ import (
 
 	"github.com/cockroachdb/pebble"
 
-	"salus/exchange"
 	"salus/ledger/module/committee"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/lookup"
 	"salus/ledger/state"
 	"salus/ledger/tx"
-	"salus/seal"
 	"salus/threshold"
 	"salus/threshold/oprf"
 )
@@ -108,8 +106,9 @@ func (c *Custodian) lookups(ctx context.Context) error {
 	}
 }
 
+// lookupOnce opens what is waited for before it takes part in a ceremony, where dealers may keep it waiting.
 func (c *Custodian) lookupOnce(ctx context.Context) error {
-	return errors.Join(c.ceremonyOnce(ctx), c.openWaiting(ctx), c.forgetRows())
+	return errors.Join(c.openWaiting(ctx), c.ceremonyOnce(ctx), c.forgetRows())
 }
 
 // seatOf is an account's place among the members, from 1; 0 if it has none.
@@ -238,116 +237,6 @@ func (c *Custodian) draw(run *lookup.Ceremony) (row dealRow, err error) {
 		row.EvalShares, row.OpenShares = append(row.EvalShares, eval.Shares[j]), append(row.OpenShares, open.Shares[j])
 	}
 	return row, nil
-}
-
-// Shares answers a recipient of a ceremony with its shares of this member's dealing.
-// Errors: ErrMalformed; ErrNotReleased whatever else the reason.
-func (c *Custodian) Shares(ctx context.Context, from tx.Account, req *exchange.SharesRequest) (*exchange.Sealed, error) {
-	if !validKey(req.ReaderKey) {
-		return nil, ErrMalformed
-	}
-	v := c.Ledger.View()
-	defer v.Close()
-	run, ok := lookup.LastCeremony(v)
-	j := seatOf(run.Recipients, from)
-	if !ok || run.Number != req.Ceremony || j == 0 || !has(run.Dealt, seatOf(run.Dealers, c.Self)) {
-		return nil, c.refuse(ctx, notSeated)
-	}
-	row, err := sealedRow[dealRow](c.rows, dealKey(run.Number))
-	if err != nil || len(row.EvalShares) != len(run.Recipients) || len(row.OpenShares) != len(run.Recipients) {
-		return nil, c.refuse(ctx, notHeld)
-	}
-	box, err := sealAnswer("shares", ceremonyID(run.Number), req.ReaderKey, &exchange.Shares{Eval: row.EvalShares[j-1], Open: row.OpenShares[j-1]})
-	if err != nil {
-		return nil, c.refuse(ctx, err)
-	}
-	return box, nil
-}
-
-// ceremonyID stands for a ceremony where answers name a session.
-func ceremonyID(n uint64) tx.Hash { return seal.Sum("ceremony", number(n)) }
-
-// obtain returns this recipient's checked shares of one dealing: kept ones, its own, opened
-// ones, or those that the dealer gives.
-func (c *Custodian) obtain(ctx context.Context, v *state.View, run *lookup.Ceremony, dealer, recipient int) (shareRow, error) {
-	k := gotKey(run.Number, dealer)
-	row, err := sealedRow[shareRow](c.rows, k)
-	if !errors.Is(err, errAbsent) {
-		return row, err
-	}
-	if o, ok := lookup.Answered(v, run.Number, dealer, recipient); ok {
-		row = shareRow{Eval: threshold.Share(o.Eval), Open: threshold.Share(o.Open)}
-	} else if row, err = c.request(ctx, run, dealer, recipient); err != nil {
-		return row, err
-	}
-	d, ok := lookup.DealtBy(v, run.Number, dealer)
-	if !ok {
-		return row, errDamaged
-	}
-	if err := errors.Join(oprf.VerifyShare(onGroup(d.Eval), recipient, row.Eval), oprf.VerifyShare(onGroup(d.Open), recipient, row.Open)); err != nil {
-		return row, errorf("dealing", err)
-	}
-	return row, c.rows.setSealed(k, &row)
-}
-
-func onGroup(in []tx.Hash) []oprf.Element {
-	out := make([]oprf.Element, len(in))
-	for i := range in {
-		out[i] = oprf.Element(in[i])
-	}
-	return out
-}
-
-func (c *Custodian) request(ctx context.Context, run *lookup.Ceremony, dealer, recipient int) (row shareRow, err error) {
-	if run.Dealers[dealer-1] == c.Self {
-		own, err := sealedRow[dealRow](c.rows, dealKey(run.Number))
-		if err != nil {
-			return row, err
-		}
-		return shareRow{Eval: own.EvalShares[recipient-1], Open: own.OpenShares[recipient-1]}, nil
-	}
-	seed, public, err := seal.NewCustodyKey(rand.Reader)
-	if err != nil {
-		return row, errorf("key", err)
-	}
-	secret, err := seal.CustodyKeyFromSeed(seed)
-	if err != nil {
-		return row, errorf("key", err)
-	}
-	var box exchange.Sealed
-	if err := c.Links.Call(ctx, run.Dealers[dealer-1], exchange.PathShares, &exchange.SharesRequest{Ceremony: run.Number, ReaderKey: public}, &box); err != nil {
-		return row, err
-	}
-	plain, err := seal.Unbox(secret, exchange.AnswerInfo("shares", ceremonyID(run.Number)), box.Box)
-	if err != nil {
-		return row, errorf("shares", err)
-	}
-	defer clear(plain)
-	var s exchange.Shares
-	if tx.DecodeAny(plain, &s, len(plain)) != nil {
-		return row, errorf("shares", errDamaged)
-	}
-	return shareRow{Eval: s.Eval, Open: s.Open}, nil
-}
-
-// vouch says whose shares are here. It waits for all of them until half of the phase is over.
-func (c *Custodian) vouch(ctx context.Context, v *state.View, run *lookup.Ceremony, recipient int) error {
-	var sound uint64
-	var failed error
-	for i := range run.Dealers {
-		if !has(run.Dealt, i+1) {
-			continue
-		}
-		if _, err := c.obtain(ctx, v, run, i+1, recipient); err != nil {
-			failed = errors.Join(failed, err)
-			continue
-		}
-		sound |= 1 << i
-	}
-	if now := v.Meta().Time; sound != run.Dealt && now+governance.ParamsOf(v).LookupPhase/2 < run.Ends {
-		return failed
-	}
-	return c.tell(ctx, lookup.KindVouch, &lookup.Vouch{Ceremony: run.Number, Sound: sound})
 }
 
 func (c *Custodian) answerComplaint(ctx context.Context, run *lookup.Ceremony, recipient int) error {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"sync"
+	"slices"
+	"time"
 
 	"github.com/cockroachdb/pebble"
 
 	"salus/exchange"
+	"salus/internal/hedge"
 	"salus/ledger/module/lookup"
 	"salus/ledger/state"
 	"salus/ledger/tx"
@@ -20,6 +22,12 @@ import (
 
 // rowsPage is how many rows one answer holds.
 const rowsPage = 512
+
+// rowsTime is how long an answer may take, and otherRows how long the others may after enough have answered.
+const (
+	rowsTime  = 10 * time.Second
+	otherRows = 2 * time.Second
+)
 
 // rowsKey marks that this member has the rows that belong to the key of that number.
 func rowsKey(n uint64) []byte { return rowKey(prefixLookup, []byte{'r'}, number(n)) }
@@ -48,11 +56,11 @@ func (c *Custodian) fetchRows(ctx context.Context, v *state.View, run *lookup.Ce
 	}
 	var after tx.Hash
 	for {
-		pages := c.askRows(ctx, run, after)
+		pages := c.askRows(ctx, run, need, after)
 		if len(pages) < need {
 			return errorf("lookup rows", errAbsent)
 		}
-		end, more := endOf(pages)
+		end, more := endOf(pages, need)
 		for entry, row := range mostTold(pages, end, more) {
 			if e, ok := lookup.Lookup(v, entry); !ok || e.Standing != lookup.Enrolled {
 				continue
@@ -68,24 +76,21 @@ func (c *Custodian) fetchRows(ctx context.Context, v *state.View, run *lookup.Ce
 	}
 }
 
-func (c *Custodian) askRows(ctx context.Context, run *lookup.Ceremony, after tx.Hash) (pages []*exchange.RowsReply) {
-	var mu sync.Mutex // guards pages
-	var wg sync.WaitGroup
-	for _, m := range run.Dealers {
-		if m == c.Self {
-			continue
+// askRows asks the others who held the key for a page: need of them, and who answers soon after.
+func (c *Custodian) askRows(ctx context.Context, run *lookup.Ceremony, need int, after tx.Hash) []*exchange.RowsReply {
+	ctx, cancel := context.WithTimeout(ctx, rowsTime)
+	defer cancel()
+	others := slices.DeleteFunc(slices.Clone(run.Dealers), func(m tx.Account) bool { return m == c.Self })
+	pages, _ := hedge.Most(ctx, others, need, otherRows, func(ctx context.Context, m tx.Account) (*exchange.RowsReply, error) {
+		r := new(exchange.RowsReply)
+		if err := c.Links.Call(ctx, m, exchange.PathRows, &exchange.RowsRequest{After: after}, r); err != nil {
+			return nil, err
 		}
-		wg.Go(func() {
-			r := new(exchange.RowsReply)
-			if err := c.Links.Call(ctx, m, exchange.PathRows, &exchange.RowsRequest{After: after}, r); err != nil || !ascending(after, r.Rows) {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			pages = append(pages, r)
-		})
-	}
-	wg.Wait()
+		if !ascending(after, r.Rows) {
+			return nil, errorf("lookup rows", errAbsent)
+		}
+		return r, nil
+	})
 	return pages
 }
 
@@ -100,17 +105,21 @@ func ascending(after tx.Hash, rows []exchange.Row) bool {
 	return len(rows) <= rowsPage
 }
 
-// endOf is the last entry up to which all of them have told everything; more, whether anybody has more to tell.
-func endOf(pages []*exchange.RowsReply) (end tx.Hash, more bool) {
+// endOf is the last entry up to which need of them have told everything; more, whether one of these has more to tell. It is
+// not up to which all have: one that tells a page of entries that nobody made could take for ever to get anywhere.
+func endOf(pages []*exchange.RowsReply, need int) (end tx.Hash, more bool) {
+	var ends []tx.Hash // of those who have more to tell
 	for _, p := range pages {
-		if len(p.Rows) < rowsPage {
-			continue // it has told all
-		}
-		if last := p.Rows[len(p.Rows)-1].Entry; !more || bytes.Compare(last[:], end[:]) < 0 {
-			end, more = last, true
+		if len(p.Rows) == rowsPage {
+			ends = append(ends, p.Rows[rowsPage-1].Entry)
 		}
 	}
-	return end, more
+	behind := len(pages) - need // as many may be passed over
+	if behind >= len(ends) {
+		return end, false
+	}
+	slices.SortFunc(ends, func(a, b tx.Hash) int { return bytes.Compare(a[:], b[:]) })
+	return ends[behind], true
 }
 
 // mostTold is for each enrolment up to end, or of all if there is no more, the row that most of them tell.

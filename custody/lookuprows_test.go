@@ -134,7 +134,13 @@ func TestPagesOfRowsAreReadTogether(t *testing.T) {
 		full.Rows = append(full.Rows, r)
 	}
 	full.Rows[0] = row(1, 1)
-	end, more := endOf([]*exchange.RowsReply{short, liar, full})
+	made := &exchange.RowsReply{} // that crawls along
+	for i := range rowsPage {
+		r := row(1, 1)
+		r.Entry[30], r.Entry[31] = byte(i>>8), byte(i)
+		made.Rows = append(made.Rows, r)
+	}
+	end, more := endOf([]*exchange.RowsReply{short, liar, full}, 3)
 	if last := full.Rows[rowsPage-1].Entry; !more || end != last {
 		t.Fatalf("got %x, %v; want the end of the full page", end, more)
 	}
@@ -145,8 +151,17 @@ func TestPagesOfRowsAreReadTogether(t *testing.T) {
 	if _, ok := got[tx.Hash{9}]; ok {
 		t.Error("a row behind the end is kept before everybody has told all")
 	}
-	if _, more := endOf([]*exchange.RowsReply{short, liar}); more {
+	if _, more := endOf([]*exchange.RowsReply{short, liar}, 2); more {
 		t.Error("short pages: got more")
+	}
+	if end, more := endOf([]*exchange.RowsReply{full, short, full, made}, 3); !more || end != full.Rows[rowsPage-1].Entry {
+		t.Errorf("one tells of what nobody enrolled: got %x, %v; want the end of what three tell", end, more)
+	}
+	if end, more := endOf([]*exchange.RowsReply{short, short, short, made}, 3); more {
+		t.Errorf("three have told all: got more, from %x", end)
+	}
+	if end, more := endOf([]*exchange.RowsReply{full, full, made}, 3); !more || end != made.Rows[rowsPage-1].Entry {
+		t.Errorf("no more than have to answered: got %x, %v; want the end that all of them reach", end, more)
 	}
 	for _, bad := range [][]exchange.Row{{row(2, 1), row(1, 1)}, {row(1, 1), row(1, 1)}, {{Entry: tx.Hash{1}}}} {
 		if ascending(tx.Hash{}, bad) {

@@ -86,6 +86,7 @@ type member struct {
 	refuses func(from tx.Account) bool // to hand over dealings
 	down    bool                       // does not answer: who asks is told at once
 	silent  bool                       // the same, and who asks is not told
+	left    map[string][]error         // how who asked then gave up, by path
 	lies    bool                       // confirms what nobody else does, in a resharing
 	fetched int                        // bytes of dealings
 	skew    time.Duration
@@ -366,6 +367,12 @@ func (m *member) Call(ctx context.Context, to tx.Account, path string, req, resp
 		}
 		if n.silent {
 			<-ctx.Done()
+			m.w.mu.Lock()
+			defer m.w.mu.Unlock()
+			if n.left == nil {
+				n.left = map[string][]error{}
+			}
+			n.left[path] = append(n.left[path], ctx.Err())
 			return ctx.Err()
 		}
 		b, err := n.serve(ctx, account(m.name), path, tx.MustEncode(req))

@@ -10,11 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"salus/client"
 	"salus/exchange"
+	"salus/internal/hedge"
 	"salus/ledger/module/consent"
 	"salus/ledger/module/lookup"
 	"salus/ledger/tx"
@@ -31,9 +31,11 @@ type Match struct {
 	Score   float64    `json:"score"` // above 0 to 1
 }
 
-// How long custodians may take to evaluate, and to open what was found on the ledger.
+// How long custodians may take to answer, how long the others after t did, and how long all may take to open what
+// was found on the ledger.
 const (
 	evaluateTime = 10 * time.Second
+	otherTime    = 2 * time.Second
 	resolveTime  = 30 * time.Second
 )
 
@@ -91,43 +93,34 @@ func (s *Service) lookupKey() (lookup.Key, error) {
 	return k, nil
 }
 
-// each asks all who hold the key at once and waits for all of them.
-func each(key lookup.Key, call func(i int, custodian tx.Account) error) []error {
-	errs := make([]error, len(key.Members))
-	var wg sync.WaitGroup
-	for i, m := range key.Members {
-		wg.Go(func() { errs[i] = call(i, m) })
-	}
-	wg.Wait()
-	return errs
+// asked are the answers of those who hold the key: of t, and of the others who answer for as long as moment after that.
+// One that keeps silent must not hold up who looks for somebody in an emergency.
+func asked[R any](ctx context.Context, key lookup.Key, moment time.Duration, call func(ctx context.Context, custodian tx.Account) (R, error)) ([]R, error) {
+	ctx, cancel := context.WithTimeout(ctx, evaluateTime)
+	defer cancel()
+	return hedge.Most(ctx, key.Members, int(key.T), moment, call)
 }
 
 func (s *Service) combine(ctx context.Context, key lookup.Key, in oprf.Element, req *exchange.EvaluateRequest) (oprf.Element, error) {
-	ctx, cancel := context.WithTimeout(ctx, evaluateTime)
-	defer cancel()
-	var mu sync.Mutex // guards parts
-	var parts []oprf.Partial
-	errs := each(key, func(_ int, m tx.Account) error {
+	all := key.Evaluators()
+	parts, failed := asked(ctx, key, 0, func(ctx context.Context, m tx.Account) (oprf.Partial, error) {
 		var r exchange.EvaluateReply
 		if err := s.Links.Call(ctx, m, exchange.PathEvaluate, req, &r); err != nil {
-			return err
+			return oprf.Partial{}, err
 		}
-		if r.Key != key.Number || len(r.Proof) != len(oprf.Proof{}) {
-			return errors.New("record: a part of another key")
+		if r.Key != key.Number || len(r.Proof) != len(oprf.Proof{}) || int(r.Index) != key.IndexOf(m) {
+			return oprf.Partial{}, errors.New("record: a part of another key")
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		if parts = append(parts, oprf.Partial{Index: int(r.Index), Element: r.Element, Proof: oprf.Proof(r.Proof)}); len(parts) == len(key.Members) {
-			cancel()
+		p := oprf.Partial{Index: int(r.Index), Element: r.Element, Proof: oprf.Proof(r.Proof)}
+		err := all.VerifyPartial(in, &p)
+		if err != nil {
+			s.Log.WarnContext(ctx, "lookup_part_unsound", "custodian", m)
 		}
-		return nil
+		return p, err
 	})
-	whole, blamed, err := key.Evaluators().Combine(in, parts)
-	if len(blamed) > 0 {
-		s.Log.WarnContext(ctx, "lookup_part_unsound", "custodians", blamed)
-	}
+	whole, _, err := all.Combine(in, parts)
 	if err != nil {
-		s.Log.WarnContext(ctx, "lookup_not_evaluated", "err", errors.Join(append(errs, err)...))
+		s.Log.WarnContext(ctx, "lookup_not_evaluated", "err", errors.Join(failed, err))
 		return whole, ErrNoEvaluation
 	}
 	return whole, nil
@@ -154,10 +147,11 @@ func (s *Service) EnrolIdentifier(ctx context.Context, patient tx.Account, id Id
 	}
 	req := &exchange.PointRequest{Entry: got.ID, Address: row.address, Box: box, Height: uint64(got.Height)}
 	for {
-		errs := each(key, func(_ int, m tx.Account) error { return s.Links.Call(ctx, m, exchange.PathPoint, req, &struct{}{}) })
-		kept := len(errs) - len(slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil }))
-		if kept < int(key.T) {
-			return got.ID, errors.Join(ErrNoEvaluation, errors.Join(errs...))
+		kept, failed := asked(ctx, key, otherTime, func(ctx context.Context, m tx.Account) (struct{}, error) {
+			return struct{}{}, s.Links.Call(ctx, m, exchange.PathPoint, req, &struct{}{})
+		})
+		if len(kept) < int(key.T) {
+			return got.ID, errors.Join(ErrNoEvaluation, failed)
 		}
 		// If the key passed to others meanwhile, they may have taken the rows over without this one.
 		now, err := s.lookupKey()
@@ -263,27 +257,20 @@ func (s *Service) pointers(ctx context.Context, got client.Committed, row lookup
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, evaluateTime)
-	defer cancel()
-	var mu sync.Mutex // guards found
+	rows, failed := asked(ctx, key, otherTime, func(ctx context.Context, m tx.Account) (r exchange.PointersReply, err error) {
+		err = s.Links.Call(ctx, m, exchange.PathPointers, &exchange.PointersRequest{Entry: got.ID, Address: row.address, Height: uint64(got.Height)}, &r)
+		return r, err
+	})
+	if len(rows) < int(key.T) { // fewer could hide an enrolment together
+		return nil, errors.Join(ErrNoEvaluation, failed)
+	}
 	found := map[tx.Hash]lookup.Pointer{}
-	errs := each(key, func(_ int, m tx.Account) error {
-		var r exchange.PointersReply
-		if err := s.Links.Call(ctx, m, exchange.PathPointers, &exchange.PointersRequest{Entry: got.ID, Address: row.address, Height: uint64(got.Height)}, &r); err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
+	for _, r := range rows {
 		for _, x := range r.Rows[:min(len(r.Rows), lookup.MaxPointers)] {
 			if p, err := row.open(x.Entry, x.Box); err == nil && p.Validate(lookup.Label(s.Chain)) == nil {
 				found[x.Entry] = lookup.PointerOf(p)
 			}
 		}
-		return nil
-	})
-	answered := len(errs) - len(slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil }))
-	if answered < int(key.T) { // fewer could hide an enrolment together
-		return nil, errors.Join(ErrNoEvaluation, errors.Join(errs...))
 	}
 	var out []lookup.Pointer
 	for _, p := range found {
