@@ -3,7 +3,7 @@
  * list to the patient alone, sealed to a key of this page. A list counts if it is the one that the
  * verified entry commits to, so one honest custodian is enough, and none needs to be believed.
  */
-import { askOpenings, hex, keyPair, openingsDigestOf, parseAccount, verifyOpening } from '../core'
+import { askAll, askOpenings, hex, keyPair, openingsDigestOf, parseAccount, verifyOpening } from '../core'
 import { type About, getJSON, type Member, postBytes, Problem } from '../app/api'
 import { provenFacts } from '../app/facts'
 import { signDigest } from '../app/sign'
@@ -24,7 +24,23 @@ export interface Access {
   readonly height: bigint
 }
 
-/** whichRecords asks the custodians, one after the other, until one tells the committed list. @throws Problem unknown if none does */
+/**
+ * firstTold asks all of n custodians at once and returns what the first tells, so that one that keeps silent holds nobody up.
+ * undefined, nonsense and failures are no answers; who asks is not signed in any more is one for all.
+ * @throws Problem noList if none tells anything, session
+ */
+export async function firstTold<T>(n: number, ask: (i: number, signal: AbortSignal) => Promise<T | undefined>, signal: AbortSignal): Promise<T> {
+  const answers = await askAll(n, { t: 1, grace: 0 }, async (i, stop) => {
+    const told = await ask(i, stop)
+    if (told === undefined) throw new Problem('noList', 'portal: this custodian does not have the list')
+    return told
+  }, signal)
+  for (const a of answers) if (a !== undefined && 'value' in a) return a.value
+  for (const a of answers) if (a !== undefined && 'error' in a && a.error instanceof Problem && a.error.code === 'session') throw a.error
+  throw new Problem('noList', 'portal: no custodian has the list')
+}
+
+/** whichRecords asks the custodians until one tells the committed list. @throws Problem noList if none does */
 export async function whichRecords(about: About, account: string, access: Access, signal: AbortSignal): Promise<readonly Named[]> {
   parseAccount(account)
   const key = keyPair()
@@ -32,29 +48,22 @@ export async function whichRecords(about: About, account: string, access: Access
     const signature = await signDigest(about, account, openingsDigestOf(about.chain, access.session, key), signal)
     const [{ members: present }, all] = await Promise.all([getJSON<{ members: readonly string[] }>('committee', signal), getJSON<Member[]>('members', signal)])
     // Lists stay where they were told: after another committee took over, with those who kept shares before.
-    const before = all.filter((m) => m.active && !present.includes(m.account)).map((m) => m.account)
-    for (const member of [...present, ...before]) {
-      const list = await askOpenings({ session: access.session, key, signature }, (q) => postBytes(`relay/${member}/openings`, new Uint8Array(q), 'application/cbor', signal)).then(
-        (all) => all.find((o) => verifyOpening(o, access.root, access.count))?.list,
-        (err: unknown) => {
-          if (signal.aborted || (err instanceof Problem && err.code === 'session')) throw err
-          return undefined // this one does not answer, or nonsense
-        },
-      )
-      if (list === undefined) continue
-      const counts = new Map<string, { header: Uint8Array; count: number }>()
-      for (const { header } of list.items) {
-        const name = hex(header)
-        counts.set(name, { header, count: (counts.get(name)?.count ?? 0) + 1 })
-      }
-      const facts = await provenFacts(about, access.height)
-      await facts.expect([...counts.values()].map((c) => c.header))
-      return await Promise.all([...counts.values()].map(async ({ header, count }): Promise<Named> => {
-        const a = await facts.anchored(header)
-        return { count, author: a?.batch.author, time: a?.batch.time ?? 0n }
-      }))
+    const whom = [...present, ...all.filter((m) => m.active && !present.includes(m.account)).map((m) => m.account)]
+    const list = await firstTold(whom.length, async (i, stop) => {
+      const told = await askOpenings({ session: access.session, key, signature }, (q) => postBytes(`relay/${whom[i] ?? ''}/openings`, new Uint8Array(q), 'application/cbor', stop))
+      return told.find((o) => verifyOpening(o, access.root, access.count))?.list
+    }, signal)
+    const counts = new Map<string, { header: Uint8Array; count: number }>()
+    for (const { header } of list.items) {
+      const name = hex(header)
+      counts.set(name, { header, count: (counts.get(name)?.count ?? 0) + 1 })
     }
-    throw new Problem('noList', 'portal: no custodian has the list')
+    const facts = await provenFacts(about, access.height)
+    await facts.expect([...counts.values()].map((c) => c.header))
+    return await Promise.all([...counts.values()].map(async ({ header, count }): Promise<Named> => {
+      const a = await facts.anchored(header)
+      return { count, author: a?.batch.author, time: a?.batch.time ?? 0n }
+    }))
   } finally {
     key.seed.fill(0)
   }
