@@ -87,11 +87,7 @@ func (f *filtering) expression() (*Clause, *Issue) {
 		}
 		var right *Clause
 		if right, err = f.test(); err == nil {
-			if t := left.Tree; t != nil && t.Op == op {
-				t.Of = append(t.Of, *right) // one list, not one level for each
-				continue
-			}
-			left = &Clause{Tree: &Tree{Op: op, Of: []Clause{*left, *right}}}
+			left = joined(op, left, right)
 		}
 	}
 	return nil, err

@@ -103,7 +103,7 @@ func (w *wording) all() (*Clause, *Issue) {
 	return nil, err
 }
 
-// joined puts a clause behind another: into its list, if that is of the same kind.
+// joined puts a clause behind another: into its list, if that is of the same kind, and not a level for each.
 func joined(op Op, left, right *Clause) *Clause {
 	if t := left.Tree; t != nil && t.Op == op {
 		t.Of = append(t.Of, *right)
