@@ -99,13 +99,12 @@ func (r *reading) resource(e *xml.StartElement) error {
 	if t == nil || t.Kind != element.Resource {
 		return r.fail(fhir.CodeType)
 	}
-	if r.depth == 0 { // of one that is in another, the name says nothing more of the place
-		r.path = append(r.path, t.Name)
-	} else {
-		r.path = append(r.path, "ofType("+t.Name+")")
+	name := t.Name
+	if r.depth > 0 { // in another
+		name = "ofType(" + name + ")"
 	}
-	if r.depth++; r.depth > maxDepth {
-		return r.fail(fhir.CodeDepth)
+	if err := r.enter(name); err != nil {
+		return err
 	}
 	if _, ok := attributes(e); !ok {
 		return r.fail(CodeAttribute)
