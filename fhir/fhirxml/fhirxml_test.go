@@ -1,14 +1,9 @@
 package fhirxml
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"errors"
-	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -17,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"salus/fhir/definition"
+	"salus/fhir/fhirtest"
 )
 
 // value is JSON without the order of its members, numbers by their text, narratives with the line ends that XML knows.
@@ -85,38 +81,14 @@ func TestPublishedExamplesSurviveXML(t *testing.T) {
 		t.Skip("the packages with the examples of US Core, IPS and R4 are not here")
 	}
 	for _, pack := range packs {
-		f, err := os.Open(pack)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
 		count := 0
-		for r := tar.NewReader(z); ; {
-			h, err := r.Next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if dir := path.Base(path.Dir(h.Name)); path.Ext(h.Name) != ".json" || dir != "package" && dir != "example" {
-				continue
-			}
-			b, err := io.ReadAll(r)
-			if err != nil {
-				t.Fatal(err)
-			}
+		fhirtest.Each(t, pack, func(name string, b []byte) {
 			var head struct{ ResourceType string }
-			if json.Unmarshal(b, &head) != nil || head.ResourceType == "" {
-				continue
+			if json.Unmarshal(b, &head) == nil && head.ResourceType != "" {
+				around(t, name, b)
+				count++
 			}
-			around(t, path.Base(h.Name), b)
-			count++
-		}
+		})
 		if count < 40 {
 			t.Errorf("%s: %d resources: that is not the package", filepath.Base(pack), count)
 		}

@@ -1,14 +1,9 @@
 package validate
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -16,6 +11,7 @@ import (
 
 	"salus/fhir/definition"
 	"salus/fhir/element"
+	"salus/fhir/fhirtest"
 )
 
 // data is where sample data is that is no part of the repository.
@@ -24,34 +20,14 @@ var data = filepath.Join("..", "..", "..", "shared", "data")
 // readPackage calls fn with every example resource of an npm package.
 func readPackage(t testing.TB, file string, fn func(name string, b []byte)) {
 	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
+	if _, err := os.Stat(file); err != nil {
 		t.Skip("the package is not on this machine: ", filepath.Base(file))
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return
+	fhirtest.Each(t, file, func(name string, b []byte) {
+		if strings.Contains(name, "-") {
+			fn(name, b)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := path.Base(h.Name)
-		dir := path.Base(path.Dir(h.Name))
-		if path.Ext(name) != ".json" || dir != "package" && dir != "example" || !strings.Contains(name, "-") {
-			continue
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fn(name, b)
-	}
+	})
 }
 
 func withPackage(t testing.TB, set *definition.Set, file string) *definition.Set {

@@ -1,9 +1,7 @@
 package rest_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +17,7 @@ import (
 
 	"salus/fhir"
 	"salus/fhir/definition"
+	"salus/fhir/fhirtest"
 	"salus/fhir/index"
 	"salus/gateway/rest"
 	"salus/store"
@@ -205,33 +203,8 @@ func TestPublishedExamplesReadByteForByte(t *testing.T) {
 	}
 	for _, pack := range packs {
 		t.Run(filepath.Base(pack), func(t *testing.T) {
-			f, err := os.Open(pack)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			z, err := gzip.NewReader(f)
-			if err != nil {
-				t.Fatal(err)
-			}
 			x := newTrip(t)
-			for r := tar.NewReader(z); ; {
-				h, err := r.Next()
-				if errors.Is(err, io.EOF) {
-					break
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				if dir := path.Base(path.Dir(h.Name)); path.Ext(h.Name) != ".json" || dir != "package" && dir != "example" {
-					continue
-				}
-				b, err := io.ReadAll(r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				x.there(path.Base(h.Name), b)
-			}
+			fhirtest.Each(t, pack, x.there)
 			if x.done < 40 {
 				t.Errorf("%d examples made the round trip: that is not the package", x.done)
 			}
