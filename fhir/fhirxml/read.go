@@ -27,7 +27,7 @@ type reading struct {
 // that of their definition. An error is a *fhir.Issue.
 func ToJSON(m *element.Model, src []byte) ([]byte, error) {
 	src = bytes.TrimPrefix(src, []byte("\ufeff"))
-	r := &reading{model: m, src: src, d: xml.NewDecoder(bytes.NewReader(src)), out: make([]byte, 0, len(src))} //nolint:gosec // tokens, each of which is looked at; nothing is made of what they name
+	r := &reading{model: m, src: src, d: xml.NewDecoder(bytes.NewReader(src)), out: make([]byte, 0, len(src))}
 	root, err := r.next()
 	if errors.Is(err, io.EOF) {
 		return nil, issue(fhir.CodeEmpty, "")
