@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type writer struct {
 	fresh    map[string]int64 // parameters that this commit numbers
 	numbers  int64            // of parameters
 
+	alone   bool    // the last commit was of one job
 	clean   bool    // nothing was written since the transaction began
 	added   []added // index rows of this commit
 	written int     // how many of them are in the tables
@@ -105,14 +107,13 @@ func (w *writer) group(first *job) {
 		if err = w.one(j); err != nil || len(jobs) == groupJobs || time.Now().After(until) {
 			break
 		}
-		select {
-		case next := <-w.jobs:
-			jobs = append(jobs, next)
-			continue
-		default:
+		next := w.next(len(jobs) == 1 && w.alone)
+		if next == nil {
+			break
 		}
-		break
+		jobs = append(jobs, next)
 	}
+	w.alone = len(jobs) == 1
 	if err == nil {
 		err = w.flush(len(w.added))
 	}
@@ -136,6 +137,23 @@ func (w *writer) group(first *job) {
 		}
 		close(j.done)
 	}
+}
+
+// next is a job that waits, nil if there is none. Where many write, others are about to: what is ready to run
+// runs first, because a job more costs this commit less than one of its own.
+func (w *writer) next(alone bool) *job {
+	for range 2 {
+		select {
+		case j := <-w.jobs:
+			return j
+		default:
+		}
+		if alone {
+			break
+		}
+		runtime.Gosched()
+	}
+	return nil
 }
 
 // begin begins a transaction.

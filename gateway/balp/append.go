@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 )
 
 // maxBatch is how many events are written together at most.
@@ -73,8 +74,13 @@ func (j *Journal) enqueue(p pending) (first bool, err error) {
 // If so, its caller goes on to see to that; else the next event's is first.
 func (j *Journal) write() (more bool) {
 	j.queue.Lock()
+	if !j.alone || len(j.waiting) > 1 { // others are about to come: an event more costs less than a sync of its own
+		j.queue.Unlock()
+		runtime.Gosched()
+		j.queue.Lock()
+	}
 	batch := j.waiting
-	j.waiting = nil
+	j.waiting, j.alone = nil, len(batch) == 1
 	if len(batch) > maxBatch {
 		batch, j.waiting = batch[:maxBatch:maxBatch], batch[maxBatch:]
 	}

@@ -44,6 +44,7 @@ type Journal struct {
 	queue   sync.Mutex // guards what follows
 	waiting []pending  // to be written
 	writing bool       // somebody writes what waits; else nothing does
+	alone   bool       // the last to be written was one by itself
 	closed  bool
 	idle    *sync.Cond // of queue: nobody writes any more
 }
