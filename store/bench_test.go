@@ -27,7 +27,7 @@ func observation(i int) Put {
 	p := Put{Key: Key{Type: "Observation", ID: fmt.Sprintf("%x", id)}, Body: make([]byte, 800), Owner: fmt.Sprintf("Patient/%d", i%1000)}
 	p.Entries = []search.Entry{
 		token("status", "http://hl7.org/fhir/observation-status", "final"), token("category", "http://terminology.hl7.org/CodeSystem/observation-category", "laboratory"),
-		token("code", "http://loinc.org", loinc), token("combo-code", "http://loinc.org", loinc),
+		token("code", "http://loinc.org", loinc),
 		ref("subject", p.Owner), ref("patient", p.Owner), ref("encounter", fmt.Sprintf("Encounter/%d", i/4)),
 		{Code: "date", Kind: search.Date, Value: search.Value{Range: search.Range{Low: at, High: at + 999}}},
 		{Code: "value-quantity", Kind: search.Quantity, Value: search.Value{System: "http://unitsofmeasure.org", Code: "mmol/L", Range: search.Range{Low: float64(i % 100), High: float64(i % 100)}}, Exact: "mmol/L"},

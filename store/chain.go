@@ -4,7 +4,7 @@ import "salus/fhir/search"
 
 // chain: what the reference leads to must be seen, and satisfy the rest.
 func (b *builder) chain(alias string, types []string, c *search.Clause) (sqlText, error) {
-	ids := b.params(types, search.IndexName(c.Param.Code, search.Plain, 0))
+	ids := b.params(types, c.Param, search.Plain)
 	if len(ids) == 0 {
 		return nothing, nil
 	}
@@ -28,7 +28,7 @@ func (b *builder) chain(alias string, types []string, c *search.Clause) (sqlText
 
 // has: something that is seen refers here, and satisfies the rest.
 func (b *builder) has(alias string, h *search.Has) (sqlText, error) {
-	ids := b.params([]string{h.Type}, search.IndexName(h.By.Code, search.Plain, 0))
+	ids := b.params([]string{h.Type}, h.By, search.Plain)
 	if len(ids) == 0 {
 		return nothing, nil
 	}

@@ -68,12 +68,32 @@ func (b *builder) seen(alias string, types []string) (sqlText, error) {
 	return s, nil
 }
 
-// params are the numbers of an index in each of the types, in each scope that is seen: the rows of others
-// are not even passed over.
-func (b *builder) params(types []string, name string) []any {
-	var ids []any
+// params are the numbers of the indexes of a parameter, or of those that it is found by, in each of the types, in each
+// scope that is seen: the rows of others are not even passed over.
+func (b *builder) params(types []string, p *search.Param, m search.Modifier) (ids []any) {
+	for k := range alternatives(types, p) {
+		ids = append(ids, b.parts(types, p, m, 0, k)...)
+	}
+	return ids
+}
+
+// alternatives is how many parameters a parameter is found by, at most, in one of the types.
+func alternatives(types []string, p *search.Param) (n int) {
 	for _, t := range types {
-		if id, ok := b.src.number(t + "." + name); ok {
+		n = max(n, len(p.Entries(t)))
+	}
+	return n
+}
+
+// parts are the numbers of the indexes of a part of a composite, of one of its alternatives. Part 0 is a parameter that
+// is none.
+func (b *builder) parts(types []string, p *search.Param, m search.Modifier, part, alternative int) (ids []any) {
+	for _, t := range types {
+		codes := p.Entries(t)
+		if alternative >= len(codes) {
+			continue
+		}
+		if id, ok := b.src.number(t + "." + search.IndexName(codes[alternative], m, part)); ok {
 			for _, s := range b.sight.Scopes {
 				ids = append(ids, s.param(id))
 			}
@@ -155,7 +175,7 @@ func (b *builder) each(alias string, types []string, c *search.Clause) (t sqlTex
 		ok = c.Modifier == search.Plain || c.Modifier == search.Typed
 		column = "target"
 	}
-	ids := b.params(types, search.IndexName(c.Param.Code, search.Plain, 0))
+	ids := b.params(types, c.Param, search.Plain)
 	if !ok || len(ids) == 0 || len(c.Values) == 0 || len(c.Values) > manyCodes {
 		return t, false
 	}
@@ -222,7 +242,7 @@ func (b *builder) matching(types []string, c *search.Clause) (sqlText, error) {
 	default:
 		m = search.Plain
 	}
-	ids := b.params(types, search.IndexName(c.Param.Code, m, 0))
+	ids := b.params(types, c.Param, m)
 	if len(ids) == 0 || len(c.Values) == 0 {
 		return text("SELECT rid FROM resource WHERE " + nothing.s), nil
 	}
@@ -243,14 +263,17 @@ func (b *builder) matching(types []string, c *search.Clause) (sqlText, error) {
 }
 
 func (b *builder) missing(alias string, types []string, c *search.Clause) (sqlText, error) {
-	name, kind := search.IndexName(c.Param.Code, search.Plain, 0), c.Param.Kind
+	part, kind := 0, c.Param.Kind
 	switch kind {
 	case search.Spot:
-		name = search.IndexName(c.Param.Code, search.Plain, 1)
+		part = 1
 	case search.Composite:
-		name, kind = search.IndexName(c.Param.Code, search.Plain, 1), c.Param.Components[0].Param.Kind
+		part, kind = 1, c.Param.Components[0].Param.Kind
 	}
-	ids := b.params(types, name)
+	var ids []any
+	for k := range alternatives(types, c.Param) {
+		ids = append(ids, b.parts(types, c.Param, search.Plain, part, k)...)
+	}
 	not := ""
 	if c.Missing {
 		not = "NOT "

@@ -10,39 +10,46 @@ import (
 
 // composites selects rows in which all parts of one value match.
 func (b *builder) composites(types []string, c *search.Clause) (sqlText, error) {
-	var ors []sqlText
+	var selects []string
+	var args []any
 	for i := range c.Values {
-		var from []string
-		var where []sqlText
-		first, firstTable := "", ""
-		for j := range c.Values[i].Parts {
-			of := c.Param.Components[j].Param.Kind
-			ids := b.params(types, search.IndexName(c.Param.Code, search.Plain, j+1))
-			if len(ids) == 0 {
-				return text("SELECT rid FROM resource WHERE " + nothing.s), nil
-			}
-			a, table := b.alias(), tableOf(of, search.Plain)
-			from = append(from, table+" "+a)
-			v, err := b.value(a+".", of, search.Plain, &c.Values[i].Parts[j])
+		for k := range alternatives(types, c.Param) {
+			s, err := b.composite(types, c.Param, c.Values[i].Parts, k)
 			if err != nil {
 				return nothing, err
 			}
-			where = append(where, text(a+".p IN ("+marks(len(ids))+")", ids...), v)
-			if first == "" {
-				first, firstTable = a, table
-			} else {
-				where = append(where, text(a+".rid = "+first+".rid AND "+sameGroup(table, a, firstTable, first)))
-			}
+			selects, args = append(selects, s.s), append(args, s.args...)
 		}
-		w := join(where, " AND ")
-		ors = append(ors, text("SELECT "+first+".rid FROM "+strings.Join(from, ", ")+" WHERE "+w.s, w.args...))
 	}
-	var s []string
-	var args []any
-	for _, o := range ors {
-		s, args = append(s, o.s), append(args, o.args...)
+	return text(strings.Join(selects, " UNION "), args...), nil
+}
+
+// composite selects rows in which all parts of a value match, in one group of one of the parameter's alternatives.
+func (b *builder) composite(types []string, p *search.Param, parts []search.Value, alternative int) (sqlText, error) {
+	var from []string
+	var where []sqlText
+	first, firstTable := "", ""
+	for j := range parts {
+		of := p.Components[j].Param.Kind
+		ids := b.parts(types, p, search.Plain, j+1, alternative)
+		if len(ids) == 0 {
+			return text("SELECT rid FROM resource WHERE " + nothing.s), nil
+		}
+		a, table := b.alias(), tableOf(of, search.Plain)
+		from = append(from, table+" "+a)
+		v, err := b.value(a+".", of, search.Plain, &parts[j])
+		if err != nil {
+			return nothing, err
+		}
+		where = append(where, text(a+".p IN ("+marks(len(ids))+")", ids...), v)
+		if first == "" {
+			first, firstTable = a, table
+		} else {
+			where = append(where, text(a+".rid = "+first+".rid AND "+sameGroup(table, a, firstTable, first)))
+		}
 	}
-	return text(strings.Join(s, " UNION "), args...), nil
+	w := join(where, " AND ")
+	return text("SELECT "+first+".rid FROM "+strings.Join(from, ", ")+" WHERE "+w.s, w.args...), nil
 }
 
 // sameGroup compares the groups of two parts of a composite. A text keeps its group where others keep
@@ -64,8 +71,8 @@ func sameGroup(table, alias, otherTable, other string) string {
 // away in one direction; the rest is what search.Circle.Contains computes, in its order, so that every
 // database finds the same.
 func (b *builder) near(types []string, c *search.Clause) sqlText {
-	one := b.params(types, search.IndexName(c.Param.Code, search.Plain, 1))
-	two := b.params(types, search.IndexName(c.Param.Code, search.Plain, 2))
+	one := b.parts(types, c.Param, search.Plain, 1, 0)
+	two := b.parts(types, c.Param, search.Plain, 2, 0)
 	if len(one) == 0 || len(two) == 0 || len(c.Values) == 0 {
 		return text("SELECT rid FROM resource WHERE " + nothing.s)
 	}

@@ -58,20 +58,20 @@ func (b *builder) forward(ctx context.Context, x *search.Include, from []found) 
 		if x.Source != "*" && x.Source != from[i].Type {
 			continue
 		}
-		wanted := int64(-1) // every reference
+		var wanted []int64 // of no parameter: every reference
 		if x.Param != nil {
-			id, ok := b.src.number(from[i].Type + "." + search.IndexName(x.Param.Code, search.Plain, 0))
-			if !ok {
-				continue
+			for _, code := range x.Param.Entries(from[i].Type) {
+				if id, ok := b.src.number(from[i].Type + "." + search.IndexName(code, search.Plain, 0)); ok {
+					wanted = append(wanted, from[i].Scope.param(id))
+				}
 			}
-			wanted = from[i].Scope.param(id)
 		}
 		rows, err := decodeRows(from[i].entries)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range rows {
-			if r.Table != refTable || wanted >= 0 && r.Param != wanted || asked[r.A] {
+			if r.Table != refTable || x.Param != nil && !slices.Contains(wanted, r.Param) || asked[r.A] {
 				continue
 			}
 			if typ, _, ok := strings.Cut(r.A, "/"); !ok || x.Target != "" && typ != x.Target {
@@ -117,7 +117,7 @@ func (b *builder) backward(ctx context.Context, x *search.Include, from []found)
 	if len(targets) == 0 || x.Source == "*" || x.Param == nil {
 		return nil, nil // _revinclude names a parameter: everything that refers here has no bound
 	}
-	ids := b.params([]string{x.Source}, search.IndexName(x.Param.Code, search.Plain, 0))
+	ids := b.params([]string{x.Source}, x.Param, search.Plain)
 	if len(ids) == 0 {
 		return nil, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,7 +59,7 @@ func (m model) satisfies(scopes []Scope, r *modelResource, c *search.Clause) boo
 	case c.Chain != nil:
 		for i, t := range c.Chain.Types {
 			for _, o := range m.seen(scopes, t) {
-				if r.refers(c.Param.Code, o.Key) && m.satisfies(scopes, &o, &c.Chain.Clause[i]) {
+				if r.refers(c.Param, o.Key) && m.satisfies(scopes, &o, &c.Chain.Clause[i]) {
 					return true
 				}
 			}
@@ -66,13 +67,13 @@ func (m model) satisfies(scopes []Scope, r *modelResource, c *search.Clause) boo
 		return false
 	case c.Has != nil:
 		for _, o := range m.seen(scopes, c.Has.Type) {
-			if o.refers(c.Has.By.Code, r.Key) && m.satisfies(scopes, &o, &c.Has.Clause) {
+			if o.refers(c.Has.By, r.Key) && m.satisfies(scopes, &o, &c.Has.Clause) {
 				return true
 			}
 		}
 		return false
 	case c.Modifier == search.Missing:
-		return c.Missing != slices.ContainsFunc(r.entries, func(e search.Entry) bool { return e.Code == c.Param.Code })
+		return c.Missing != slices.ContainsFunc(r.entries, func(e search.Entry) bool { return r.finds(c.Param, &e) })
 	}
 	found := false
 	for i := range c.Values {
@@ -92,26 +93,33 @@ func (m model) satisfies(scopes []Scope, r *modelResource, c *search.Clause) boo
 			continue
 		}
 		if c.Param.Kind == search.Composite {
-			for group := 1; group < 4; group++ {
-				all := true
-				for part := range v.Parts {
-					all = all && slices.ContainsFunc(r.entries, func(e search.Entry) bool {
-						return e.Code == c.Param.Code && e.Group == group && e.Part == part+1 && matches(&e, search.Plain, &v.Parts[part])
-					})
+			for _, code := range c.Param.Entries(r.Type) {
+				for group := 1; group < 4; group++ {
+					all := true
+					for part := range v.Parts {
+						all = all && slices.ContainsFunc(r.entries, func(e search.Entry) bool {
+							return e.Code == code && e.Group == group && e.Part == part+1 && matches(&e, search.Plain, &v.Parts[part])
+						})
+					}
+					found = found || all
 				}
-				found = found || all
 			}
 			continue
 		}
 		found = found || slices.ContainsFunc(r.entries, func(e search.Entry) bool {
-			return e.Code == c.Param.Code && e.Part == 0 && matches(&e, c.Modifier, v)
+			return r.finds(c.Param, &e) && e.Part == 0 && matches(&e, c.Modifier, v)
 		})
 	}
 	return found != (c.Modifier == search.Not)
 }
 
-func (r *modelResource) refers(code string, to Key) bool {
-	return slices.ContainsFunc(r.entries, func(e search.Entry) bool { return e.Code == code && e.Value.Text == to.Type+"/"+to.ID })
+// finds reports whether a parameter looks at an entry of this resource.
+func (r *modelResource) finds(p *search.Param, e *search.Entry) bool {
+	return slices.Contains(p.Entries(r.Type), e.Code)
+}
+
+func (r *modelResource) refers(p *search.Param, to Key) bool {
+	return slices.ContainsFunc(r.entries, func(e search.Entry) bool { return r.finds(p, &e) && e.Value.Text == to.Type+"/"+to.ID })
 }
 
 func matches(e *search.Entry, m search.Modifier, v *search.Value) bool {
@@ -161,11 +169,26 @@ var modelParams = map[string]*search.Param{
 	"url": {Code: "url", Kind: search.URI}, "value": {Code: "value", Kind: search.Quantity}, "number": {Code: "number", Kind: search.Number},
 	"place": {Code: "place", Kind: search.Spot},
 	"ref":   {Code: "ref", Kind: search.Reference, Targets: []string{"A", "B"}},
+
+	"title": {Code: "title", Kind: search.String}, "label": {Code: "label", Kind: search.Token}, "amount": {Code: "amount", Kind: search.Quantity},
+	"about": {Code: "about", Kind: search.Reference, Targets: []string{"A", "B"}},
+
+	// They find what others do; any-code and any-ref have entries of their own in B.
+	"any-name":   {Code: "any-name", Kind: search.String, Of: map[string][]string{"A": {"name", "title"}, "B": {"title"}}},
+	"any-code":   {Code: "any-code", Kind: search.Token, Of: map[string][]string{"A": {"code", "label"}}},
+	"any-amount": {Code: "any-amount", Kind: search.Quantity, Of: map[string][]string{"A": {"amount", "value"}, "B": {"amount", "value"}}},
+	"any-ref":    {Code: "any-ref", Kind: search.Reference, Targets: []string{"A", "B"}, Of: map[string][]string{"A": {"about", "ref"}}},
 }
+
+// modelCodes are those that resources have entries of.
+var modelCodes = []string{"name", "code", "date", "url", "value", "number", "ref", "title", "label", "amount", "about", "any-code", "any-ref"}
 
 var modelComposites = []*search.Param{
 	{Code: "code-value", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["value"]}}},
 	{Code: "code-name", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["name"]}}},
+	{Code: "label-value", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["value"]}}},
+	{Code: "any-code-value", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["value"]}},
+		Of: map[string][]string{"A": {"code-value", "label-value"}, "B": {"label-value"}}},
 	{Code: "name-url-number", Kind: search.Composite, Components: []search.Component{{Param: modelParams["name"]}, {Param: modelParams["url"]}, {Param: modelParams["number"]}}},
 }
 
@@ -215,7 +238,7 @@ func drawPoint(t *rapid.T) search.Place {
 }
 
 func drawEntries(t *rapid.T) (out []search.Entry) {
-	for _, code := range []string{"name", "code", "date", "url", "value", "number", "ref"} {
+	for _, code := range modelCodes {
 		for range rapid.IntRange(0, 2).Draw(t, code) {
 			out = append(out, drawEntry(t, modelParams[code].Kind, code))
 		}
@@ -269,11 +292,15 @@ func drawValue(t *rapid.T, kind search.Kind, m search.Modifier) (v search.Value)
 	return v
 }
 
+func drawRef(t *rapid.T) *search.Param {
+	return modelParams[rapid.SampledFrom([]string{"ref", "any-ref"}).Draw(t, "reference")]
+}
+
 func drawClause(t *rapid.T, links int) search.Clause {
 	how := rapid.IntRange(0, 9).Draw(t, "how")
 	switch {
 	case how == 0 && links > 0:
-		c := search.Clause{Param: modelParams["ref"], Chain: &search.Chain{}}
+		c := search.Clause{Param: drawRef(t), Chain: &search.Chain{}}
 		for _, typ := range []string{"A", "B"} {
 			if rapid.Bool().Draw(t, "leads to "+typ) {
 				c.Chain.Types, c.Chain.Clause = append(c.Chain.Types, typ), append(c.Chain.Clause, drawClause(t, links-1))
@@ -283,7 +310,7 @@ func drawClause(t *rapid.T, links int) search.Clause {
 			return c
 		}
 	case how == 1 && links > 0:
-		return search.Clause{Has: &search.Has{Type: types.Draw(t, "has"), By: modelParams["ref"], Clause: drawClause(t, links-1)}}
+		return search.Clause{Has: &search.Has{Type: types.Draw(t, "has"), By: drawRef(t), Clause: drawClause(t, links-1)}}
 	case how == 3 && links > 0:
 		t0 := &search.Tree{Op: search.Op(rapid.IntRange(1, 3).Draw(t, "op"))}
 		for range rapid.IntRange(1, 3).Draw(t, "joined") {
@@ -304,7 +331,7 @@ func drawClause(t *rapid.T, links int) search.Clause {
 		}
 		return c
 	}
-	p := modelParams[rapid.SampledFrom([]string{"name", "code", "date", "url", "value", "number", "ref", "place"}).Draw(t, "param")]
+	p := modelParams[rapid.SampledFrom(slices.Sorted(maps.Keys(modelParams))).Draw(t, "param")]
 	c := search.Clause{Param: p}
 	if rapid.IntRange(0, 5).Draw(t, "missing") == 0 {
 		c.Modifier, c.Missing = search.Missing, rapid.Bool().Draw(t, "is missing")
@@ -336,7 +363,7 @@ func drawQuery(t *rapid.T) *search.Query {
 		q.Where = append(q.Where, drawClause(t, 2))
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "keys") {
-		code := rapid.SampledFrom([]string{"name", "code", "date", "value", "_id"}).Draw(t, "key")
+		code := rapid.SampledFrom([]string{"name", "code", "date", "value", "any-name", "any-code", "any-amount", "_id"}).Draw(t, "key")
 		p := modelParams[code]
 		if p == nil {
 			p = &search.Param{Code: code, Kind: search.Token}
@@ -475,7 +502,7 @@ func (m model) key(k Key, o search.Order) (best search.Value, ok bool) {
 	}
 	i := slices.IndexFunc(m, func(r modelResource) bool { return r.Key == k })
 	for _, e := range m[i].entries {
-		if e.Code != o.Param.Code || e.Part > 0 || o.Param.Kind == search.Token && e.Value.Text == "" || o.Param.Kind == search.String && e.Value.Text == "" {
+		if !m[i].finds(o.Param, &e) || e.Part > 0 || o.Param.Kind == search.Token && e.Value.Text == "" || o.Param.Kind == search.String && e.Value.Text == "" {
 			continue
 		}
 		v := search.Value{Text: e.Value.Text}
@@ -543,7 +570,7 @@ func TestWhatIsHiddenIsNotFelt(t *testing.T) {
 		for range 8 {
 			q := drawQuery(t)
 			for range rapid.IntRange(0, 2).Draw(t, "includes") {
-				x := search.Include{Source: types.Draw(t, "source"), Param: modelParams["ref"], Iterate: rapid.Bool().Draw(t, "iterate")}
+				x := search.Include{Source: types.Draw(t, "source"), Param: drawRef(t), Iterate: rapid.Bool().Draw(t, "iterate")}
 				if rapid.Bool().Draw(t, "reverse") {
 					q.RevInclude = append(q.RevInclude, x)
 				} else {

@@ -8,12 +8,15 @@ import (
 )
 
 // schemaVersion is that of the tables below: those of version 1 and what each step added.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // steps make the tables of version 1 into those of 2, and so on.
 var steps = []string{
 	// A date or number of a resource that is known already.
 	`CREATE INDEX idx_span_rid ON idx_span (rid, p)`,
+	// Parameters that are found by others' rows (search.Param.Of) have none of their own any more: what there is has to be
+	// indexed anew (markNext).
+	`INSERT INTO meta (name, value) SELECT 'mark.index.next', '1' WHERE EXISTS (SELECT 1 FROM resource) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
 }
 
 // The tables. rid is a resource's row number. Index tables have no index by rid: what rows a

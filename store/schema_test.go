@@ -7,6 +7,15 @@ import (
 	"salus/fhir/search"
 )
 
+// A new store has nothing to be indexed anew.
+func TestANewStoreIsIndexed(t *testing.T) {
+	on(t, func(t *testing.T, open func() *Store) {
+		if done, err := open().IndexBy(t.Context(), 0); err != nil || !done {
+			t.Errorf("got %v, %v", done, err)
+		}
+	})
+}
+
 // A store of an older version is made into one of this version when it is opened, and answers.
 func TestAnOlderStoreIsBroughtUpToDate(t *testing.T) {
 	path, key := filepath.Join(t.TempDir(), "store.db"), [32]byte{3}
@@ -32,7 +41,17 @@ func TestAnOlderStoreIsBroughtUpToDate(t *testing.T) {
 	if err := s.db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM sqlite_master WHERE name = 'idx_span_rid'`).Scan(&n); err != nil || n != 1 {
 		t.Errorf("got %d indexes, %v; want 1", n, err)
 	}
-	date := p.Entries[7].Value.Range
+	kept := p.Entries[:7]
+	if done, err := s.IndexBy(t.Context(), 0); err != nil || done {
+		t.Errorf("got %v, %v; what an older program wrote is to be indexed anew", done, err)
+	}
+	if err := s.Reindex(t.Context(), func([]byte) ([]search.Entry, error) { return kept, nil }, func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := s.Check(t.Context(), 0, func(*Version) ([]search.Entry, string, error) { return kept, p.Owner, nil }); err != nil || len(h.Findings) > 0 || h.Unindexed > 0 {
+		t.Errorf("got %+v, %v", h, err)
+	}
+	date := p.Entries[6].Value.Range
 	q := &search.Query{Types: []string{"Observation"}, Count: -1, Where: []search.Clause{
 		{Param: &search.Param{Code: "subject", Kind: search.Reference}, Values: []search.Value{{Text: p.Owner}}},
 		{Param: &search.Param{Code: "date", Kind: search.Date}, Values: []search.Value{{Prefix: search.GE, Range: date}}},

@@ -190,7 +190,7 @@ func (b *builder) order(q *search.Query) (keys []sortKey, joins []sqlText) {
 
 // sortBy joins a parameter's values and returns the column to sort by.
 func (b *builder) sortBy(types []string, o search.Order, joins *[]sqlText) (column string, isText bool) {
-	ids := b.params(types, search.IndexName(o.Param.Code, search.Plain, 0))
+	ids := b.params(types, o.Param, search.Plain)
 	a := b.alias()
 	table := tableOf(o.Param.Kind, search.Plain)
 	isText = table != "idx_span" && table != "idx_quantity"
@@ -201,15 +201,19 @@ func (b *builder) sortBy(types []string, o search.Order, joins *[]sqlText) (colu
 	case isText:
 		column, none = ".first", "'\U0010FFFF'"
 	case o.Descending:
-		column, none = ".high", "-9e307"
+		column, none, best = ".high", "-9e307", "MAX"
 	}
 	in := " IN (" + marks(len(ids)) + ")"
-	if table == "idx_token" || table == "idx_ref" {
+	switch {
+	case table == "idx_token" || table == "idx_ref":
 		// Rarely sorted by, and not in idx_sort.
 		from := map[string]string{"idx_token": "code", "idx_ref": "target"}[table]
 		*joins = append(*joins, text(" LEFT JOIN (SELECT rid, "+best+"("+from+") AS "+column[1:]+" FROM "+table+
 			" WHERE p"+in+" AND "+from+" <> '' GROUP BY rid) "+a+" ON "+a+".rid = r.rid", ids...))
-	} else {
+	case alternatives(types, o.Param) > 1:
+		*joins = append(*joins, text(" LEFT JOIN (SELECT rid, "+best+"("+column[1:]+") AS "+column[1:]+" FROM idx_sort WHERE p"+in+
+			" GROUP BY rid) "+a+" ON "+a+".rid = r.rid", ids...))
+	default:
 		*joins = append(*joins, text(" LEFT JOIN idx_sort "+a+" ON "+a+".rid = r.rid AND "+a+".p"+in, ids...))
 	}
 	return "COALESCE(" + a + column + ", " + none + ")", isText

@@ -239,6 +239,7 @@ func TestEveryParameterOfEveryTypeIsRead(t *testing.T) {
 				t.Fatalf("%s: %v", typ, err)
 			}
 			had := len(missing)
+			entries = spread(typ, entries)
 			for j := range entries {
 				delete(missing, entries[j].Code)
 			}

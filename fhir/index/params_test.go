@@ -128,6 +128,12 @@ func TestSearchesByEveryForm(t *testing.T) {
 		// Parts of one value only.
 		"Observation?component-code-value-quantity=8480-6$120": "Observation/o1", "Observation?component-code-value-quantity=8480-6$80": "", "Observation?component-code-value-quantity=8462-4$80": "Observation/o1",
 		"Observation?combo-code-value-quantity=85354-9$gt1000": "Observation/o1", "Observation?code-value-date=11778-8$2020-08-01": "Observation/o2",
+		// What other parameters find together.
+		"Observation?combo-code=85354-9": "Observation/o1", "Observation?combo-code=8480-6": "Observation/o1", "Observation?combo-code=http://loinc.org|11778-8": "Observation/o2", "Observation?combo-code=99999-9": "",
+		"Observation?combo-code:missing=true": "", "Observation?combo-code:not=8480-6": "Observation/o2", "Observation?combo-value-quantity=16" + ucumIn + "kPa": "Observation/o1", "Observation?combo-value-quantity=lt1": "",
+		"Observation?combo-code-value-quantity=8480-6$120": "Observation/o1", "Observation?combo-code-value-quantity=8480-6$80": "", "Observation?combo-code-value-quantity=8462-4$gt1000": "",
+		"Patient?_has:Observation:patient:combo-code=8480-6": "Patient/p1", "Patient?_has:Observation:patient:combo-code=11778-8": "", "Observation?_filter=combo-code+eq+8480-6+and+not+(combo-code+eq+11778-8)": "Observation/o1",
+		"Patient?phonetic=unal": "Patient/p1", "Patient?phonetic:exact=unal": "", "Observation?_sort=combo-value-quantity&combo-value-quantity:missing=false": "Observation/o1",
 		"DocumentReference?relationship=replaces$DocumentReference/d0": "DocumentReference/d1", "DocumentReference?relationship=appends$DocumentReference/d0": "",
 		"MolecularSequence?chromosome-variant-coordinate=1$150$155": "MolecularSequence/m1", "MolecularSequence?chromosome-variant-coordinate=1$110$155": "",
 		"Measure?context-type-quantity=age$ge12" + ucumIn + "a": "Measure/me1", "Measure?context-type-quantity=focus$ge12": "", "Measure?context-type-value=focus$http://snomed.info/sct|2": "Measure/me1",

@@ -115,7 +115,7 @@ type planner struct {
 	engine *fhirpath.Engine
 	cached map[string]systems // by value set
 	groups int                // composites of the plan under way
-	slow   bool               // everything by package fhirpath, for comparison
+	slow   bool               // everything by package fhirpath, and entries of their own for all parameters, for comparison
 }
 
 // plan makes that of a type from its usable parameters.
@@ -124,6 +124,9 @@ func (p *planner) plan(typ string, params []*param) (*plan, error) {
 	t := p.model.Type(typ)
 	out.root = &node{typ: t}
 	p.groups = 0
+	if !p.slow {
+		p.share(typ, params)
+	}
 	for _, x := range params {
 		if err := p.put(out, typ, x); err != nil {
 			return nil, err
@@ -142,7 +145,7 @@ func (p *planner) finish(out *plan) {
 
 // put adds a parameter.
 func (p *planner) put(out *plan, typ string, x *param) error {
-	if x.expression != "" && (p.slow || !p.take(out.root, x)) { // without one it is the store's
+	if x.expression != "" && x.Of == nil && (p.slow || !p.take(out.root, x)) { // without one it is the store's
 		l := leftover{param: x}
 		var err error
 		if l.x, err = p.engine.CompileFor(typ, x.expression, fhirpath.Lenient); err != nil {

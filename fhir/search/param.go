@@ -1,5 +1,7 @@
 package search
 
+import "maps"
+
 // A Kind is the type of a search parameter (R4 3.1.1.4).
 type Kind uint8
 
@@ -48,6 +50,10 @@ type Param struct {
 	Targets    []string    // of a reference: the resource types it may lead to
 	Components []Component // of a composite, in their order
 
+	// Of has, by type of resource, the codes of the parameters that find together what this one finds. It has
+	// no entries of its own in resources of those types.
+	Of map[string][]string
+
 	Definition    string // canonical, of one that is not R4's own
 	Documentation string // of such a one
 	// Words: its values are looked for as words (see Words), in entries of one each. Only of kind String.
@@ -82,6 +88,32 @@ type Localizer interface {
 // no known unit.
 type Measurer interface {
 	Base(values []Value) (in []Value, ok bool)
+}
+
+// Entries are the codes of the parameters whose entries this one is found by in resources of a type: its own,
+// or those of others.
+func (p *Param) Entries(resourceType string) []string {
+	if of := p.Of[resourceType]; of != nil {
+		return of
+	}
+	return []string{p.Code}
+}
+
+// with is a parameter of the types of both; p may be nil.
+func (p *Param) with(o *Param) *Param {
+	if p == nil {
+		return o
+	}
+	if len(o.Of) == 0 {
+		return p
+	}
+	both := *p
+	both.Of = maps.Clone(p.Of)
+	if both.Of == nil {
+		both.Of = map[string][]string{}
+	}
+	maps.Copy(both.Of, o.Of)
+	return &both
 }
 
 // leadsTo reports whether a reference parameter may lead to that type.

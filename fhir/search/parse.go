@@ -276,9 +276,7 @@ func (p *parser) param(types []string, code string) (*Param, *Issue) {
 		if x.Unready {
 			return nil, issue(CodeIndexing, x.Code)
 		}
-		if found == nil {
-			found = x
-		}
+		found = found.with(x)
 	}
 	return found, nil
 }
