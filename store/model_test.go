@@ -187,8 +187,10 @@ var modelComposites = []*search.Param{
 	{Code: "code-value", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["value"]}}},
 	{Code: "code-name", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["name"]}}},
 	{Code: "label-value", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["value"]}}},
-	{Code: "any-code-value", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["value"]}},
-		Of: map[string][]string{"A": {"code-value", "label-value"}, "B": {"label-value"}}},
+	{
+		Code: "any-code-value", Kind: search.Composite, Components: []search.Component{{Param: modelParams["code"]}, {Param: modelParams["value"]}},
+		Of: map[string][]string{"A": {"code-value", "label-value"}, "B": {"label-value"}},
+	},
 	{Code: "name-url-number", Kind: search.Composite, Components: []search.Component{{Param: modelParams["name"]}, {Param: modelParams["url"]}, {Param: modelParams["number"]}}},
 }
 
