@@ -48,6 +48,7 @@ var messages = map[tx.Kind]func() tx.Message{
 	identity.KindRotate:   func() tx.Message { return new(identity.Rotate) },
 	consent.KindGrant:     func() tx.Message { return new(consent.Give) },
 	consent.KindRevoke:    func() tx.Message { return new(consent.Revoke) },
+	consent.KindChange:    func() tx.Message { return new(consent.Change) },
 	consent.KindProxy:     func() tx.Message { return new(consent.SetProxy) },
 	access.KindRequest:    func() tx.Message { return new(access.Request) },
 	access.KindFetch:      func() tx.Message { return new(access.CommitFetch) },
@@ -263,6 +264,10 @@ func mend(r *rand.Rand, m tx.Message) {
 		}
 		*purposes, *from, *to = 1<<consent.TREAT, *from>>1, 0
 	}
+	grant := func(g *consent.Grant) {
+		g.Grantee = consent.Grantee{Kind: consent.OfRole, Account: g.Grantee.Account, Role: "223366009"}
+		terms(&g.Mask, &g.Except, &g.Purposes, &g.NotBefore, &g.NotAfter)
+	}
 	switch m := m.(type) {
 	case *identity.Register:
 		m.Class, m.Roles, m.Privileges = 2, []string{"a", "b"}, 3
@@ -271,8 +276,14 @@ func mend(r *rand.Rand, m tx.Message) {
 	case *identity.Rotate:
 		m.Add = append(m.Add, randomKey(r))
 	case *consent.Give:
-		m.Grant.Grantee = consent.Grantee{Kind: consent.OfRole, Account: m.Grant.Grantee.Account, Role: "223366009"}
-		terms(&m.Grant.Mask, &m.Grant.Except, &m.Grant.Purposes, &m.Grant.NotBefore, &m.Grant.NotAfter)
+		grant(&m.Grant)
+	case *consent.Change:
+		compare := func(a, b consent.GrantID) int { return bytes.Compare(a[:], b[:]) }
+		slices.SortFunc(m.Revoke, compare)
+		slices.SortFunc(m.Give, func(a, b consent.Grant) int { return compare(a.ID, b.ID) })
+		for i := range m.Give {
+			grant(&m.Give[i])
+		}
 	case *consent.SetProxy:
 		terms(&m.Proxy.Mask, &m.Proxy.Except, &m.Proxy.Purposes, &m.Proxy.NotBefore, &m.Proxy.NotAfter)
 	case *access.Request:

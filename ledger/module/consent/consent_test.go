@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -258,7 +259,22 @@ func TestEveryRefusal(t *testing.T) {
 		pr := proxy()
 		pr.Patient = p
 		check(consent.ErrPatient, "alice", consent.KindProxy, pr)
+		c := change([]consent.GrantID{gid("x")})
+		c.Patient = p
+		check(consent.ErrPatient, "alice", consent.KindChange, c)
 	}
+	check(consent.ErrChange, "alice", consent.KindChange, change(nil))
+	check(consent.ErrChange, "alice", consent.KindChange, change([]consent.GrantID{gid("x"), gid("x")}))
+	check(consent.ErrChange, "alice", consent.KindChange, change(nil, grant("x"), grant("x", version(2))))
+	check(consent.ErrChange, "alice", consent.KindChange, change([]consent.GrantID{gid("x"), gid("y")}, grant("x")))
+	unsorted := change([]consent.GrantID{gid("x"), gid("y")}, grant("z"), grant("u"))
+	slices.Reverse(unsorted.Give)
+	check(consent.ErrChange, "alice", consent.KindChange, unsorted)
+	slices.Reverse(unsorted.Give)
+	slices.Reverse(unsorted.Revoke)
+	check(consent.ErrChange, "alice", consent.KindChange, unsorted)
+	check(consent.ErrGrantID, "alice", consent.KindChange, change([]consent.GrantID{{}})) // all: that is consent.revoke's to say
+	check(consent.ErrMask, "alice", consent.KindChange, change(nil, grant("x"), grant("y", func(g *consent.Grant) { g.Mask = 1 })))
 	give(consent.ErrGrantID, "alice", func(g *consent.Grant) { g.ID = consent.GrantID{} })
 	for _, m := range []uint64{0, mask << 1 >> 2, mask | 1<<63, math.MaxUint64} {
 		give(consent.ErrMask, "alice", func(g *consent.Grant) { g.Mask = m })
@@ -313,10 +329,12 @@ func TestEveryRefusal(t *testing.T) {
 		give(consent.ErrSigner, by)
 		check(consent.ErrSigner, by, consent.KindRevoke, revoke(consent.GrantID{}))
 		check(consent.ErrSigner, by, consent.KindProxy, proxy())
+		check(consent.ErrSigner, by, consent.KindChange, change(nil, grant("x")))
 	}
 	w.unverified = true
 	give(consent.ErrUserVerification, "alice")
 	check(consent.ErrUserVerification, "alice", consent.KindRevoke, revoke(gid("x")))
+	check(consent.ErrUserVerification, "alice", consent.KindChange, change(nil, grant("x")))
 	w.unverified = false
 	check(consent.ErrUnknownGrant, "alice", consent.KindRevoke, revoke(gid("x")))
 	check(consent.ErrUnknownGrant, "alice", consent.KindRevoke, revoke(consent.GrantID{}))
@@ -335,6 +353,8 @@ func TestEveryRefusal(t *testing.T) {
 	w.must("alice", consent.KindGrant, grant("hers"))
 	check(consent.ErrVersion, "alice", consent.KindGrant, grant("hers"))
 	check(consent.ErrOverride, "hospital", consent.KindRevoke, revoke(gid("hers")))
+	check(consent.ErrOverride, "hospital", consent.KindChange, change([]consent.GrantID{gid("hers")}, grant("x", recorded)))
+	check(consent.ErrUnknownGrant, "alice", consent.KindChange, change([]consent.GrantID{gid("x")}, grant("y")))
 	w.must("alice", consent.KindProxy, proxy(func(p *consent.Proxy) { p.NotAfter = w.time + 10 }))
 	check(consent.ErrProxyExceeds, "mother", consent.KindGrant, grant("x"))
 	check(consent.ErrDelegation, "mother", consent.KindProxy, proxy(func(p *consent.Proxy) { p.Account = account("bob") }))

@@ -29,6 +29,7 @@ var (
 	ErrUnknownProxy     = tx.Refuse(0x0617, "consent: there is no such proxy to end")
 	ErrQuery            = tx.Refuse(0x0618, "consent: the query's argument does not decode")
 	ErrLocked           = tx.Refuse(0x0619, "consent: keys are being recovered; until that ends, nothing is granted and only revoked")
+	ErrChange           = tx.Refuse(0x061a, "consent: a change names each grant once, in the order of the ids, and at least one")
 )
 
 // Codes lists the refusals of this module.
@@ -59,5 +60,6 @@ func Codes() []tx.CodeInfo {
 		{Code: ErrUnknownProxy.Code, Name: "consent-unknown-proxy", Text: ErrUnknownProxy.Text},
 		{Code: ErrQuery.Code, Name: "consent-query", Text: ErrQuery.Text},
 		{Code: ErrLocked.Code, Name: "consent-locked", Text: ErrLocked.Text},
+		{Code: ErrChange.Code, Name: "consent-change", Text: ErrChange.Text},
 	}
 }

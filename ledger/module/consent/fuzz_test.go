@@ -13,7 +13,8 @@ import (
 func FuzzMessages(f *testing.F) {
 	f.Add(uint8(0), tx.MustEncode(grant("a", recorded)))
 	f.Add(uint8(1), tx.MustEncode(revoke(gid("a"))))
-	f.Add(uint8(2), tx.MustEncode(proxy()))
+	f.Add(uint8(3), tx.MustEncode(proxy()))
+	f.Add(uint8(2), tx.MustEncode(change([]consent.GrantID{gid("a"), gid("b")}, grant("c"), grant("d", recorded))))
 	calls := consent.Module().Calls
 	f.Fuzz(func(t *testing.T, which uint8, payload []byte) {
 		m := calls[int(which)%len(calls)].New()

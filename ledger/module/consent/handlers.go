@@ -17,6 +17,7 @@ func Module() ledger.Module {
 		Calls: []ledger.Call{
 			ledger.On(KindGrant, give),
 			ledger.On(KindRevoke, revoke),
+			ledger.On(KindChange, change),
 			ledger.On(KindProxy, setProxy),
 		},
 		Queries: queries(),
@@ -94,9 +95,13 @@ func give(c *ledger.Context, m *Give) error {
 	if err != nil {
 		return err
 	}
-	g := &m.Grant
+	return h.give(c, m.Patient, &m.Grant)
+}
+
+// give puts one grant.
+func (h *hand) give(c *ledger.Context, patient tx.Account, g *Grant) error {
 	switch {
-	case identity.Recovering(c.State, m.Patient):
+	case identity.Recovering(c.State, patient):
 		return ErrLocked
 	case g.Recorded != (h.in == asSteward):
 		return ErrRecorded
@@ -107,14 +112,14 @@ func give(c *ledger.Context, m *Give) error {
 	case h.in == asProxy && !h.proxy.bounds(g):
 		return ErrProxyExceeds
 	}
-	old, replaces := LookupGrant(c.State, m.Patient, g.ID)
+	old, replaces := LookupGrant(c.State, patient, g.ID)
 	if replaces && !h.mayChange(&old) {
 		return ErrOverride
 	}
 	if !follows(old.Grant.Version, g.Version) {
 		return ErrVersion
 	}
-	head := HeadOf(c.State, m.Patient)
+	head := HeadOf(c.State, patient)
 	action := audit.ConsentChanged
 	if !replaces {
 		if head.Grants >= MaxGrants {
@@ -125,10 +130,10 @@ func give(c *ledger.Context, m *Give) error {
 	}
 	head.Version++
 	s := Standing{Grant: *g, By: h.account, Height: uint64(c.Height), Left: g.Uses}
-	grants.Put(c.State, pair(m.Patient, g.ID), s)
-	heads.Put(c.State, m.Patient[:], head)
-	c.Append(EntryGrant, Given{Patient: m.Patient, Standing: s})
-	audit.Append(c, m.Patient, audit.Event{
+	grants.Put(c.State, pair(patient, g.ID), s)
+	heads.Put(c.State, patient[:], head)
+	c.Append(EntryGrant, Given{Patient: patient, Standing: s})
+	audit.Append(c, patient, audit.Event{
 		Action: action, Actor: h.account, Member: h.steward, Ref: Ref(g.ID, g.Version), Mask: g.Mask, Count: 1,
 	})
 	return nil
@@ -139,14 +144,38 @@ func revoke(c *ledger.Context, m *Revoke) error {
 	if err != nil {
 		return err
 	}
+	return h.revoke(c, m.Patient, m.ID)
+}
+
+// change revokes and gives. A refusal of any of it takes all back with the transaction.
+func change(c *ledger.Context, m *Change) error {
+	h, err := signer(c, m.Patient)
+	if err != nil {
+		return err
+	}
+	for _, id := range m.Revoke {
+		if err := h.revoke(c, m.Patient, id); err != nil {
+			return err
+		}
+	}
+	for i := range m.Give {
+		if err := h.give(c, m.Patient, &m.Give[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revoke takes one grant away, or with the zero id all that the signer may.
+func (h *hand) revoke(c *ledger.Context, patient tx.Account, id GrantID) error {
 	var gone []Standing
-	if m.ID == (GrantID{}) {
-		for _, s := range Load(c.State, m.Patient).Grants {
+	if id == (GrantID{}) {
+		for _, s := range Load(c.State, patient).Grants {
 			if h.mayChange(&s) {
 				gone = append(gone, s)
 			}
 		}
-	} else if s, ok := LookupGrant(c.State, m.Patient, m.ID); ok {
+	} else if s, ok := LookupGrant(c.State, patient, id); ok {
 		if !h.mayChange(&s) {
 			return ErrOverride
 		}
@@ -156,17 +185,17 @@ func revoke(c *ledger.Context, m *Revoke) error {
 		return ErrUnknownGrant
 	}
 	for i := range gone {
-		grants.Delete(c.State, pair(m.Patient, gone[i].Grant.ID))
+		grants.Delete(c.State, pair(patient, gone[i].Grant.ID))
 	}
-	head := HeadOf(c.State, m.Patient)
+	head := HeadOf(c.State, patient)
 	head.Version++
 	head.Grants -= uint32(len(gone))
-	heads.Put(c.State, m.Patient[:], head)
+	heads.Put(c.State, patient[:], head)
 	var ref tx.Hash
-	if m.ID != (GrantID{}) {
-		ref = Ref(m.ID, gone[0].Grant.Version)
+	if id != (GrantID{}) {
+		ref = Ref(id, gone[0].Grant.Version)
 	}
-	audit.Append(c, m.Patient, audit.Event{
+	audit.Append(c, patient, audit.Event{
 		Action: audit.ConsentRevoked, Actor: h.account, Member: h.steward, Ref: ref, Count: uint32(len(gone)),
 	})
 	return nil

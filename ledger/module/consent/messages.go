@@ -1,7 +1,9 @@
 package consent
 
 import (
+	"bytes"
 	"math/bits"
+	"slices"
 
 	"salus/ledger/tx"
 )
@@ -10,6 +12,7 @@ import (
 const (
 	KindGrant  tx.Kind = "consent.grant"
 	KindRevoke tx.Kind = "consent.revoke"
+	KindChange tx.Kind = "consent.change"
 	KindProxy  tx.Kind = "consent.proxy"
 )
 
@@ -25,6 +28,14 @@ type Give struct {
 type Revoke struct {
 	Patient tx.Account `cbor:"1,keyasint" json:"patient"`
 	ID      GrantID    `cbor:"2,keyasint" json:"id"`
+}
+
+// Change takes grants away and gives others, or replaces them by their ids: all of it, or nothing. Signed
+// as Give and Revoke are. No grant is in both lists; each list is in the order of its ids.
+type Change struct {
+	Patient tx.Account `cbor:"1,keyasint" json:"patient"`
+	Revoke  []GrantID  `cbor:"2,keyasint" json:"revoke"`
+	Give    []Grant    `cbor:"3,keyasint" json:"give"`
 }
 
 // SetProxy names, replaces or (with Active false) ends a proxy. Signed by the
@@ -105,6 +116,37 @@ func (m *Revoke) Validate() error {
 	}
 	return nil
 }
+
+// Validate implements tx.Message.
+func (m *Change) Validate() error {
+	if m.Patient == (tx.Account{}) {
+		return ErrPatient
+	}
+	for i, id := range m.Revoke {
+		switch {
+		case id == (GrantID{}):
+			return ErrGrantID
+		case i > 0 && compareIDs(m.Revoke[i-1], id) >= 0:
+			return ErrChange
+		}
+	}
+	for i := range m.Give {
+		g := &m.Give[i]
+		if err := g.Validate(); err != nil {
+			return err
+		}
+		_, both := slices.BinarySearchFunc(m.Revoke, g.ID, compareIDs)
+		if both || i > 0 && compareIDs(m.Give[i-1].ID, g.ID) >= 0 {
+			return ErrChange
+		}
+	}
+	if len(m.Revoke)+len(m.Give) == 0 {
+		return ErrChange
+	}
+	return nil
+}
+
+func compareIDs(a, b GrantID) int { return bytes.Compare(a[:], b[:]) }
 
 // Validate implements tx.Message.
 func (m *SetProxy) Validate() error {

@@ -25,7 +25,9 @@ export { assemble, type Body, decodeEnvelope, digest, type Envelope, type Signat
 export { type Grant, type Grantee, isKind, type Kind, type MessageOf, messages, type Proxy, type RecoveryProof, type RecoveryTerms, recoveryTerms, schemaOf } from './tx/message.ts'
 export { normalizeES256, type PasskeyPolicy } from './tx/passkey.ts'
 export * from './tx/sign.ts'
-export { bitCount, exceptBits, lastPurpose, maskBits, validate } from './tx/validate.ts'
+export { bitCount } from './tx/check.ts'
+export { exceptBits, lastPurpose, maskBits } from './tx/consent.ts'
+export { validate } from './tx/validate.ts'
 export { verifySignature } from './tx/verify.ts'
 export * from './tx/webauthn.ts'
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { bytesOf, vectors } from '../testing.ts'
 import { hex, utf8 } from '../wire/bytes.ts'
 import { encode } from '../wire/schema.ts'
-import { bitCount } from '../tx/validate.ts'
+import { bitCount } from '../tx/check.ts'
 import { grantMasks, labelsIn, maskOf, openSlotMap, type Random, SlotError, slotMapSchema, emergencyLabel, stewardLabel } from './slots.ts'
 
 interface Vector {

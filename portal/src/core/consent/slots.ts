@@ -6,7 +6,8 @@
 import { u64 as be64 } from '../wire/bytes.ts'
 import { bytes, decodeAny, encode, type Infer, list, struct, text } from '../wire/schema.ts'
 import { H } from '../seal/hash.ts'
-import { bitCount, exceptBits, maskBits } from '../tx/validate.ts'
+import { bitCount } from '../tx/check.ts'
+import { exceptBits, maskBits } from '../tx/consent.ts'
 
 export const slotMapSchema = struct({ labels: [1, list(text)], slots: [2, bytes] })
 /** SlotMap: byte i of slots, 0 to 63, is the slot of labels[i]. */

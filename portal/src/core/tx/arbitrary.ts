@@ -32,6 +32,7 @@ const grantee = fc.oneof(
   fc.tuple(fc.oneof(account, fc.constant(none)), role).map(([a, r]) => ({ kind: 2, account: a, role: r })),
   fc.tuple(fc.constantFrom(3, 4), account).map(([kind, a]) => ({ kind, account: a, role: '' })),
 )
+const granted = fc.tuple(positive, grantee, terms, fc.integer({ min: 0, max: 65535 })).map(([version, g, t, uses]) => ({ version, grantee: g, ...t, uses }))
 const delegate = fc.oneof(fc.constant(new Uint8Array(0)), key.map((k) => k.key))
 const list = fc.tuple(hash, fc.integer({ min: 1, max: 4096 })).map(([root, count]) => ({ root, count }))
 const noList = fc.constant({ root: new Uint8Array(32), count: 0 })
@@ -54,14 +55,18 @@ export const arbitraries = {
   'identity.enrol': fc.record({ patient: account, keys: keys(0), claim: bytes(32) }),
   'identity.claim': fc.tuple(account, keys(2)).map(([patient, [a, b]]) => ({ patient, key: a as PublicKey, claimKey: b as PublicKey })),
   'identity.rotate': fc.record({ account, add: keys(1), revoke: fc.array(bytes(16), { maxLength: 8 }) }),
-  'consent.grant': fc.tuple(account, some(16), positive, grantee, terms, fc.integer({ min: 0, max: 65535 })).map(([patient, id, version, g, t, uses]) => ({ patient, grant: { id, version, grantee: g, ...t, uses } })),
+  'consent.grant': fc.tuple(account, some(16), granted).map(([patient, id, g]) => ({ patient, grant: { id, ...g } })),
   'consent.revoke': fc.record({ patient: account, id: bytes(16) }),
+  'consent.change': fc.tuple(account, fc.uniqueArray(fc.tuple(some(16), fc.option(granted, { nil: undefined })), { minLength: 1, maxLength: 6, selector: ([id]) => id.join() })).map(([patient, all]) => {
+    all.sort(([a], [b]) => compare(a, b))
+    return { patient, revoke: all.filter(([, g]) => g === undefined).map(([id]) => id), give: all.flatMap(([id, g]) => (g === undefined ? [] : [{ id, ...g }])) }
+  }),
   'consent.proxy': fc.tuple(account, account, positive, terms, fc.boolean()).map(([patient, a, version, t, active]) => {
     a[0] = (patient[0] ?? 0) ^ 1 // another person
     return { patient, proxy: { account: a, version, ...t }, active }
   }),
   'access.request': fc
-    .tuple(account, fc.integer({ min: 1, max: 59 }), positive, hash, positive, fc.oneof(list, noList), delegate)
+    .tuple(account, fc.integer({ min: 1, max: 59 }).filter((p) => p !== 3), positive, hash, positive, fc.oneof(list, noList), delegate) // 3: BTG
     .map(([patient, purpose, mask, readerKey, ttl, l, d]) => ({ patient, purpose, mask, readerKey, ttl, ...l, delegate: d })),
   'access.fetch': fc.tuple(hash, list).map(([session, l]) => ({ session, ...l })),
   'access.close': fc.record({ session: hash }),

@@ -47,6 +47,7 @@ export const proxy = struct({
 })
 export const give = struct({ patient: [1, accountSchema], grant: [2, grant] })
 export const revoke = struct({ patient: [1, accountSchema], id: [2, keyIdSchema] })
+export const change = struct({ patient: [1, accountSchema], revoke: [2, ids], give: [3, list(grant)] })
 export const setProxy = struct({ patient: [1, accountSchema], proxy: [2, proxy], active: [3, bool] })
 
 /** A Grant, a Grantee and a Proxy as spec/consent.md section 2 and 4 describe them. */
@@ -185,6 +186,7 @@ export const messages = {
   'identity.rotate': identityRotate,
   'consent.grant': give,
   'consent.revoke': revoke,
+  'consent.change': change,
   'consent.proxy': setProxy,
   'access.request': request,
   'access.fetch': fetch,

@@ -4,11 +4,13 @@
  * Covered are the kinds that people sign: identity, consent, access, emergency, erasure.request, recovery. What
  * member organisations and custodians sign is checked by their own programs.
  */
-import { compare, equal, isZero } from '../wire/bytes.ts'
-import { refusal, type Refusal } from '../wire/refusal.ts'
-import { algEd25519, ed25519Key, keyId, type PublicKey, validateKey } from './key.ts'
+import { equal, isZero } from '../wire/bytes.ts'
+import { refusal } from '../wire/refusal.ts'
+import { ascends, bitCount, refuseIf, roleCode } from './check.ts'
+import { con, consent, exceptBits, lastPurpose, maskBits, terms } from './consent.ts'
 import { validateSignature } from './envelope.ts'
-import type { Grantee, Kind, MessageOf, RecoveryProof, RecoveryTerms } from './message.ts'
+import { algEd25519, ed25519Key, keyId, type PublicKey, validateKey } from './key.ts'
+import type { Kind, MessageOf, RecoveryProof, RecoveryTerms } from './message.ts'
 
 const id = {
   account: refusal(0x0301, 'identity: the account must not be empty'),
@@ -22,20 +24,6 @@ const id = {
   claimKey: refusal(0x0312, 'identity: the claim key is not the one enrolled'),
 }
 
-const con = {
-  patient: refusal(0x0601, 'consent: no such patient is enrolled'),
-  grantId: refusal(0x0602, 'consent: a grant needs an id that is not zero'),
-  mask: refusal(0x0603, 'consent: a mask has exactly 32 bits set; fill it up with dummy slots'),
-  except: refusal(0x0604, 'consent: an except has exactly 24 bits set; fill it up with dummy slots'),
-  purposes: refusal(0x0605, 'consent: name at least one purpose, and only codes of HL7 v3 PurposeOfUse'),
-  period: refusal(0x0606, 'consent: the period ends before it begins'),
-  grantee: refusal(0x0608, "consent: the grantee's fields do not fit its kind"),
-  role: refusal(0x0609, 'consent: a role code is 1 to 64 bytes of letters, digits and - . _ | : /'),
-  version: refusal(0x060b, 'consent: version 1 begins a new id; a replacement needs a higher version than the one it replaces'),
-  document: refusal(0x060c, 'consent: what is recorded from a form carries the commitment to that form'),
-  proxyAccount: refusal(0x0615, 'consent: a proxy is another person who is enrolled herself'),
-}
-
 const acc = {
   patient: refusal(0x0701, 'access: no such patient is enrolled'),
   purpose: refusal(0x0702, 'access: the purpose is not a code of HL7 v3 PurposeOfUse'),
@@ -45,6 +33,7 @@ const acc = {
   list: refusal(0x0706, 'access: a record list has a root and 1 to 4096 records, or neither'),
   unknown: refusal(0x070d, 'access: there is no such session'),
   root: refusal(0x0713, 'access: the root of the release receipts is missing'),
+  declare: refusal(0x0719, 'access: no request opens a session for BTG: an emergency is declared, with access.emergency'),
   recovery: refusal(0x0718, 'access: only the patient opens this session, with a key that the recovery brought'),
   delegate: refusal(0x071a, 'access: a delegate is an Ed25519 public key of 32 bytes'),
   count: refusal(0x0714, 'access: a report covers 1 to 1048576 releases'),
@@ -81,27 +70,8 @@ const rec = {
   unknown: refusal(0x0e17, 'recovery: no such case'),
 }
 
-/** Numbers of bits of every grant's masks: spec/consent.md section 1. */
-export const maskBits = 32
-export const exceptBits = 24
-/** The purposes are numbered 1 to 59: spec/consent.md section 5. */
-export const lastPurpose = 59
-
-const knownPurposes = (1n << BigInt(lastPurpose + 1)) - 2n
-
-/** bitCount counts the bits set in a mask. */
-export function bitCount(v: bigint): number {
-  let n = 0
-  for (; v > 0n; v >>= 1n) n += Number(v & 1n)
-  return n
-}
-
-const refuseIf = (c: boolean, r: () => Refusal): void => {
-  if (c) throw r()
-}
-
-const roleCode = /^[A-Za-z0-9._|:/-]{1,64}$/
-
+/** BTG in spec/consent.md section 5. */
+const breakTheGlass = 3
 function keys(list: readonly PublicKey[]): void {
   refuseIf(list.length > 8, id.tooManyKeys)
   list.forEach((k, i) => {
@@ -119,29 +89,6 @@ function rights(roles: readonly string[], privileges: number): void {
   refuseIf(privileges > 127, id.privileges)
 }
 
-function grantee(g: Grantee): void {
-  const none = isZero(g.account)
-  if (g.kind === 1) refuseIf(!none || g.role !== '', con.grantee)
-  else if (g.kind === 2) refuseIf(!roleCode.test(g.role), con.role)
-  else if (g.kind === 3 || g.kind === 4) refuseIf(none || g.role !== '', con.grantee)
-  else throw con.grantee()
-}
-
-interface Terms {
-  mask: bigint
-  except: bigint
-  purposes: bigint
-  notBefore: bigint
-  notAfter: bigint
-}
-
-function terms(t: Terms): void {
-  refuseIf(bitCount(t.mask) !== maskBits, con.mask)
-  refuseIf(bitCount(t.except) !== exceptBits, con.except)
-  refuseIf(t.purposes === 0n || (t.purposes & ~knownPurposes) !== 0n, con.purposes)
-  refuseIf(t.notAfter !== 0n && t.notAfter <= t.notBefore, con.period)
-}
-
 function delegate(key: Uint8Array): void {
   if (key.length === 0) return
   try {
@@ -154,9 +101,6 @@ function delegate(key: Uint8Array): void {
 function list(root: Uint8Array, count: number): void {
   refuseIf(isZero(root) || count < 1 || count > 4096, acc.list)
 }
-
-/** A list that must ascend without doubles. */
-const ascends = (l: readonly Uint8Array[]): boolean => l.every((v, i) => i === 0 || compare(l[i - 1] ?? v, v) < 0)
 
 /** caseTerms checks the terms of a recovery by themselves. */
 function caseTerms(t: RecoveryTerms): void {
@@ -189,6 +133,7 @@ function guardianProof(p: RecoveryProof | undefined): void {
 type Rules = { [K in Kind]?: (m: MessageOf<K>) => void }
 
 const rules: Rules = {
+  ...consent,
   'identity.register'(m) {
     refuseIf(isZero(m.account), id.account)
     refuseIf(m.class !== 2 && m.class !== 3, id.class)
@@ -215,30 +160,10 @@ const rules: Rules = {
     refuseIf(m.revoke.length > 8, id.tooManyKeys)
     keys(m.add)
   },
-  'consent.grant'(m) {
-    refuseIf(isZero(m.patient), con.patient)
-    const g = m.grant
-    refuseIf(isZero(g.id), con.grantId)
-    refuseIf(g.version === 0n, con.version)
-    refuseIf(g.recorded && isZero(g.document), con.document)
-    grantee(g.grantee)
-    terms(g)
-  },
-  'consent.revoke'(m) {
-    refuseIf(isZero(m.patient), con.patient)
-  },
-  'consent.proxy'(m) {
-    const p = m.proxy
-    refuseIf(isZero(m.patient), con.patient)
-    refuseIf(isZero(p.account) || equal(p.account, m.patient), con.proxyAccount)
-    refuseIf(p.recorded && isZero(p.document), con.document)
-    if (!m.active) return
-    refuseIf(p.version === 0n, con.version)
-    terms(p)
-  },
   'access.request'(m) {
     refuseIf(isZero(m.patient), acc.patient)
     refuseIf(m.purpose < 1 || m.purpose > lastPurpose, acc.purpose)
+    refuseIf(m.purpose === breakTheGlass, acc.declare)
     refuseIf(m.mask === 0n, acc.mask)
     refuseIf(isZero(m.readerKey), acc.readerKey)
     refuseIf(m.ttl === 0n, acc.ttl)

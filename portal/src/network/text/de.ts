@@ -35,6 +35,8 @@ export const netDe: { readonly [K in keyof typeof netEn]: string } = {
   'net.hidden.consent.grant': 'Welche Arten von Einträgen sie umfasst: Es sind Nummern in einer eigenen Ordnung. Und wer es ist.',
   'net.kind.consent.revoke': 'Jemand hat eine Einwilligung zurückgenommen.',
   'net.hidden.consent.revoke': 'Wer es ist, und welche Arten von Einträgen sie umfasste.',
+  'net.kind.consent.change': 'Jemand hat eine Einwilligung aus mehreren Teilen geändert: alle auf einmal.',
+  'net.hidden.consent.change': 'Welche Arten von Einträgen ihre Teile umfassen, und wer es ist.',
   'net.kind.consent.proxy': 'Jemand hat gesagt, wer für sie oder ihn handelt oder nicht mehr handelt.',
   'net.hidden.consent.proxy': 'Wer die beiden sind.',
   'net.kind.access.request': 'Jemand hat um eine Sitzung zum Lesen gebeten, mit einem Zweck. Das ist so, ob etwas erlaubt ist oder nicht.',

@@ -33,6 +33,8 @@ export const netEn = {
   'net.hidden.consent.grant': 'Which kinds of records it covers: they are numbers in an order of her own. And who she is.',
   'net.kind.consent.revoke': 'A patient took a consent back.',
   'net.hidden.consent.revoke': 'Who she is, and which kinds of records it covered.',
+  'net.kind.consent.change': 'A patient changed a consent of several parts: all of them at once.',
+  'net.hidden.consent.change': 'Which kinds of records its parts cover, and who she is.',
   'net.kind.consent.proxy': 'A patient said who acts for her, or who no longer does.',
   'net.hidden.consent.proxy': 'Who the two people are.',
   'net.kind.access.request': 'Somebody asked for a session to read, with a purpose. That is so, whether anything is allowed or not.',
