@@ -62,8 +62,6 @@ func (x *recording) fault(err error) {
 		reply{status: http.StatusNotFound, issue: "rest-not-found", text: "there is no such resource"}.send(x)
 	case errors.Is(err, pcf.ErrConflict):
 		reply{status: http.StatusPreconditionFailed, issue: "rest-version", text: pcf.ErrConflict.Error()}.send(x)
-	case errors.Is(err, pcf.ErrPartial):
-		reply{status: http.StatusConflict, issue: "pcf-partial", text: pcf.ErrPartial.Error()}.send(x)
 	case errors.Is(err, pcf.ErrSlots):
 		reply{status: http.StatusConflict, issue: "pcf-slots", text: pcf.ErrSlots.Error()}.send(x)
 	case errors.As(err, &ledger):

@@ -24,8 +24,8 @@
 // record is permitted if each label it bears is. Inside a Consent a nested provision
 // overrides the one around it, and a denying one the others beside it; a purpose
 // covers what lies below it, but ETREAT, BTG and ERTREAT only when named; across
-// Consents, deny wins. What narrows is submitted before what opens, so that a failure
-// in between leaves less open, never more. Data-centred rules (dataPeriod, data),
+// Consents, deny wins. A Consent is put, replaced or ended by one transaction, so that it
+// is never there in part. Data-centred rules (dataPeriod, data),
 // actions, classes and codes are refused: the ledger sees no record, only slots.
 //
 // It must never sign for a patient, decide an access, or put what a Consent says into

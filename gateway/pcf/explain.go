@@ -106,15 +106,11 @@ func denies(q consent.Question, c consent.Consents, i int) bool {
 
 // apply is what would stand after the plan.
 func (p *Plan) apply(c consent.Consents, by tx.Account) consent.Consents {
-	c.Grants = slices.Clone(c.Grants)
-	for _, step := range p.Steps {
-		switch m := step.Message.(type) {
-		case *consent.Give:
-			c.Grants = slices.DeleteFunc(c.Grants, func(s consent.Standing) bool { return s.Grant.ID == m.Grant.ID })
-			c.Grants = append(c.Grants, consent.Standing{Grant: m.Grant, By: by, Left: m.Grant.Uses})
-		case *consent.Revoke:
-			c.Grants = slices.DeleteFunc(c.Grants, func(s consent.Standing) bool { return s.Grant.ID == m.ID })
-		}
+	c.Grants = slices.DeleteFunc(slices.Clone(c.Grants), func(s consent.Standing) bool {
+		return slices.Contains(p.Revoke, s.Grant.ID) || slices.ContainsFunc(p.Give, func(g consent.Grant) bool { return g.ID == s.Grant.ID })
+	})
+	for _, g := range p.Give {
+		c.Grants = append(c.Grants, consent.Standing{Grant: g, By: by, Left: g.Uses})
 	}
 	return c
 }

@@ -31,7 +31,6 @@ func (r *Refusal) Error() string {
 var (
 	ErrNotFound = errors.New("pcf: there is no such consent of this patient")
 	ErrConflict = errors.New("pcf: the consent is at another version")
-	ErrPartial  = errors.New("pcf: only a part of the consent could be submitted; what stands opens no more than before or than was asked")
 	ErrSlots    = errors.New("pcf: the patient's slot map is not at hand; only her wallet or her steward can record a consent")
 )
 

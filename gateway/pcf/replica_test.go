@@ -71,7 +71,7 @@ func TestTheReplicaTellsWhatTheLogHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	h, err := s.History(t.Context(), alice, r.ID)
-	if err != nil || h[0].Active || h[0].Version == r.Version {
+	if err != nil || len(h) != 2 || h[0].Active || h[0].Version == r.Version || h[1].Version != r.Version {
 		t.Fatalf("got %d versions, %v", len(h), err)
 	}
 	if c := decode(t, h[0]); c.Status != "inactive" || len(c.Provision.Provision) != 1 {

@@ -85,7 +85,7 @@ func (s *Service) random() io.Reader {
 }
 
 // Prepare reads a posted Consent and says what must be signed: for a new one with id "", for an
-// existing one to replace it. A wallet signs the steps itself; Create and Update submit them.
+// existing one to replace it. A wallet signs the plan's message itself; Create and Update submit it.
 // Errors: a *Refusal, ErrNotFound, ErrConflict, ErrSlots.
 func (s *Service) Prepare(ctx context.Context, patient tx.Account, id, ifMatch string, raw []byte, steward bool) (*Plan, *Document, string, error) {
 	chart, err := s.Chain.Chart(ctx, patient)
@@ -223,7 +223,9 @@ func (s *Service) standing(ctx context.Context, patient tx.Account, id, ifMatch 
 		return nil, ErrConflict
 	}
 	for _, v := range versions {
-		p.used[v.change.ID[15]] = p.used[v.change.ID[15]] || !v.change.Revoked()
+		for _, part := range v.parts {
+			p.used[part.Grant.ID[15]] = true
+		}
 	}
 	return last.parts, nil
 }
@@ -236,7 +238,7 @@ func parseGroup(id string) (g Group, ok bool) {
 	return Group(b), true
 }
 
-// Create puts a posted Consent on the ledger. If a step fails, those before it are taken back.
+// Create puts a posted Consent on the ledger: whole, or not at all.
 func (s *Service) Create(ctx context.Context, patient tx.Account, raw []byte, by Author) (*Resource, error) {
 	plan, doc, id, err := s.Prepare(ctx, patient, "", "", raw, by.Steward)
 	if err != nil {
@@ -245,26 +247,14 @@ func (s *Service) Create(ctx context.Context, patient tx.Account, raw []byte, by
 	if err := by.agrees(doc); err != nil {
 		return nil, err
 	}
-	done := map[consent.GrantID]bool{}
-	for _, step := range plan.Steps {
-		if _, err := by.Submit.Submit(ctx, step.Kind, step.Message); err != nil {
-			for id := range done {
-				if _, undo := by.Submit.Submit(context.WithoutCancel(ctx), consent.KindRevoke, &consent.Revoke{Patient: patient, ID: id}); undo != nil {
-					return nil, errors.Join(ErrPartial, err, undo)
-				}
-			}
-			return nil, err
-		}
-		if g, ok := step.Message.(*consent.Give); ok {
-			done[g.Grant.ID] = true
-		}
+	if err := submit(ctx, plan, by.Submit); err != nil {
+		return nil, err
 	}
 	return s.readBack(ctx, patient, id, doc)
 }
 
-// Update replaces a Consent; one that is inactive or entered in error is revoked. ifMatch is the
-// version that it must have, "" for any. When a step fails, what stands opens no more than before
-// or than was asked, and the error is ErrPartial unless nothing was done.
+// Update replaces a Consent, at once; one that is inactive or entered in error is revoked. ifMatch is the
+// version that it must have, "" for any.
 func (s *Service) Update(ctx context.Context, patient tx.Account, id, ifMatch string, raw []byte, by Author) (*Resource, error) {
 	plan, doc, id, err := s.Prepare(ctx, patient, id, ifMatch, raw, by.Steward)
 	if err != nil {
@@ -282,16 +272,14 @@ func (s *Service) Update(ctx context.Context, patient tx.Account, id, ifMatch st
 	return s.readBack(ctx, patient, id, doc)
 }
 
+// submit signs a plan and waits for its commit.
 func submit(ctx context.Context, plan *Plan, by Submitter) error {
-	for i, step := range plan.Steps {
-		if _, err := by.Submit(ctx, step.Kind, step.Message); err != nil {
-			if i > 0 {
-				err = errors.Join(ErrPartial, err)
-			}
-			return err
-		}
+	kind, m, ok := plan.Message()
+	if !ok {
+		return nil
 	}
-	return nil
+	_, err := by.Submit(ctx, kind, m)
+	return err
 }
 
 func (s *Service) readBack(ctx context.Context, patient tx.Account, id string, doc *Document) (*Resource, error) {

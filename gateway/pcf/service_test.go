@@ -1,6 +1,7 @@
 package pcf
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -123,7 +124,7 @@ func TestAnUpdateReplacesTheGrants(t *testing.T) {
 	if err != nil || off.Active || len(off.Grants) != 0 || w.may("doctor", "TREAT", "laboratory") {
 		t.Errorf("got %+v, %v, want it revoked", off, err)
 	}
-	if h, err := s.History(t.Context(), account("alice"), r.ID); err != nil || len(h) < 6 || h[0].Active || !h[len(h)-2].Active {
+	if h, err := s.History(t.Context(), account("alice"), r.ID); err != nil || len(h) != 4 || h[0].Active || !h[1].Active || !h[3].Active { // one of each transaction
 		t.Errorf("got a history of %d, %v", len(h), err)
 	}
 	on, err := s.Update(t.Context(), account("alice"), r.ID, off.Version, permit(), w.by("alice"))
@@ -226,33 +227,47 @@ func TestAProxySignsWithinHerBounds(t *testing.T) { // C-14, C-15
 	}
 }
 
-func TestACreateThatBreaksOffLeavesNothing(t *testing.T) {
+// A Consent of several grants is one transaction: what is refused, or breaks off, changes nothing.
+func TestAConsentIsNeverThereInPart(t *testing.T) {
 	w := newWorld(t)
-	for n := 1; n <= 3; n++ {
-		w.fail = n
-		if _, err := w.service().Create(t.Context(), account("alice"), permit(), w.by("alice")); !errors.Is(err, errLink) || errors.Is(err, ErrPartial) {
-			t.Errorf("got %v, want %v", err, errLink)
-		}
-		if got := consent.Load(w.state, account("alice")).Grants; len(got) != 0 {
-			t.Errorf("%d grants are left behind", len(got))
-		}
+	s := w.service()
+	grants := func() []consent.Standing { return consent.Load(w.state, account("alice")).Grants }
+	w.fail = 1
+	if _, err := s.Create(t.Context(), account("alice"), permit(), w.by("alice")); !errors.Is(err, errLink) || len(grants()) != 0 {
+		t.Errorf("got %v and %d grants, want %v and none", err, len(grants()), errLink)
 	}
-}
-
-func TestAnUpdateThatBreaksOffOpensNoMore(t *testing.T) {
-	w := newWorld(t)
+	height := w.height
 	r := w.create("alice", permit(labelled1("R")))
-	w.fail = 2
-	_, err := w.service().Update(t.Context(), account("alice"), r.ID, "", permit(labelled1("N")), w.by("alice"))
-	if !errors.Is(err, ErrPartial) || !errors.Is(err, errLink) {
-		t.Errorf("got %v, want %v", err, ErrPartial)
+	if w.height != height+1 || len(r.Grants) != 3 {
+		t.Errorf("got %d grants by %d transactions, want 3 by one", len(r.Grants), w.height-height)
 	}
-	if w.may("doctor", "HRESCH", "laboratory") || !w.may("doctor", "TREAT", "laboratory") {
-		t.Error("more is open than before and after, or nothing")
+	before := tx.MustEncode(consent.Load(w.state, account("alice")))
+	w.fail = 1
+	if _, err := s.Update(t.Context(), account("alice"), r.ID, "", permit(labelled1("N")), w.by("alice")); !errors.Is(err, errLink) {
+		t.Errorf("got %v, want %v", err, errLink)
 	}
-	u, err := w.service().Update(t.Context(), account("alice"), r.ID, "", permit(labelled1("N")), w.by("alice"))
-	if err != nil || w.may("doctor", "TREAT", "laboratory", "R") || len(u.Grants) != 3 {
-		t.Errorf("doing it again does not finish it: %v", err)
+	w.fail = 1
+	if err := s.Delete(t.Context(), account("alice"), r.ID, "", w.by("alice")); !errors.Is(err, errLink) {
+		t.Errorf("got %v, want %v", err, errLink)
+	}
+	if !bytes.Equal(before, tx.MustEncode(consent.Load(w.state, account("alice")))) {
+		t.Error("what broke off left something")
+	}
+	// The ledger refuses the last of the grants, not the first ones: there is no room for it.
+	for i := len(r.Grants); i < consent.MaxGrants-2; i++ {
+		w.must("alice", consent.KindGrant, &consent.Give{Patient: account("alice"), Grant: consent.Grant{
+			ID: consent.GrantID{1, byte(i >> 8), byte(i), 1}, Version: 1, Grantee: consent.Grantee{Kind: consent.AnyClinical}, Mask: 1<<32 - 1, Except: 1<<24 - 1, Purposes: consent.PurposesOf(consent.HPAYMT),
+		}})
+	}
+	full := len(grants())
+	if _, err := s.Create(t.Context(), account("alice"), permit(), w.by("alice")); !errors.Is(err, consent.ErrTooManyGrants) || len(grants()) != full {
+		t.Errorf("got %v and %d more grants, want %v and none", err, len(grants())-full, consent.ErrTooManyGrants)
+	}
+	// Replacing needs no room.
+	height = w.height
+	u, err := s.Update(t.Context(), account("alice"), r.ID, r.Version, permit(labelled1("N")), w.by("alice"))
+	if err != nil || w.height != height+1 || w.may("doctor", "TREAT", "laboratory", "R") || len(u.Grants) != 3 {
+		t.Errorf("got %v by %d transactions", err, w.height-height)
 	}
 }
 

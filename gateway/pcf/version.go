@@ -10,44 +10,21 @@ import (
 
 	"salus/ledger/module/consent"
 	"salus/ledger/tx"
-	"salus/record"
 )
 
-// A version is a Consent as it stood after one change.
+// A version is a Consent as it stood after one transaction.
 type version struct {
 	parts  []consent.Standing
 	before *version // nil for the first
-	change Change
+	change Change   // the last of the transaction's
 }
 
-// terms are the grants that stand, or after a revocation those that stood before it began: the
-// steps of a revocation (see Plan) are passed over.
-func (v *version) terms(slots *record.SlotMap) ([]consent.Standing, error) {
-	for v.before != nil {
-		if len(v.parts) > 0 && !v.change.Revoked() {
-			held, err := v.holds(slots)
-			if err != nil || !held {
-				return v.parts, err
-			}
-		}
+// terms are the grants that stand, or after a revocation those that stood before it.
+func (v *version) terms() []consent.Standing {
+	for len(v.parts) == 0 && v.before != nil {
 		v = v.before
 	}
-	return v.parts, nil
-}
-
-// holds says whether the version only took from a grant all that it allowed.
-func (v *version) holds(slots *record.SlotMap) (bool, error) {
-	i := slices.IndexFunc(v.before.parts, func(s consent.Standing) bool { return s.Grant.ID == v.change.ID })
-	if i < 0 || v.change.Revoked() {
-		return false, nil
-	}
-	was, err := WishOf(&v.before.parts[i].Grant, slots)
-	if err != nil {
-		return false, err
-	}
-	now, err := WishOf(&v.change.Grant.Grant, slots)
-	was.Allow, was.Uses, now.Uses = 0, 0, 0
-	return now == was, err
+	return v.parts
 }
 
 // id names the version: it changes with whatever changes.
@@ -109,8 +86,13 @@ func replay(changes []Change, group Group, taken func(*Change, *consent.Standing
 			slices.SortFunc(parts, func(a, b consent.Standing) int { return slices.Compare(a.Grant.ID[:], b.Grant.ID[:]) })
 		}
 		v := &version{parts: parts, change: c}
-		if len(out) > 0 {
-			v.before = out[len(out)-1]
+		switch n := len(out); {
+		case n > 0 && out[n-1].change.Tx == c.Tx:
+			v.before = out[n-1].before
+			out[n-1] = v
+			continue
+		case n > 0:
+			v.before = out[n-1]
 		}
 		out = append(out, v)
 	}
@@ -204,12 +186,7 @@ func (s *Service) resource(ctx context.Context, patient tx.Account, chart *Chart
 	if err != nil {
 		return nil, err
 	}
-	terms := v.parts
-	if len(terms) == 0 {
-		if terms, err = v.terms(slots); err != nil {
-			return nil, err
-		}
-	}
+	terms := v.terms()
 	r := &Resource{ID: hex.EncodeToString(group[:]), Version: v.id(), Updated: time.Unix(int64(v.change.Time), 0).UTC()}
 	for _, p := range v.parts {
 		r.Grants = append(r.Grants, p.Grant.ID)

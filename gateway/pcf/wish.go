@@ -150,8 +150,3 @@ func WishOf(g *consent.Grant, slots *record.SlotMap) (Wish, error) {
 	}
 	return w, nil
 }
-
-// narrows says whether putting b in w's place can only take away.
-func (w *Wish) narrows(b *Wish) bool {
-	return w.frame() == b.frame() && b.Allow&^w.Allow == 0 && w.Deny&^b.Deny == 0 && b.Uses == w.Uses
-}

@@ -135,14 +135,27 @@ func (w *world) do(by string, kind tx.Kind, m tx.Message) error {
 	}
 	scratch.Flush()
 	c := Change{Index: uint64(w.height), Height: uint64(w.height), Time: w.time, Tx: digest(fmt.Sprint("tx/", w.height)), By: p.Account}
+	gave := func(id consent.GrantID) {
+		c.ID = id
+		c.Grant, _ = consent.LookupGrant(w.state, account("alice"), id)
+		w.changes = append(w.changes, c)
+	}
+	revoked := func(id consent.GrantID) {
+		c.ID = id
+		w.changes = append(w.changes, c)
+	}
 	switch m := m.(type) {
 	case *consent.Give:
-		c.ID = m.Grant.ID
-		c.Grant, _ = consent.LookupGrant(w.state, m.Patient, m.Grant.ID)
-		w.changes = append(w.changes, c)
+		gave(m.Grant.ID)
 	case *consent.Revoke:
-		c.ID = m.ID
-		w.changes = append(w.changes, c)
+		revoked(m.ID)
+	case *consent.Change:
+		for _, id := range m.Revoke {
+			revoked(id)
+		}
+		for i := range m.Give {
+			gave(m.Give[i].ID)
+		}
 	}
 	return nil
 }
