@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"time"
 
 	"salus/exchange"
+	"salus/internal/hedge"
 	"salus/ledger/module/anchor"
 	"salus/ledger/module/governance"
 	"salus/ledger/module/reshare"
@@ -24,6 +26,10 @@ var (
 	// errAccused means that a complaint was made and the dealers are to be looked up again.
 	errAccused = errors.New("custody: a dealer was accused on the ledger")
 )
+
+// relayNext is how long a dealer may take for a page before another custodian is asked for it as well, which asks the same
+// dealer: longer than for what others have themselves.
+const relayNext = 3 * time.Second
 
 // given is what one dealer gave of one batch, verified.
 type given struct {
@@ -75,39 +81,56 @@ func (c *Custodian) fetchDealt(ctx context.Context, t *taking, list [][32]byte, 
 	return nil
 }
 
-// fetchPage asks the dealer, then the other new custodians for the dealer's answer.
+// fetchPage asks the dealer, then the other new custodians for the dealer's answer: each when those before it failed or
+// kept silent for a moment.
 func (c *Custodian) fetchPage(ctx context.Context, t *taking, d reshare.Deal, at, count int, cards bool) (*exchange.Subdealings, error) {
 	q := &exchange.SubdealRequest{
 		Name: t.name(t.pass), Dealer: d.Dealer, Recipient: t.takes, From: uint64(at), Count: uint64(count), Key: t.key, Cards: cards,
 	}
 	dealer := t.old.Members[d.Dealer-1]
-	for _, m := range append([]tx.Account{dealer}, t.next.Members...) {
-		var box exchange.Sealed
-		if m == c.Self {
-			if m != dealer {
-				continue
-			}
-			own, err := c.Subdealt(ctx, c.Self, q)
-			if err != nil {
-				return nil, err
-			}
-			box = *own
-		} else {
-			ask, cancel := context.WithTimeout(ctx, askFor)
-			err := c.Links.Call(ask, m, exchange.PathSubdeal, q, &box)
-			cancel()
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			if err != nil {
-				continue
-			}
+	if dealer == c.Self {
+		box, err := c.Subdealt(ctx, c.Self, q)
+		if err != nil {
+			return nil, err
 		}
-		if page := t.openPage(c.Chain, q, &box); page != nil {
-			return page, c.slow(ctx, len(box.Box))
+		page := t.openPage(c.Chain, q, box)
+		if page == nil {
+			return nil, errWithheld
+		}
+		return page, c.slow(ctx, len(box.Box))
+	}
+	whom := []tx.Account{dealer}
+	for _, m := range t.next.Members {
+		if m != c.Self && m != dealer {
+			whom = append(whom, m)
 		}
 	}
-	return nil, errWithheld
+	if slices.Contains(t.late, dealer) { // not to lose that time with each page
+		whom = append(whom[1:], dealer)
+	}
+	type answer struct {
+		page *exchange.Subdealings
+		size int
+	}
+	got, err := hedge.First(ctx, whom, relayNext, func(ctx context.Context, m tx.Account) (a answer, err error) {
+		ask, cancel := context.WithTimeout(ctx, askFor)
+		defer cancel()
+		box := new(exchange.Sealed)
+		if err := c.Links.Call(ask, m, exchange.PathSubdeal, q, box); err != nil {
+			return a, err
+		}
+		if a.page, a.size = t.openPage(c.Chain, q, box), len(box.Box); a.page == nil {
+			return a, errWithheld
+		}
+		return a, nil
+	}, func(m tx.Account) { t.late = append(t.late, m) })
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, errWithheld
+	}
+	return got.page, c.slow(ctx, got.size)
 }
 
 // openPage opens an answer; nil if it is none.

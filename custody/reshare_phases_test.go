@@ -302,6 +302,38 @@ func TestWhatWasErasedWhileItWasFetchedIsNotKept(t *testing.T) {
 	}
 }
 
+// A dealer that keeps silent to one new custodian alone costs it a moment once, not with each page: others ask for it.
+func TestADealerThatIsSilentToOneHoldsItUpOnce(t *testing.T) {
+	w := newWorld(t)
+	w.batch("alice", allowedSlot)
+	w.order()
+	for _, m := range w.nodes {
+		m.deals()
+	}
+	w.block()
+	m, dealer := w.node("insurer"), w.node("hospital")
+	dealer.ignores = account(m.name)
+	v := m.Ledger.View()
+	defer v.Close()
+	h, _ := m.changeAt(v)
+	at := &taking{change: h, pass: 1}
+	var err error
+	if at.keys, err = m.openKeys(); err != nil {
+		t.Fatal(err)
+	}
+	at.key = at.keys[len(at.keys)-1].private.PublicKey().Bytes()
+	i, _ := h.old.IndexOf(account(dealer.name))
+	for range 5 {
+		page, err := m.fetchPage(t.Context(), at, reshare.Deal{Dealer: uint8(i)}, 0, 1, false)
+		if err != nil || len(page.Items) != 1 {
+			t.Fatalf("got %+v, %v", page, err)
+		}
+	}
+	if n := len(dealer.left[exchange.PathSubdeal]); n != 1 || dealer.calls[exchange.PathSubdeal] != 5 {
+		t.Errorf("it was asked in vain %d times, and for others %d times; want 1 and 5", n, dealer.calls[exchange.PathSubdeal])
+	}
+}
+
 // pageOf asks a dealer for all that it dealt to this member in the open pass.
 func (m *member) pageOf(from *member) []exchange.Subdealing {
 	m.w.Helper()

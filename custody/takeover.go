@@ -25,7 +25,8 @@ type taking struct {
 	*change
 	pass int
 	keys []ownKey
-	key  []byte // public custody key that dealers seal to
+	key  []byte       // public custody key that dealers seal to
+	late []tx.Account // who kept silent when asked for a page
 }
 
 // takePass takes over every batch of a pass, and confirms it on the ledger.

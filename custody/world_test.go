@@ -86,6 +86,7 @@ type member struct {
 	refuses func(from tx.Account) bool // to hand over dealings
 	down    bool                       // does not answer: who asks is told at once
 	silent  bool                       // the same, and who asks is not told
+	ignores tx.Account                 // it is silent to this one
 	left    map[string][]error         // how who asked then gave up, by path
 	lies    bool                       // confirms what nobody else does, in a resharing
 	fetched int                        // bytes of dealings
@@ -365,7 +366,7 @@ func (m *member) Call(ctx context.Context, to tx.Account, path string, req, resp
 		if account(n.name) != to || n.down || n.Custodian == nil {
 			continue
 		}
-		if n.silent {
+		if n.silent || n.ignores == account(m.name) {
 			<-ctx.Done()
 			m.w.mu.Lock()
 			defer m.w.mu.Unlock()
