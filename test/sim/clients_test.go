@@ -35,6 +35,7 @@ type clients struct {
 	sessions []*session
 	history  history
 	ids      uint64
+	takes    int
 }
 
 type grantInfo struct {
@@ -126,7 +127,7 @@ func (c *clients) send(name string, kind tx.Kind, msg tx.Message, then func(id t
 	home := c.homeOf(name)
 	height := c.w.truth.tip
 	raw, id := c.w.sign(name, kind, msg, height)
-	if kind == consent.KindGrant || kind == consent.KindRevoke {
+	if kind == consent.KindGrant || kind == consent.KindRevoke || kind == consent.KindChange {
 		c.w.truth.signed[id] = true
 	}
 	next := int64(0)
@@ -268,8 +269,8 @@ func (c *clients) give(patient, reader string, uses uint16) {
 	})
 }
 
-// take revokes one grant. It is done when its certificate is complete: 2f+1 members have
-// executed it.
+// take revokes one grant, every third time in one transaction with a new one to another reader. It is done when
+// its certificate is complete: 2f+1 members have executed it.
 func (c *clients) take(patient string) {
 	i := slices.IndexFunc(c.grants, func(g *grantInfo) bool { return g.patient == patient && !g.revoked })
 	if i < 0 {
@@ -279,15 +280,30 @@ func (c *clients) take(patient string) {
 	g.revoked = true
 	ends := c.begins("revoke " + patient)
 	op := c.history.call(patient, action{kind: "revoke", id: g.id.String(), who: g.reader})
-	c.send(patient, consent.KindRevoke, &consent.Revoke{Patient: accountOf(patient), ID: g.id}, func(_ tx.Hash, f *fact) {
-		if f == nil {
+	kind, msg, given := consent.KindRevoke, tx.Message(&consent.Revoke{Patient: accountOf(patient), ID: g.id}), func(*fact) {}
+	if c.takes++; c.takes%3 == 0 {
+		reader := c.readers[c.takes%len(c.readers)]
+		next := c.grantTo(reader, 0)
+		kind, msg = consent.KindChange, &consent.Change{Patient: accountOf(patient), Revoke: []consent.GrantID{g.id}, Give: []consent.Grant{next}}
+		op := c.history.call(patient, action{kind: "grant", id: next.ID.String(), who: reader})
+		given = func(f *fact) {
+			if f == nil {
+				c.history.drop(op)
+				return
+			}
+			c.grants = append(c.grants, &grantInfo{patient: patient, reader: reader, id: next.ID})
+			c.history.answer(op, f.stamp, yes)
+		}
+	}
+	c.send(patient, kind, msg, func(_ tx.Hash, f *fact) {
+		if given(f); f == nil {
 			g.revoked = false
 			c.history.drop(op)
 			ends()
 			return
 		}
 		if f.code != tx.CodeOK {
-			c.w.fail("a revocation was refused: %#04x", f.code)
+			c.w.fail("a %s was refused: %#04x", kind, f.code)
 		}
 		c.every(50, func() bool {
 			if !c.w.truth.certified(f.height) {

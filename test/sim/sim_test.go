@@ -41,7 +41,7 @@ var (
 
 // needed are what a set of seeds must have seen, or it has shown nothing.
 var needed = []string{
-	"blocks", "transactions", "releases", "refusals", "readings done", "writes done", "revocations certified",
+	"blocks", "transactions", "releases", "refusals", "readings done", "writes done", "revocations certified", "consent.change",
 	"looked, yes", "looked, no", "power cuts", "partitions", "blocks replayed", "Byzantine members", "histories checked",
 	"thefts tried", "one-time grants used", "restarts compared with a replay", "log extensions proven",
 }

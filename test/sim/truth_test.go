@@ -142,6 +142,39 @@ func idOf(raw []byte) tx.Hash {
 	return tx.Digest(env.Body, body.Chain)
 }
 
+// consents takes a change of somebody's grants in.
+func (t *truth) consents(h int64, kind tx.Kind, into func(any)) {
+	give := func(patient tx.Account, g consent.Grant) {
+		t.grants = append(t.grants, &grantFact{patient, g.Grantee.Account, g.ID, g.Uses, g.Uses, h, 0})
+	}
+	revoke := func(patient tx.Account, id consent.GrantID) {
+		for _, g := range t.grants {
+			if g.patient == patient && g.id == id && g.to == 0 {
+				g.to = h
+			}
+		}
+	}
+	switch kind {
+	case consent.KindGrant:
+		var m consent.Give
+		into(&m)
+		give(m.Patient, m.Grant)
+	case consent.KindRevoke:
+		var m consent.Revoke
+		into(&m)
+		revoke(m.Patient, m.ID)
+	case consent.KindChange:
+		var m consent.Change
+		into(&m)
+		for _, id := range m.Revoke {
+			revoke(m.Patient, id)
+		}
+		for _, g := range m.Give {
+			give(m.Patient, g)
+		}
+	}
+}
+
 // read takes one transaction in.
 func (t *truth) read(h int64, b *block, raw []byte, code uint32) {
 	_, body, err := tx.DecodeEnvelope(raw)
@@ -167,25 +200,11 @@ func (t *truth) read(h int64, b *block, raw []byte, code uint32) {
 		}
 	}
 	switch body.Kind {
-	case consent.KindGrant:
-		var m consent.Give
-		into(&m)
+	case consent.KindGrant, consent.KindRevoke, consent.KindChange:
 		if !t.signed[id] {
-			t.w.fail("block %d accepts a grant that its patient never signed", h)
+			t.w.fail("block %d accepts a %s that its patient never signed", h, body.Kind)
 		}
-		g := m.Grant
-		t.grants = append(t.grants, &grantFact{m.Patient, g.Grantee.Account, g.ID, g.Uses, g.Uses, h, 0})
-	case consent.KindRevoke:
-		var m consent.Revoke
-		into(&m)
-		if !t.signed[id] {
-			t.w.fail("block %d accepts a revocation that its patient never signed", h)
-		}
-		for _, g := range t.grants {
-			if g.patient == m.Patient && g.id == m.ID && g.to == 0 {
-				g.to = h
-			}
-		}
+		t.consents(h, body.Kind, into)
 	case access.KindRequest:
 		var m access.Request
 		into(&m)
