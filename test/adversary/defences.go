@@ -144,9 +144,10 @@ func transactions() []Defence {
 		{"a transaction by who is suspended", "ledger/module/identity/identity.go", "Standing", `if !ok || !p.Active {`, `if !ok {`, "ledger/module/identity", "TestAuthenticate/a_suspended_practitioner_does_not_sign"},
 		{"a grant by who is not the patient", "ledger/module/consent/handlers.go", "signer", `case c.Signer.Class == ledger.ClassPatient && c.Signer.Account == patient:`, `case c.Signer.Class == ledger.ClassPatient:`, "ledger/module/consent", "TestEveryRefusal"},
 		{"a grant by a member who is not the steward", "ledger/module/consent/handlers.go", "signer", `case c.Signer.Class == ledger.ClassMember && c.Signer.Account == p.Member:`, `case c.Signer.Class == ledger.ClassMember:`, "ledger/module/consent", "TestEveryRefusal"},
-		{"a steward who overrides the patient", "ledger/module/consent/handlers.go", "give", `if replaces && !h.mayChange(&old) {`, `if replaces && !h.mayChange(&old) && false {`, "ledger/module/consent", "TestTheStewardRecordsAndOverridesNothing"},
-		{"a proxy who goes beyond the proxy", "ledger/module/consent/handlers.go", "give", `case h.in == asProxy && !h.proxy.bounds(g):`, `case h.in == asProxy && !h.proxy.bounds(g) && false:`, "ledger/module/consent", "TestAProxyActsWithinItsBounds"},
-		{"an older version of a grant put back", "ledger/module/consent/handlers.go", "give", `if !follows(old.Grant.Version, g.Version) {`, `if !follows(old.Grant.Version, g.Version) && false {`, "ledger/module/consent", "TestEveryRefusal"},
+		{"a steward who overrides the patient", "ledger/module/consent/handlers.go", "hand.put", `if replaces && !h.mayChange(&old) {`, `if replaces && !h.mayChange(&old) && false {`, "ledger/module/consent", "TestTheStewardRecordsAndOverridesNothing"},
+		{"a proxy who goes beyond the proxy", "ledger/module/consent/handlers.go", "hand.put", `case h.in == asProxy && !h.proxy.bounds(g):`, `case h.in == asProxy && !h.proxy.bounds(g) && false:`, "ledger/module/consent", "TestAProxyActsWithinItsBounds"},
+		{"an older version of a grant put back", "ledger/module/consent/handlers.go", "hand.put", `if !follows(old.Grant.Version, g.Version) {`, `if !follows(old.Grant.Version, g.Version) && false {`, "ledger/module/consent", "TestEveryRefusal"},
+		{"a part of a change whose other part is refused", "ledger/module/consent/handlers.go", "change", `if err := h.put(c, m.Patient, &m.Give[i]); err != nil {`, `if err := h.put(c, m.Patient, &m.Give[i]); err != nil && false {`, "ledger/module/consent", "TestAChangeIsAllOrNothing"},
 	}
 }
 

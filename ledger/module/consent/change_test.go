@@ -29,24 +29,30 @@ func change(revoke []consent.GrantID, give ...*consent.Give) *consent.Change {
 
 func TestAChangeHoldsAtOnce(t *testing.T) {
 	w := newWorld(t)
+	w.must("alice", consent.KindProxy, proxy())
 	w.must("alice", consent.KindGrant, grant("a"))
 	w.must("alice", consent.KindGrant, grant("b", func(g *consent.Grant) { g.Mask, g.Except = mask<<32, beside>>8 }))
 	w.must("alice", consent.KindChange, change([]consent.GrantID{gid("b")}, grant("a", version(2), func(g *consent.Grant) { g.Except = except }), grant("c", func(g *consent.Grant) { g.Grantee.Account = account("nurse") })))
 	w.expect("doctor", consent.TREAT, mask&^except)
 	w.expect("nurse", consent.TREAT, mask)
-	if got := consent.HeadOf(w.state, account("alice")); got != (consent.Head{Version: 5, Grants: 2}) {
-		t.Errorf("got head %+v, want version 5 and two grants", got)
+	if got := consent.HeadOf(w.state, account("alice")); got != (consent.Head{Version: 6, Grants: 2, Proxies: 1}) {
+		t.Errorf("got head %+v, want version 6 and two grants", got)
 	}
-	if got := w.chain(); got != 6 { // enrolled, two granted, one revoked, one changed, one granted
-		t.Errorf("got %d audit entries, want 6", got)
+	if got := w.chain(); got != 7 { // enrolled, a proxy named, two granted, one revoked, one changed, one granted
+		t.Errorf("got %d audit entries, want 7", got)
 	}
+	// Everything else, whatever else there is by then.
+	w.must("mother", consent.KindGrant, grant("by her", func(g *consent.Grant) { g.Grantee.Account = account("nurse") }))
+	w.must("alice", consent.KindChange, change([]consent.GrantID{{}}, grant("alone")))
+	w.expect("nurse", consent.TREAT, 0)
+	w.expect("doctor", consent.TREAT, mask)
 	// What is revoked makes room for what is given.
-	for i := 2; i < consent.MaxGrants; i++ {
+	for i := 1; i < consent.MaxGrants; i++ {
 		w.must("alice", consent.KindGrant, grant(fmt.Sprint(i)))
 	}
 	w.refuse(consent.ErrTooManyGrants, "alice", consent.KindChange, change(nil, grant("d")))
-	w.must("alice", consent.KindChange, change([]consent.GrantID{gid("a")}, grant("d")))
-	if _, there := consent.LookupGrant(w.state, account("alice"), gid("a")); there {
+	w.must("alice", consent.KindChange, change([]consent.GrantID{gid("alone")}, grant("d")))
+	if _, there := consent.LookupGrant(w.state, account("alice"), gid("alone")); there {
 		t.Error("what was revoked stands")
 	}
 }
@@ -100,6 +106,9 @@ func TestAChangeIsAllOrNothing(t *testing.T) {
 			case what == 1:
 				gives = append(gives, draw(name, by))
 			}
+		}
+		if seldom("everything") {
+			revokes = []consent.GrantID{{}}
 		}
 		m := change(revokes, gives...)
 		if len(m.Revoke)+len(m.Give) == 0 {

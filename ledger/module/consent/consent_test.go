@@ -273,7 +273,7 @@ func TestEveryRefusal(t *testing.T) {
 	slices.Reverse(unsorted.Give)
 	slices.Reverse(unsorted.Revoke)
 	check(consent.ErrChange, "alice", consent.KindChange, unsorted)
-	check(consent.ErrGrantID, "alice", consent.KindChange, change([]consent.GrantID{{}})) // all: that is consent.revoke's to say
+	check(consent.ErrGrantID, "alice", consent.KindChange, change([]consent.GrantID{{}, gid("x")}))
 	check(consent.ErrMask, "alice", consent.KindChange, change(nil, grant("x"), grant("y", func(g *consent.Grant) { g.Mask = 1 })))
 	give(consent.ErrGrantID, "alice", func(g *consent.Grant) { g.ID = consent.GrantID{} })
 	for _, m := range []uint64{0, mask << 1 >> 2, mask | 1<<63, math.MaxUint64} {

@@ -95,11 +95,11 @@ func give(c *ledger.Context, m *Give) error {
 	if err != nil {
 		return err
 	}
-	return h.give(c, m.Patient, &m.Grant)
+	return h.put(c, m.Patient, &m.Grant)
 }
 
-// give puts one grant.
-func (h *hand) give(c *ledger.Context, patient tx.Account, g *Grant) error {
+// put gives one grant.
+func (h *hand) put(c *ledger.Context, patient tx.Account, g *Grant) error {
 	switch {
 	case identity.Recovering(c.State, patient):
 		return ErrLocked
@@ -144,7 +144,7 @@ func revoke(c *ledger.Context, m *Revoke) error {
 	if err != nil {
 		return err
 	}
-	return h.revoke(c, m.Patient, m.ID)
+	return h.end(c, m.Patient, m.ID)
 }
 
 // change revokes and gives. A refusal of any of it takes all back with the transaction.
@@ -154,20 +154,20 @@ func change(c *ledger.Context, m *Change) error {
 		return err
 	}
 	for _, id := range m.Revoke {
-		if err := h.revoke(c, m.Patient, id); err != nil {
+		if err := h.end(c, m.Patient, id); err != nil {
 			return err
 		}
 	}
 	for i := range m.Give {
-		if err := h.give(c, m.Patient, &m.Give[i]); err != nil {
+		if err := h.put(c, m.Patient, &m.Give[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// revoke takes one grant away, or with the zero id all that the signer may.
-func (h *hand) revoke(c *ledger.Context, patient tx.Account, id GrantID) error {
+// end takes one grant away, or with the zero id all that the signer may.
+func (h *hand) end(c *ledger.Context, patient tx.Account, id GrantID) error {
 	var gone []Standing
 	if id == (GrantID{}) {
 		for _, s := range Load(c.State, patient).Grants {

@@ -31,7 +31,8 @@ type Revoke struct {
 }
 
 // Change takes grants away and gives others, or replaces them by their ids: all of it, or nothing. Signed
-// as Give and Revoke are. No grant is in both lists; each list is in the order of its ids.
+// as Give and Revoke are. No grant is in both lists; each list is in the order of its ids. The zero id, alone, revokes
+// every grant that this signer may revoke, before anything is given.
 type Change struct {
 	Patient tx.Account `cbor:"1,keyasint" json:"patient"`
 	Revoke  []GrantID  `cbor:"2,keyasint" json:"revoke"`
@@ -124,7 +125,7 @@ func (m *Change) Validate() error {
 	}
 	for i, id := range m.Revoke {
 		switch {
-		case id == (GrantID{}):
+		case id == (GrantID{}) && len(m.Revoke) > 1:
 			return ErrGrantID
 		case i > 0 && compareIDs(m.Revoke[i-1], id) >= 0:
 			return ErrChange

@@ -22,7 +22,7 @@ interface FormProps {
   readonly patient: Uint8Array
   /** whether what widens begins a day later */
   readonly cooling: boolean
-  give(grant: Grant, nobodyElse: boolean, meanwhile: Later['meanwhile']): void
+  give(later: Later, nobodyElse: boolean): void
   close(): void
 }
 
@@ -64,7 +64,7 @@ export function Form({ found, own, before, patient, cooling, give, close }: Form
     try {
       const g = grantOf(full(), own?.slots, before?.grant)
       const l = wide(g) ? put(g) : { grant: g, meanwhile: undefined }
-      if (l !== undefined) give(l.grant, nobodyElse, l.meanwhile)
+      if (l !== undefined) give(l, nobodyElse)
     } catch (err) {
       setError(err)
     }
@@ -134,7 +134,7 @@ export function Form({ found, own, before, patient, cooling, give, close }: Form
         </section>
       )}
       {error !== undefined && <Failure error={error} />}
-      <p className="hint">{t(later !== undefined ? (nobodyElse || later.meanwhile !== undefined ? 'cool.sign' : 'cool.sign.one') : nobodyElse ? 'form.sign.twice' : 'form.sign')}</p>
+      <p className="hint">{t(later !== undefined ? 'cool.sign' : nobodyElse ? 'form.sign.others' : 'form.sign')}</p>
       <div className="buttons">
         <Button type="submit" disabled={grant === undefined || (waits && later === undefined)}>{t('form.give')}</Button>
         <Button variant="default" onClick={close}>{t('act.cancel')}</Button>

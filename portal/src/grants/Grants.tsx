@@ -10,6 +10,7 @@ import { Heading } from '../app/part/title'
 import { useSession } from '../app/session'
 import { submit } from '../app/sign'
 import { useText } from '../app/text/text'
+import { changeOf } from './signed.ts'
 import { coolingName } from '../looked/keep'
 import { useNews } from '../looked/news'
 import { type Acting, Progress, useAct } from './Act'
@@ -86,14 +87,12 @@ function Consents({ found, act, account }: { readonly found: Found; readonly act
     else localStorage.removeItem(coolingName(account))
     setCooling(on)
   }
-  const give = (grant: Standing['grant'], nobodyElse: boolean, meanwhile: Later['meanwhile']) => {
+  const give = (later: Later, nobodyElse: boolean) => {
     setEditing(undefined)
+    const { grant } = later
+    const change = changeOf(patient, later, nobodyElse, editing === undefined || editing === 'new' ? undefined : editing.grant.id)
     act.run(async (step, signal) => {
-      if (nobodyElse) await submit(about, account, 'consent.revoke', { patient, id: new Uint8Array(16) }, step, signal)
-      // What is taken away comes first.
-      if (meanwhile === 'revoke' && editing !== undefined && editing !== 'new') await submit(about, account, 'consent.revoke', { patient, id: editing.grant.id }, step, signal)
-      else if (meanwhile !== undefined && meanwhile !== 'revoke') await submit(about, account, 'consent.grant', { patient, grant: meanwhile }, step, signal)
-      const c = await submit(about, account, 'consent.grant', { patient, grant }, step, signal)
+      const c = change.revoke.length + change.give.length === 1 ? await submit(about, account, 'consent.grant', { patient, grant }, step, signal) : await submit(about, account, 'consent.change', change, step, signal)
       return grant.notBefore > seconds() ? t('cool.given', { height: c.height, time: time(grant.notBefore) }) : t('grants.given', { height: c.height })
     })
   }

@@ -100,6 +100,30 @@ test("she takes it back, and sees the block", options, async () => {
   await says("Nobody may look at your records");
 });
 
+test("one signature gives a consent and takes back every other", options, async () => {
+  await press("Open my secret order");
+  await says("Opened in this page");
+  await press("Give a consent");
+  await press("Sign with my passkey");
+  await says("Your consent holds since block \\d+");
+  await page.evaluate(() => {
+    const get = navigator.credentials.get.bind(navigator.credentials);
+    window.signed = 0;
+    navigator.credentials.get = (o) => (window.signed++, get(o));
+  });
+  await press("Give a consent");
+  await tick("Nobody but this: take back every other consent");
+  await says("From its block on it holds, and the others are taken back");
+  await check("grants-nobody-else");
+  await page.evaluate(() => { document.querySelector(".note-good")?.setAttribute("data-before", ""); });
+  await press("Sign with my passkey");
+  await page.waitForFunction(() => document.querySelectorAll("main ul.lines > li").length === 1 && document.querySelector(".note-good:not([data-before])") !== null, wait);
+  assert.equal(await page.evaluate(() => window.signed), 1);
+  await press("Take back");
+  await says("Taken back. It took effect at block \\d+");
+  await says("Nobody may look at your records");
+});
+
 test("a wider consent begins a day later, if she wants that, and is cancelled before", options, async () => {
   await tick("Widening takes effect after a day");
   await page.reload();
@@ -129,7 +153,7 @@ test("her log shows each change, verified; it is filtered and explained", option
   await says("[Yy]ou took back 1 consent");
   const all = (await page.$$(".lines > li")).length;
   await page.select(".filters select", "consent");
-  await page.waitForFunction((n) => document.querySelectorAll(".lines > li").length === 6 && n > 6, wait, all);
+  await page.waitForFunction((n) => document.querySelectorAll(".lines > li").length === 10 && n > 10, wait, all);
   await page.click(".more summary");
   await says("From that block on nobody can read under it");
   await says("Account");

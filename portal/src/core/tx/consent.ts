@@ -70,7 +70,7 @@ export const consent = {
   'consent.change'(m: MessageOf<'consent.change'>) {
     refuseIf(isZero(m.patient), con.patient)
     m.revoke.forEach((x, i) => {
-      refuseIf(isZero(x), con.grantId)
+      refuseIf(isZero(x) && m.revoke.length > 1, con.grantId)
       refuseIf(!ascends(m.revoke.slice(0, i + 1)), con.change)
     })
     const ids = m.give.map((g) => g.id)
