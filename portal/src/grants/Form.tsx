@@ -124,6 +124,7 @@ export function Form({ found, own, before, patient, cooling, give, close }: Form
         <section className="note" aria-label={t('form.says')}>
           <strong>{t('form.says')}</strong>
           <p>{grantSentence(shown, found.names, now, text)}</p>
+          {nobodyElse && <p>{t('form.others')}</p>}
           {later !== undefined && <p>{t('cool.later', { time: time(shown.notBefore) })}{(nobodyElse || later.meanwhile !== undefined) && ` ${t('cool.meanwhile')}`}</p>}
           {later === undefined && waits && <p>{t('cool.not')}</p>}
           {kinds !== undefined && <p>{kinds.allowed} {kinds.denied}</p>}

@@ -302,6 +302,7 @@ export const de = {
   'form.once': 'Nur für eine Sitzung gut',
   'form.says': 'Das unterschreiben Sie',
   'form.sign': 'Ihr Passkey unterschreibt. Sie gilt von ihrem Block an.',
+  'form.others': 'Jede andere Einwilligung wird zurückgenommen.',
   'form.sign.others': 'Ihr Passkey unterschreibt sie. Von ihrem Block an gilt sie, und die anderen sind zurückgenommen.',
   'form.give': 'Mit meinem Passkey unterschreiben',
   'seen.title': 'Was man damit bekäme',

@@ -301,6 +301,7 @@ export const en = {
   'form.once': 'Good for one session only',
   'form.says': 'This is what you sign',
   'form.sign': 'Your passkey signs it. It holds from its block on.',
+  'form.others': 'Every other consent is taken back.',
   'form.sign.others': 'Your passkey signs it. From its block on it holds, and the others are taken back.',
   'form.give': 'Sign with my passkey',
   'seen.title': 'What this reader would get',
