@@ -88,21 +88,12 @@ func (c *Custodian) fetchPage(ctx context.Context, t *taking, d reshare.Deal, at
 		Name: t.name(t.pass), Dealer: d.Dealer, Recipient: t.takes, From: uint64(at), Count: uint64(count), Key: t.key, Cards: cards,
 	}
 	dealer := t.old.Members[d.Dealer-1]
-	if dealer == c.Self {
-		box, err := c.Subdealt(ctx, c.Self, q)
-		if err != nil {
-			return nil, err
-		}
-		page := t.openPage(c.Chain, q, box)
-		if page == nil {
-			return nil, errWithheld
-		}
-		return page, c.slow(ctx, len(box.Box))
-	}
 	whom := []tx.Account{dealer}
-	for _, m := range t.next.Members {
-		if m != c.Self && m != dealer {
-			whom = append(whom, m)
+	if dealer != c.Self {
+		for _, m := range t.next.Members {
+			if m != c.Self && m != dealer {
+				whom = append(whom, m)
+			}
 		}
 	}
 	if slices.Contains(t.late, dealer) { // not to lose that time with each page
@@ -113,10 +104,15 @@ func (c *Custodian) fetchPage(ctx context.Context, t *taking, d reshare.Deal, at
 		size int
 	}
 	got, err := hedge.First(ctx, whom, relayNext, func(ctx context.Context, m tx.Account) (a answer, err error) {
-		ask, cancel := context.WithTimeout(ctx, askFor)
-		defer cancel()
 		box := new(exchange.Sealed)
-		if err := c.Links.Call(ask, m, exchange.PathSubdeal, q, box); err != nil {
+		if m == c.Self {
+			box, err = c.Subdealt(ctx, m, q)
+		} else {
+			ask, cancel := context.WithTimeout(ctx, askFor)
+			defer cancel()
+			err = c.Links.Call(ask, m, exchange.PathSubdeal, q, box)
+		}
+		if err != nil {
 			return a, err
 		}
 		if a.page, a.size = t.openPage(c.Chain, q, box), len(box.Box); a.page == nil {

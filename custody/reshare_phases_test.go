@@ -261,16 +261,12 @@ func TestWhatWasErasedWhileItWasFetchedIsNotKept(t *testing.T) {
 	v := m.Ledger.View() // it looks now
 	defer v.Close()
 	h, _ := m.changeAt(v)
-	at := &taking{change: h, pass: 1}
-	var err error
-	if at.keys, err = m.openKeys(); err != nil {
-		t.Fatal(err)
-	}
-	at.key = at.keys[len(at.keys)-1].private.PublicKey().Bytes()
+	at := m.taking(h, 1)
 	w.ask("alice", erasure.Request{Scope: erasure.Record, Batch: part.Header.Hash(), Leaf: leafOf(part, 1)})
 	id := w.must("bob", erasure.KindRequest, &erasure.Request{Scope: erasure.Patient, Patient: account("bob")})
 	found := map[*member][]erasure.Confirm{}
 	for _, n := range w.nodes[:2] {
+		var err error
 		if found[n], err = n.findings(); err != nil || len(found[n]) != 2 {
 			t.Fatalf("got %d findings, %v", len(found[n]), err)
 		}
@@ -316,12 +312,7 @@ func TestADealerThatIsSilentToOneHoldsItUpOnce(t *testing.T) {
 	v := m.Ledger.View()
 	defer v.Close()
 	h, _ := m.changeAt(v)
-	at := &taking{change: h, pass: 1}
-	var err error
-	if at.keys, err = m.openKeys(); err != nil {
-		t.Fatal(err)
-	}
-	at.key = at.keys[len(at.keys)-1].private.PublicKey().Bytes()
+	at := m.taking(h, 1)
 	i, _ := h.old.IndexOf(account(dealer.name))
 	for range 5 {
 		page, err := m.fetchPage(t.Context(), at, reshare.Deal{Dealer: uint8(i)}, 0, 1, false)
@@ -340,18 +331,22 @@ func (m *member) pageOf(from *member) []exchange.Subdealing {
 	v := m.Ledger.View()
 	defer v.Close()
 	h, _ := m.changeAt(v)
-	at := &taking{change: h, pass: h.row.Open()}
-	var err error
-	if at.keys, err = m.openKeys(); err != nil {
-		m.w.Fatal(err)
-	}
-	at.key = at.keys[len(at.keys)-1].private.PublicKey().Bytes()
 	i, _ := h.old.IndexOf(account(from.name))
-	page, err := m.fetchPage(m.w.Context(), at, reshare.Deal{Dealer: uint8(i)}, 0, 8, false)
+	page, err := m.fetchPage(m.w.Context(), m.taking(h, h.row.Open()), reshare.Deal{Dealer: uint8(i)}, 0, 8, false)
 	if err != nil {
 		m.w.Fatal(err)
 	}
 	return page.Items
+}
+
+// taking is what a member has at hand while it takes over what others dealt to it.
+func (m *member) taking(h *change, pass int) *taking {
+	m.w.Helper()
+	keys, err := m.openKeys()
+	if err != nil {
+		m.w.Fatal(err)
+	}
+	return &taking{change: h, pass: pass, keys: keys, key: keys[len(keys)-1].private.PublicKey().Bytes()}
 }
 
 func (m *member) listOf(pass int) [][32]byte {
