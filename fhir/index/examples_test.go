@@ -1,16 +1,14 @@
 package index
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"salus/fhir"
+	"salus/fhir/fhirtest"
 )
 
 const shared = "../../../shared/data"
@@ -33,49 +31,19 @@ func packaged(t testing.TB) (all []example) {
 		files = append(files, f)
 	}
 	for _, name := range files {
-		f, err := os.Open(name)
-		if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, unpack(t, f)...)
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
+		fhirtest.Each(t, name, func(name string, body []byte) {
+			if x, err := fhir.Parse(body); err == nil {
+				all = append(all, example{name, x})
+			}
+		})
 	}
 	if len(all) == 0 {
 		t.Skip("the packages with the examples of US Core, IPS and R4 are not here")
 	}
 	return all
-}
-
-func unpack(t testing.TB, f io.Reader) (all []example) {
-	t.Helper()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.HasSuffix(h.Name, ".json") || strings.Count(h.Name, "/") > 1 && !strings.Contains(h.Name, "/example/") || h.Size > 1<<20 {
-			continue
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if x, err := fhir.Parse(b); err == nil {
-			all = append(all, example{h.Name, x})
-		}
-	}
 }
 
 // fixtures are the resources of testdata: plainly made up, one for each kind of value.

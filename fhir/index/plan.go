@@ -234,16 +234,10 @@ func (p *planner) ends(from *node, expression string, resource bool) (all []end,
 	if !ok {
 		return nil, false
 	}
+	if resource {
+		alternatives = p.within(from.typ, alternatives)
+	}
 	for _, steps := range alternatives {
-		if resource {
-			first := steps[0].name
-			switch {
-			case from.typ.Is(first):
-				steps = steps[1:]
-			case from.typ.Field(first) == nil && p.model.Type(first) != nil:
-				continue // that of another type of resource
-			}
-		}
 		if all, ok = p.follow(all, end{at: from}, steps, true); !ok {
 			return nil, false
 		}
@@ -255,6 +249,19 @@ func (p *planner) ends(from *node, expression string, resource bool) (all []end,
 		}
 	}
 	return all, true
+}
+
+// within returns those alternatives of an expression that are for resources of a type, without its name.
+func (p *planner) within(t *element.Type, alternatives [][]step) (all [][]step) {
+	for _, steps := range alternatives {
+		switch first := steps[0].name; {
+		case t.Is(first):
+			all = append(all, steps[1:])
+		case t.Field(first) != nil || p.model.Type(first) == nil: // not another type's
+			all = append(all, steps)
+		}
+	}
+	return all
 }
 
 // follow walks steps; single says that there is one value at most so far.

@@ -56,14 +56,7 @@ func (p *planner) places(typ string, x *param) (all []string) {
 	if !ok || x.expression == "" {
 		return nil
 	}
-	t := p.model.Type(typ)
-	for _, steps := range alternatives {
-		switch first := steps[0].name; {
-		case t.Is(first):
-			steps = steps[1:]
-		case t.Field(first) == nil && p.model.Type(first) != nil:
-			continue // that of another type of resource
-		}
+	for _, steps := range p.within(p.model.Type(typ), alternatives) {
 		if s := fmt.Sprint(steps); !slices.Contains(all, s) {
 			all = append(all, s)
 		}
