@@ -7,6 +7,7 @@
 //	records.go   import, list, status, plaintext of the own store
 //	sessions.go  reading through the ledger with a practitioner's key
 //	relay.go     the custodians' answers for a wallet, which alone can open them
+//	told.go      what is recorded before it is answered
 //	operate.go   custody, vault, health, metrics
 //	journal.go   this gateway's own journal, compared with the ledger
 //	quorum.go    what is said while the ledger stands still
@@ -32,6 +33,7 @@ import (
 
 	"salus/client"
 	"salus/custody"
+	"salus/gateway/balp"
 	"salus/ledger"
 	"salus/ledger/tx"
 	"salus/record"
@@ -69,6 +71,8 @@ type Config struct {
 	Room func(bytes int) error
 	// Probe tries what the node could still get at of an erased case; may be nil.
 	Probe func(context.Context, tx.Hash) (any, error)
+	// Tell keeps the event of a request about a patient, zero if it names none; nil means that it is on disk. May be nil.
+	Tell func(context.Context, tx.Account, balp.Event) error
 	// Parts serve what is under their paths ("/fhir/") and decide themselves who may; may be nil.
 	Parts map[string]http.Handler
 }
@@ -132,12 +136,12 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// part is a part's handler, under the gateway's life.
+// part is a handler under the gateway's life.
 func (g *Gateway) part(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.handlers.Add(1)
 		defer g.handlers.Done()
-		if g.life.Err() != nil {
+		if g.life.Err() != nil { // accepted too late: the stores may be closed
 			g.fail(w, r, errAway)
 			return
 		}
@@ -154,13 +158,7 @@ func (g *Gateway) waiting(r *http.Request) (context.Context, context.CancelFunc)
 
 // serve is a route's handler: the token first, then a bounded body, then the answer or a problem.
 func (g *Gateway) serve(rt route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.handlers.Add(1)
-		defer g.handlers.Done()
-		if g.life.Err() != nil { // accepted too late: the stores may be closed
-			g.fail(w, r, errAway)
-			return
-		}
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !rt.access.open && !g.authorised(r) {
 			g.fail(w, r, errToken)
 			return
@@ -170,6 +168,10 @@ func (g *Gateway) serve(rt route) http.Handler {
 			g.fail(w, r, err)
 		}
 	})
+	if rt.access.told {
+		return g.part(g.told(answer))
+	}
+	return g.part(answer)
 }
 
 func (g *Gateway) authorised(r *http.Request) bool { return Bearer(r, g.Token) }

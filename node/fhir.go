@@ -61,13 +61,22 @@ func (p *fhirPart) event(ctx context.Context, e balp.Event) error {
 	return err
 }
 
+// tell puts into the log what the operator asked the gateway about a patient; nil says that it is on disk.
+func (p *fhirPart) tell(ctx context.Context, patient tx.Account, e balp.Event) error {
+	e.Client.Display = operatorClient
+	if !patient.IsZero() {
+		e.Patient = p.front.Events.Names.Person(patient)
+	}
+	return p.event(context.WithoutCancel(ctx), e)
+}
+
 // handlers are the paths that the gateway's listener serves for it.
 func (p *fhirPart) handlers() map[string]http.Handler {
 	both := func(h http.Handler) http.Handler { // origins, JSON and XML
 		return cross(p.apps.Server, rest.InXML(definition.R4().Model(), maxXML, h))
 	}
 	return map[string]http.Handler{
-		"/fhir": both(p.front), "/fhir/": both(p.front), "/fhir/$jobs/": both(p.files), "/fhir/$websocket": p.told, "/fhir/metadata": both(p.terms.Metadata(p.front)), "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
+		"/fhir": both(p.front), "/fhir/": both(p.front), "/fhir/$jobs/": both(p.front.Around(p.files)), "/fhir/$websocket": p.told, "/fhir/metadata": both(p.terms.Metadata(p.front)), "/oauth2/": p.apps.Server, "/fhir/.well-known/smart-configuration": p.apps.Server,
 	}
 }
 
@@ -191,6 +200,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 		return err
 	}
 	n.fhir = &fhirPart{keeper: n.openKeeper(st), log: n.log, store: st, chart: c, told: told, front: front, files: files, terms: terms, apps: gateway.Apps{Server: apps, Codes: codes}, index: x, server: server, within: newTransactor(server), indexed: indexed, room: n.space.fhir}
+	apps.Notify = n.fhir.authorised
 	return nil
 }
 

@@ -70,6 +70,15 @@ func (s *Service) Records(patient tx.Account) ([]Owned, error) {
 	return out, err
 }
 
+// PatientOf returns whose a record of this organisation is, also an erased one. Error: ErrUnknownRecord.
+func (s *Service) PatientOf(id ID) (tx.Account, error) {
+	r, err := s.store.record(id)
+	if err != nil {
+		return tx.Account{}, err
+	}
+	return r.Patient, nil
+}
+
 // Body returns the exact bytes of a record of this organisation.
 func (s *Service) Body(id ID) ([]byte, Owned, error) {
 	r, err := s.store.record(id)

@@ -10,6 +10,7 @@
 //	segment.go     the files of the journal
 //	salvage.go     a journal that does not open, for its operator
 //	recorder.go    events of this gateway, durable before they are acknowledged
+//	answer.go      an HTTP answer that waits for its event
 //	rest.go        a request to the gateway as the beginning of its event
 //	checkpoint.go  the journal's head, signed for others to keep
 //	verify.go      the journal compared with its heads that others keep

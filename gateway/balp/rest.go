@@ -75,7 +75,7 @@ func kindOf(r *http.Request, prefix string) Kind {
 	}
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
-	case strings.HasPrefix(last, "$"):
+	case strings.HasPrefix(last, "$"), len(p) > 0 && strings.HasPrefix(p[0], "$"): // what an operation made has its address below it
 		return Operation
 	case read && len(p) == 4 && p[2] == "_history":
 		return VRead

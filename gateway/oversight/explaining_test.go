@@ -93,6 +93,9 @@ func (nobody) Submit(context.Context, tx.Kind, tx.Message) (client.Committed, er
 	return client.Committed{}, errors.New("a question was submitted")
 }
 
+// files are what an export made.
+var files = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("file")) })
+
 func gateway(t *testing.T) func(method, target, body string, as oversight.Asker) *httptest.ResponseRecorder {
 	t.Helper()
 	slots, err := record.NewSlotMap(rand.NewChaCha8([32]byte{1}))
@@ -124,7 +127,11 @@ func gateway(t *testing.T) func(method, target, body string, as oversight.Asker)
 	return func(method, target, body string, as oversight.Asker) *httptest.ResponseRecorder {
 		asker = as
 		rec := httptest.NewRecorder()
-		s.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, "/fhir/"+target, strings.NewReader(body)))
+		var h http.Handler = s
+		if strings.HasPrefix(target, "$jobs/") {
+			h = s.Around(files)
+		}
+		h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, "/fhir/"+target, strings.NewReader(body)))
 		return rec
 	}
 }

@@ -78,7 +78,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	asker, err := s.Asker(r)
-	x := &recording{ResponseWriter: w, s: s, r: r, asker: asker}
+	x := s.recording(w, r, asker)
 	switch {
 	case err != nil && !unauthorised(err):
 		x.fault(err)
@@ -89,7 +89,17 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.Next.ServeHTTP(x, r)
 	}
-	x.finish()
+	x.Finish()
+}
+
+// Around records what another part of the FHIR server answers, as it does its own.
+func (s *Service) Around(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asker, _ := s.Asker(r) // who is nobody is refused there
+		x := s.recording(w, r, asker)
+		next.ServeHTTP(x, r)
+		x.Finish()
+	})
 }
 
 // unauthorised reports whether the FHIR server says the same of a request in its own words.

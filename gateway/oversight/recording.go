@@ -9,17 +9,22 @@ import (
 	"salus/ledger/module/consent"
 )
 
-// A recording is an answer that waits for its AuditEvent: status and body go out when it is on disk.
+// A recording is an answer that waits for its AuditEvent.
 type recording struct {
-	http.ResponseWriter
+	balp.Answer
+
 	s     *Service
 	r     *http.Request
 	asker Asker
 
 	patient string // whom it is about, where the address does not say
 	quiet   bool   // recorded already, by what answered
-	begun   bool
-	failed  bool
+}
+
+func (s *Service) recording(w http.ResponseWriter, r *http.Request, asker Asker) *recording {
+	x := &recording{s: s, r: r, asker: asker}
+	x.Answer = balp.Answer{ResponseWriter: w, Record: x.record, Refuse: x.refuse}
+	return x
 }
 
 // About tells whose resource is answered (rest.Witness).
@@ -29,49 +34,15 @@ func (x *recording) About(owner string) {
 	}
 }
 
-// WriteHeader records, then sends.
-func (x *recording) WriteHeader(status int) {
-	if x.begun {
-		return
-	}
-	x.begun = true
-	if !x.quiet {
-		if err := x.record(status); err != nil {
-			x.s.Log.ErrorContext(x.r.Context(), "event_not_recorded", "err", err)
-			x.failed = true
-			h := x.Header()
-			for name := range h {
-				h.Del(name)
-			}
-			reply{status: http.StatusServiceUnavailable, issue: "oversight-journal", text: "what happens cannot be recorded: nothing is answered"}.send(x.ResponseWriter)
-			return
-		}
-	}
-	x.ResponseWriter.WriteHeader(status)
-}
-
-// Write sends a part of the body.
-func (x *recording) Write(b []byte) (int, error) {
-	if !x.begun {
-		x.WriteHeader(http.StatusOK)
-	}
-	if x.failed {
-		return len(b), nil
-	}
-	return x.ResponseWriter.Write(b)
-}
-
-// Unwrap is for http.ResponseController.
-func (x *recording) Unwrap() http.ResponseWriter { return x.ResponseWriter }
-
-// finish records what answered nothing.
-func (x *recording) finish() {
-	if !x.begun {
-		x.WriteHeader(http.StatusOK)
-	}
+func (x *recording) refuse(w http.ResponseWriter, err error) {
+	x.s.Log.ErrorContext(x.r.Context(), "event_not_recorded", "err", err)
+	reply{status: http.StatusServiceUnavailable, issue: "oversight-journal", text: "what happens cannot be recorded: nothing is answered"}.send(w)
 }
 
 func (x *recording) record(status int) error {
+	if x.quiet {
+		return nil
+	}
 	e := balp.Request(x.r, nil, x.s.Prefix, status)
 	x.s.fill(&e, &x.asker, x.patient)
 	if e.Patient.Reference == "" {

@@ -342,15 +342,15 @@ func (s *Server) sendBack(w http.ResponseWriter, r *http.Request, f *flow, err e
 		s.Log.ErrorContext(r.Context(), "an authorisation failed", "err", err)
 		e = &oauthError{0, "server_error", "the request could not be handled"}
 	}
-	user := ""
+	denied := Event{What: "denied", Client: f.client.ID, Why: e.code}
 	if f.user != nil {
-		user = f.user.ID
+		denied.User, denied.FHIRUser = f.user.ID, f.user.FHIRUser
 	}
 	if f.redirect == "" {
 		s.errorPage(w, http.StatusForbidden, "That is not possible: "+e.text+".")
 		return
 	}
-	s.notify(Event{What: "denied", Client: f.client.ID, User: user, Why: e.code})
+	s.note(denied)
 	s.leave(w, r, f, "error", e.code, "error_description", e.text)
 }
 

@@ -96,7 +96,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, out)
 }
 
-// redeem exchanges a code. Whatever comes of it, the code is used up; one that was used
+// redeem exchanges a code. Whatever comes of it, but for a failure of ours, the code is used up; one that was used
 // before ends what it gave (RFC 9700 section 4.5, RFC 6749 section 4.1.2).
 func (s *Server) redeem(c *Client, form url.Values) (out map[string]any, err error) {
 	code := form.Get("code")
@@ -120,7 +120,7 @@ func (s *Server) redeem(c *Client, form url.Values) (out map[string]any, err err
 		} else if err != nil {
 			return err
 		}
-		event = Event{Client: row.Grant.Client, User: row.Grant.User.ID, Grant: row.GrantID}
+		event = row.Grant.event("", row.GrantID)
 		if row.Used {
 			refused, event.What = errInvalidGrant, "code-reused"
 			gone, err = dropGrant(rows, digest(rowGrant, row.GrantID))
@@ -135,13 +135,14 @@ func (s *Server) redeem(c *Client, form url.Values) (out map[string]any, err err
 			refused, event.What, event.Why = errInvalidGrant, "refused", "invalid_grant"
 			return nil
 		}
-		event.What = "granted"
-		out, err = s.issue(rows, keys[0], row.GrantID, &row.Grant, row.Grant.Scopes, now)
-		return err
+		if out, err = s.issue(rows, keys[0], row.GrantID, &row.Grant, row.Grant.Scopes, now); err != nil {
+			return err
+		}
+		return s.notify(row.Grant.event("granted", row.GrantID))
 	})
 	s.cache.forget(gone...)
 	if event.What != "" && err == nil {
-		s.notify(event)
+		s.note(event)
 	}
 	if err == nil {
 		err = refused
@@ -194,10 +195,7 @@ func (s *Server) refresh(c *Client, form url.Values) (out map[string]any, err er
 		} else if err != nil {
 			return err
 		}
-		event = Event{Client: row.Client, Grant: id}
-		if row.User != nil {
-			event.User = row.User.ID
-		}
+		event = row.event("", id)
 		good := subtle.ConstantTimeCompare([]byte(digest("refresh", secret)), []byte(row.Refresh)) == 1
 		if !good || row.Client != c.ID || !s.alive(rows, &row.Grant) {
 			refused, event.What = errInvalidGrant, "revoked"
@@ -219,13 +217,14 @@ func (s *Server) refresh(c *Client, form url.Values) (out map[string]any, err er
 			refused = errInvalidScope
 			return nil
 		}
-		event.What = "refreshed"
-		out, err = s.issue(rows, keys[0], id, &row.Grant, scopes, now)
-		return err
+		if out, err = s.issue(rows, keys[0], id, &row.Grant, scopes, now); err != nil {
+			return err
+		}
+		return s.notify(row.event("refreshed", id))
 	})
 	s.cache.forget(gone...)
 	if event.What != "" && err == nil {
-		s.notify(event)
+		s.note(event)
 	}
 	if err == nil {
 		err = refused
@@ -277,13 +276,14 @@ func (s *Server) credentials(c *Client, form url.Values, purpose string) (out ma
 	g := &Grant{Client: c.ID, Name: c.Name, Scopes: scopes, Purpose: stated, Made: s.Now().UTC().Truncate(time.Second)}
 	id := newSecret()[:22]
 	err = s.Keeper.Change(func(rows Rows) (err error) {
-		out, err = s.issue(rows, nil, id, g, scopes, s.Now())
-		return err
+		if out, err = s.issue(rows, nil, id, g, scopes, s.Now()); err != nil {
+			return err
+		}
+		return s.notify(g.event("granted", id))
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.notify(Event{What: "granted", Client: c.ID, Grant: id})
 	return out, nil
 }
 

@@ -122,7 +122,7 @@ func (s *Server) end(c *Client, text string) error {
 	})
 	s.cache.forget(gone...)
 	if err == nil && len(gone) > 0 {
-		s.notify(Event{What: "revoked", Client: c.ID})
+		s.note(Event{What: "revoked", Client: c.ID})
 	}
 	if err == nil && foreign {
 		return errInvalidGrant // RFC 7009 section 2.1: the app is told
@@ -134,6 +134,7 @@ func (s *Server) end(c *Client, text string) error {
 // many there were. When it returns nil, none of them is taken at the next request.
 func (s *Server) RevokeAll(which func(Grant) bool) (n int, err error) {
 	var gone []string
+	var ended []Event
 	err = s.Keeper.Change(func(rows Rows) error {
 		var picked []string
 		err := rows.Each(rowGrant, func(key string, value []byte) error {
@@ -143,6 +144,7 @@ func (s *Server) RevokeAll(which func(Grant) bool) (n int, err error) {
 			}
 			if which(row.Grant) {
 				picked = append(picked, strings.TrimPrefix(key, rowGrant))
+				ended = append(ended, row.event("revoked", ""))
 			}
 			return nil
 		})
@@ -163,8 +165,8 @@ func (s *Server) RevokeAll(which func(Grant) bool) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if n > 0 {
-		s.notify(Event{What: "revoked"})
+	for _, e := range ended {
+		s.note(e)
 	}
 	return n, nil
 }

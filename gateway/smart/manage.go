@@ -87,17 +87,19 @@ func (s *Server) manageChange(w http.ResponseWriter, r *http.Request) {
 // takeBack ends a grant that is that person's.
 func (s *Server) takeBack(user, of string) error {
 	var gone []string
+	var ended *Grant
 	err := s.Keeper.Change(func(rows Rows) error {
 		row, err := load[grantRow](rows, rowGrant+of)
 		if err != nil || row.User == nil || row.User.ID != user {
 			return nil //nolint:nilerr // there is nothing of hers to end
 		}
+		ended = &row.Grant
 		gone, err = dropGrant(rows, of)
 		return err
 	})
 	s.cache.forget(gone...)
-	if err == nil {
-		s.notify(Event{What: "revoked", User: user})
+	if err == nil && ended != nil {
+		s.note(ended.event("revoked", ""))
 	}
 	return err
 }

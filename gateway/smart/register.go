@@ -38,7 +38,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.notify(Event{What: "registered", Client: c.ID})
+	s.note(Event{What: "registered", Client: c.ID})
 	out := map[string]any{
 		"client_id": c.ID, "client_id_issued_at": c.Issued.Unix(), "token_endpoint_auth_method": c.Auth, "grant_types": c.Grants,
 		"response_types": []string{"code"}, "redirect_uris": c.Redirects, "scope": scope,

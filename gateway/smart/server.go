@@ -38,8 +38,9 @@ type Config struct {
 	// KeyNetworks are networks besides the public internet where a jwks_uri may lead.
 	KeyNetworks []netip.Prefix
 	Lifetimes
-	// Notify is told what happened; it must not block. May be nil.
-	Notify func(Event)
+	// Notify keeps what happened; nil means that it is on disk. Without that no token is issued; what ends
+	// ends all the same. May be nil.
+	Notify func(Event) error
 	Now    func() time.Time // time.Now if nil
 	Log    *slog.Logger
 }
@@ -58,15 +59,29 @@ const (
 	flowLife  = 10 * time.Minute // from the request to the consent
 	maxForm   = 64 << 10
 	maxParams = 32 << 10
+
+	maxClaimed = 255 // of an app's name for itself, which nothing proves
 )
 
-// An Event is something that an audit trail wants to know. It names no patient.
+// An Event is something that an audit trail wants to know.
 type Event struct {
-	What   string // "granted", "denied", "refreshed", "revoked", "code-reused", "refresh-reused", "registered", "refused"
-	Client string
-	User   string
-	Grant  string // a hash
-	Why    string // OAuth's error code, of what was refused
+	What     string // "granted", "denied", "refreshed", "revoked", "code-reused", "refresh-reused", "registered", "refused"
+	Client   string // as it calls itself where nothing proves it: what is refused
+	User     string
+	FHIRUser string // "Practitioner/123"
+	Patient  string // id of the patient in context
+	Purpose  string // HL7 v3 PurposeOfUse; "" where nobody stated one
+	Grant    string // a hash
+	Why      string // OAuth's error code, of what was refused
+}
+
+// event is one of a grant.
+func (g *Grant) event(what, id string) Event {
+	e := Event{What: what, Client: g.Client, Patient: g.Patient, Purpose: g.Purpose, Grant: id}
+	if g.User != nil {
+		e.User, e.FHIRUser = g.User.ID, g.User.FHIRUser
+	}
+	return e
 }
 
 // A Server is an authorisation server. It is safe for concurrent use.
@@ -168,12 +183,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) tokenURL() string { return s.Issuer + "/token" }
 
-func (s *Server) notify(e Event) {
+// notify keeps an event before what it tells of happens.
+func (s *Server) notify(e Event) error {
 	if e.Grant != "" {
 		e.Grant = digest("event", e.Grant)
 	}
-	if s.Notify != nil {
-		s.Notify(e)
+	if s.Notify == nil {
+		return nil
+	}
+	return s.Notify(e)
+}
+
+// note keeps an event of what has happened, or was refused: that it cannot be kept changes nothing then.
+func (s *Server) note(e Event) {
+	if err := s.notify(e); err != nil {
+		s.Log.Error("event_not_recorded", "err", err)
 	}
 }
 
@@ -205,11 +229,23 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.Log.ErrorContext(r.Context(), "a request failed", "err", err)
 		e = &oauthError{http.StatusInternalServerError, "server_error", "the request could not be handled; try again later"}
 	}
-	s.notify(Event{What: "refused", Why: e.code})
+	s.note(Event{What: "refused", Client: claimed(r), Why: e.code})
 	if e.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="oauth2"`)
 	}
 	s.answer(w, e.status, map[string]string{"error": e.code, "error_description": e.text})
+}
+
+// claimed is what an app calls itself, by whichever way of authentication.
+func claimed(r *http.Request) string {
+	id, _, ok := r.BasicAuth()
+	if !ok {
+		id = r.PostForm.Get("client_id")
+	}
+	if len(id) > maxClaimed {
+		return ""
+	}
+	return id
 }
 
 // answer writes JSON that nobody may keep.
@@ -242,6 +278,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, invalidRequest("the body is not form-encoded")
 	}
+	r.PostForm = form // for claimed
 	return form, once(form, "")
 }
 

@@ -230,7 +230,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		if !errors.Is(err, ErrSignIn) {
 			s.Log.ErrorContext(r.Context(), "a sign-in failed", "err", err)
 		}
-		s.notify(Event{What: "refused", Client: f.client.ID, Why: "sign_in"})
+		s.note(Event{What: "refused", Client: f.client.ID, Why: "sign_in"})
 		s.signInPage(w, http.StatusUnauthorized, f, "That code is not one of ours, or has been used, or is too old. Ask for a new one.")
 		return
 	}

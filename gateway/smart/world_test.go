@@ -95,6 +95,7 @@ type world struct {
 	at     time.Time
 	codes  *Codes
 	events []Event
+	full   error  // why nothing can be recorded
 	secret string // of the app "symmetric"
 }
 
@@ -128,7 +129,15 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	c := Config{
 		Issuer: "https://node.example/oauth2", FHIR: "https://node.example/fhir", Name: "Sample Clinic", Keeper: m, SignIn: w.codes, Charts: charts{},
 		Params: params{}, Now: w.now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Notify: func(e Event) { w.mu.Lock(); defer w.mu.Unlock(); w.events = append(w.events, e) },
+		Notify: func(e Event) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.full != nil {
+				return w.full
+			}
+			w.events = append(w.events, e)
+			return nil
+		},
 	}
 	for _, f := range change {
 		f(&c)
