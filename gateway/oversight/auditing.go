@@ -31,9 +31,7 @@ func (s *Service) auditReply(x *recording, r *http.Request, parts []string) (rep
 	if err := a.may(rest.Read, "AuditEvent"); err != nil {
 		return reply{}, err
 	}
-	// A patient's own app, not a practitioner's in her context.
-	own := a.Patient != "" && strings.HasPrefix(a.User.Reference, "Patient/") && a.User.Reference == a.Patient
-	if !own && !a.Operator {
+	if !a.own() && !a.Operator {
 		return reply{}, errOwnLog
 	}
 	subject, err := s.subject(a, q)

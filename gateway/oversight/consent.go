@@ -35,6 +35,8 @@ func (s *Service) consentReply(x *recording, r *http.Request, parts []string) (r
 	switch {
 	case len(parts) == 2 && parts[1] == "$explain" && (read || r.Method == http.MethodPost):
 		return s.explain(x, r)
+	case len(parts) == 2 && parts[1] == "$readers" && read:
+		return s.readers(x, r)
 	case len(parts) == 1 && read:
 		return s.searchConsents(x, r)
 	case len(parts) == 1 && r.Method == http.MethodPost:

@@ -5,6 +5,7 @@
 //	recording.go  every request is recorded before its answer leaves
 //	consent.go    Consent: what stands on the ledger, and what staff record from a form
 //	explaining.go Consent/$explain: what somebody may read, and why
+//	reading.go    Consent/$readers: who may read
 //	auditing.go   AuditEvent: the journal and the ledger as one log
 //	accounting.go the accounting of disclosures of 45 CFR 164.528
 //	reply.go      answers and OperationOutcomes

@@ -86,7 +86,7 @@ func (s *Service) explain(x *recording, r *http.Request) (reply, error) {
 	if err := a.may(rest.Read, "Consent"); err != nil {
 		return reply{}, err
 	}
-	own := a.Patient != "" && strings.HasPrefix(a.User.Reference, "Patient/") && a.User.Reference == a.Patient
+	own := a.own()
 	if !own && a.Name == "" {
 		return reply{}, errExplain
 	}

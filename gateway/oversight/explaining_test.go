@@ -49,7 +49,8 @@ func (s *sample) Chart(_ context.Context, patient tx.Account) (pcf.Chart, error)
 			Mask: mask, Except: except, Purposes: consent.PurposesOf(consent.TREAT),
 		}}}}
 	}
-	return pcf.Chart{Time: 100, Basis: consent.Basis{
+	there := governance.Member{Account: clinic, Class: governance.Clinic, Active: true, Clinical: true}
+	return pcf.Chart{Time: 100, Members: []governance.Member{there}, Basis: consent.Basis{
 		Consents: grant(alice, []fhir.Label{"laboratory", "HIV"}, []fhir.Label{"PSY"}),
 		Others:   []consent.Other{{Patient: elsewhere, Consents: grant(elsewhere, nil, []fhir.Label{"HIV"})}},
 	}}, nil
@@ -204,5 +205,59 @@ func TestStaffAreNotToldWhatIsDenied(t *testing.T) {
 	his := ask("GET", "Consent/$explain?purpose=TREAT&patient=Patient/p1", "", staff("doctor")).Body.String()
 	if want := `{"resourceType":"Parameters","parameter":[{"name":"now","part":[` + may + `]}]}`; his != want {
 		t.Errorf("he is told %s, want %s", his, want)
+	}
+}
+
+// Who may read her records is told to her alone.
+func TestWhoMayReadIsToldToHerAlone(t *testing.T) {
+	ask := gateway(t)
+	context := staff("nurse")
+	context.Patient = "Patient/p1"
+	const list = "Consent/$readers?purpose=TREAT"
+	for _, x := range []struct {
+		name, target string
+		as           oversight.Asker
+		want         int
+	}{
+		{"she", list, app("Patient/p1"), 200},
+		{"she, by her number", list + "&patient=p1", app("Patient/p1"), 200},
+		{"another patient about her", list + "&patient=Patient/p1", app("Patient/p2"), 403},
+		{"a carer", list, carer("Patient/p1"), 403},
+		{"staff", list + "&patient=Patient/p1", staff("doctor"), 403},
+		{"an app that a nurse started", list, context, 403},
+		{"the operator", list + "&patient=Patient/p1", oversight.Asker{Operator: true}, 403},
+		{"a purpose that is none", "Consent/$readers?purpose=FUN", app("Patient/p1"), 400},
+		{"no purpose", "Consent/$readers", app("Patient/p1"), 400},
+		{"something else", list + "&actor=Practitioner/doctor", app("Patient/p1"), 400},
+	} {
+		if rec := ask("GET", x.target, "", x.as); rec.Code != x.want {
+			t.Errorf("%s: got %d %s, want %d", x.name, rec.Code, rec.Body, x.want)
+		}
+	}
+	body := ask("GET", list, "", app("Patient/p1")).Body.String()
+	for _, part := range []string{`"reader"`, "Organization/" + clinic.String(), `"laboratory"`, `"permitted-by"`, `"withheld-by-merged"`} {
+		if !strings.Contains(body, part) {
+			t.Errorf("got %s, want %s in it", body, part)
+		}
+	}
+}
+
+// What a Consent says that cannot be, and ways to change one that there are not, change nothing (C-13, C-23).
+func TestConsentsAreWrittenWholeOrRefused(t *testing.T) {
+	ask := gateway(t)
+	deep := `{"resourceType":"Consent","status":"active","provision":{"type":"permit","provision":[{"type":"deny","provision":[{"type":"permit"}]}]}}`
+	for _, x := range []struct {
+		name, method, target, body string
+		want                       int
+		code                       string
+	}{
+		{"three deep", "POST", "Consent?patient=Patient/p1", strings.Replace(deep, `"status"`, `"patient":{"reference":"Patient/p1"},"status"`, 1), 422, "pcf-depth"},
+		{"a patch", "PATCH", "Consent/00112233445566778899aabbccddee", `[]`, 405, ""},
+		{"one that is not there, revoked", "DELETE", "Consent/00112233445566778899aabbccddee?patient=Patient/p1", "", 404, ""},
+	} {
+		rec := ask(x.method, x.target, x.body, staff("doctor"))
+		if rec.Code != x.want || !strings.Contains(rec.Body.String(), x.code) {
+			t.Errorf("%s: got %d %s, want %d %s", x.name, rec.Code, rec.Body, x.want, x.code)
+		}
 	}
 }

@@ -22,6 +22,11 @@ type Asker struct {
 	User balp.Who
 }
 
+// own says that it is a patient's own app, not a practitioner's or a carer's in her context.
+func (a *Asker) own() bool {
+	return a.Patient != "" && strings.HasPrefix(a.User.Reference, "Patient/") && a.User.Reference == a.Patient
+}
+
 // Config is what a Service is made of; every field is required.
 type Config struct {
 	Next   http.Handler // the FHIR server
@@ -66,7 +71,7 @@ func Beside() []rest.Beside {
 		{Type: "AuditEvent", Interactions: []string{"read", "search-type"}, Params: [][2]string{
 			{"action", token}, {"address", "string"}, {"agent", ref}, {"date", date}, {"entity", ref}, {"outcome", token}, {"patient", ref}, {"source", ref}, {"subtype", token}, {"type", token},
 		}},
-		{Type: "Consent", Interactions: []string{"create", "read", "vread", "update", "delete", "history-instance", "search-type"}, Params: [][2]string{{"patient", ref}, {"status", token}}, Operations: [][2]string{{"explain", OperationExplain}}},
+		{Type: "Consent", Interactions: []string{"create", "read", "vread", "update", "delete", "history-instance", "search-type"}, Params: [][2]string{{"patient", ref}, {"status", token}}, Operations: [][2]string{{"explain", OperationExplain}, {"readers", OperationReaders}}},
 	}
 }
 

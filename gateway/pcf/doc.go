@@ -16,6 +16,7 @@
 //	version.go  read, history, search: what the audit chain says of each Consent
 //	replica.go  what a service asks of this node's replica
 //	explain.go  why somebody may read or not, and what a Consent would change
+//	readers.go  who may read something now
 //	paper.go    the posted bytes and their commitment
 //	folder.go   papers as sealed files
 //

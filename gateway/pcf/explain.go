@@ -7,7 +7,10 @@ import (
 
 	"salus/fhir"
 	"salus/ledger/module/consent"
+	"salus/ledger/module/governance"
+	"salus/ledger/module/identity"
 	"salus/ledger/tx"
+	"salus/record"
 )
 
 // An Answer is what somebody may read, and by which Consents.
@@ -25,11 +28,14 @@ type Explanation struct {
 	Notes     []Issue
 }
 
-// Explain answers what an actor may read for a purpose and why, by the ledger's own decision: what a request
-// of hers for a session would be granted now, over every pseudonym of the patient. With a
-// posted Consent (raw not nil; id "" for a new one) it also says what would follow from signing it; nothing
-// is kept or submitted. Errors: those of Prepare.
-func (s *Service) Explain(ctx context.Context, patient, actor tx.Account, purpose consent.Purpose, id string, raw []byte) (*Explanation, error) {
+// An inquiry is what is asked about one patient's consents, as they stand now.
+type inquiry struct {
+	chart Chart
+	slots *record.SlotMap
+	real  uint64 // her slots that stand for a label: a grant of dummy slots alone permits nothing
+}
+
+func (s *Service) inquire(ctx context.Context, patient tx.Account) (*inquiry, error) {
 	chart, err := s.Chain.Chart(ctx, patient)
 	if err != nil {
 		return nil, err
@@ -38,47 +44,68 @@ func (s *Service) Explain(ctx context.Context, patient, actor tx.Account, purpos
 	if err != nil {
 		return nil, err
 	}
-	real, err := slots.Mask(fhir.AllLabels()) // a grant of dummy slots alone permits nothing
+	real, err := slots.Mask(fhir.AllLabels())
 	if err != nil {
 		return nil, ErrSlots
 	}
-	q := consent.Question{Patient: patient, Purpose: purpose, Requested: real, Now: chart.Time}
-	if q.Actor, q.Member, err = s.Chain.Asker(ctx, patient, actor, purpose); err != nil {
+	return &inquiry{chart, slots, real}, nil
+}
+
+// question is that of somebody as they stand now.
+func (i *inquiry) question(patient tx.Account, actor identity.Principal, member governance.Member, purpose consent.Purpose) consent.Question {
+	if i.chart.Erased {
+		actor.Active = false
+	}
+	return consent.Question{Patient: patient, Actor: actor, Member: member, Purpose: purpose, Requested: i.real, Now: i.chart.Time}
+}
+
+func (i *inquiry) labels(mask uint64) (out []fhir.Label) {
+	for _, l := range fhir.AllLabels() {
+		if slot, ok := i.slots.Slot(l); ok && mask&(1<<slot) != 0 {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// answer is the ledger's decision with these consents of hers.
+func (i *inquiry) answer(q consent.Question, c consent.Consents) (a Answer) {
+	b := i.chart.Basis
+	b.Consents = c
+	d := b.Decide(q)
+	a.Labels = i.labels(d.Allowed)
+	if q.Actor.Active {
+		a.Withheld = i.labels(b.Withheld(q))
+	}
+	for n := range c.Grants {
+		g := &c.Grants[n].Grant
+		g16 := groupOf(g.ID)
+		name := hex.EncodeToString(g16[:])
+		if slices.Contains(d.Grants, g.ID) && !slices.Contains(a.Consents, name) {
+			a.Consents = append(a.Consents, name)
+		}
+		if denies(q, c, n) && !slices.Contains(a.Denied, name) {
+			a.Denied = append(a.Denied, name)
+		}
+	}
+	return a
+}
+
+// Explain answers what an actor may read for a purpose and why, by the ledger's own decision: what a request
+// of hers for a session would be granted now, over every pseudonym of the patient. With a
+// posted Consent (raw not nil; id "" for a new one) it also says what would follow from signing it; nothing
+// is kept or submitted. Errors: those of Prepare.
+func (s *Service) Explain(ctx context.Context, patient, actor tx.Account, purpose consent.Purpose, id string, raw []byte) (*Explanation, error) {
+	i, err := s.inquire(ctx, patient)
+	if err != nil {
 		return nil, err
 	}
-	if chart.Erased {
-		q.Actor.Active = false
+	who, member, err := s.Chain.Asker(ctx, patient, actor, purpose)
+	if err != nil {
+		return nil, err
 	}
-	labels := func(mask uint64) (out []fhir.Label) {
-		for _, l := range fhir.AllLabels() {
-			if slot, ok := slots.Slot(l); ok && mask&(1<<slot) != 0 {
-				out = append(out, l)
-			}
-		}
-		return out
-	}
-	ask := func(c consent.Consents) (a Answer) {
-		b := chart.Basis
-		b.Consents = c
-		d := b.Decide(q)
-		a.Labels = labels(d.Allowed)
-		if q.Actor.Active {
-			a.Withheld = labels(b.Withheld(q))
-		}
-		for i := range c.Grants {
-			g := &c.Grants[i].Grant
-			g16 := groupOf(g.ID)
-			name := hex.EncodeToString(g16[:])
-			if slices.Contains(d.Grants, g.ID) && !slices.Contains(a.Consents, name) {
-				a.Consents = append(a.Consents, name)
-			}
-			if denies(q, c, i) && !slices.Contains(a.Denied, name) {
-				a.Denied = append(a.Denied, name)
-			}
-		}
-		return a
-	}
-	out := &Explanation{Now: ask(chart.Consents)}
+	q := i.question(patient, who, member, purpose)
+	out := &Explanation{Now: i.answer(q, i.chart.Consents)}
 	out.Then = out.Now
 	if raw == nil {
 		return out, nil
@@ -89,7 +116,7 @@ func (s *Service) Explain(ctx context.Context, patient, actor tx.Account, purpos
 	if err != nil {
 		return nil, err
 	}
-	out.Then, out.Notes = ask(plan.apply(chart.Consents, patient)), doc.Notes
+	out.Then, out.Notes = i.answer(q, plan.apply(i.chart.Consents, patient)), doc.Notes
 	return out, nil
 }
 

@@ -19,13 +19,15 @@ func withProvision(change func(c, p map[string]any)) []byte {
 
 type m = map[string]any
 
+// actorOf is whom a provision is about: who gets information.
+func actorOf(ref string) m {
+	return m{"role": m{"coding": []any{m{"system": systemParticipation, "code": "IRCP"}}}, "reference": m{"reference": ref}}
+}
+
 // TestWhatCannotBeEnforcedIsRefusedWhereItStands has a case for each element of R4 Consent that is
 // not enforced, and each bad input of the checklist.
 func TestWhatCannotBeEnforcedIsRefusedWhereItStands(t *testing.T) {
 	ref := func(s string) m { return m{"reference": s} }
-	actor := func(s string) m {
-		return m{"role": m{"coding": []any{m{"system": systemParticipation, "code": "IRCP"}}}, "reference": ref(s)}
-	}
 	for _, tt := range []struct {
 		name   string
 		change func(c, p m)
@@ -78,10 +80,10 @@ func TestWhatCannotBeEnforcedIsRefusedWhereItStands(t *testing.T) {
 		{"no date", func(_, p m) { p["period"] = m{"start": "2028-13-01"} }, CodePeriod + " Consent.provision.period.start"},
 		{"purpose of another system", func(_, p m) { p["purpose"] = []any{m{"system": "urn:x", "code": "TREAT"}} }, CodePurpose + " Consent.provision.purpose[0]"},
 		{"purpose in small letters", func(_, p m) { p["purpose"] = []any{m{"system": systemReason, "code": "treat"}} }, CodePurpose + " Consent.provision.purpose[0]"},
-		{"actor nobody knows", func(_, p m) { p["actor"] = []any{actor("Practitioner/x")} }, CodeActor + " Consent.provision.actor[0].reference"},
-		{"actor a related person", func(_, p m) { p["actor"] = []any{actor("RelatedPerson/" + account("mother").String())} }, CodeActor + " Consent.provision.actor[0].reference"},
+		{"actor nobody knows", func(_, p m) { p["actor"] = []any{actorOf("Practitioner/x")} }, CodeActor + " Consent.provision.actor[0].reference"},
+		{"actor a related person", func(_, p m) { p["actor"] = []any{actorOf("RelatedPerson/" + account("mother").String())} }, CodeActor + " Consent.provision.actor[0].reference"},
 		{"actor without role", func(_, p m) { p["actor"] = []any{m{"reference": ref("Practitioner/" + account("doctor").String())}} }, CodeRole + " Consent.provision.actor[0].role"},
-		{"actor without reference", func(_, p m) { p["actor"] = []any{m{"role": actor("x")["role"]}} }, CodeRequired + " Consent.provision.actor[0].reference"},
+		{"actor without reference", func(_, p m) { p["actor"] = []any{m{"role": actorOf("x")["role"]}} }, CodeRequired + " Consent.provision.actor[0].reference"},
 		{"unknown label", func(_, p m) { p["securityLabel"] = []any{m{"system": systemActCode, "code": "VIP"}} }, CodeLabel + " Consent.provision.securityLabel[0]"},
 		{"label without system", func(_, p m) { p["securityLabel"] = []any{m{"code": "R"}} }, CodeLabel + " Consent.provision.securityLabel[0]"},
 		{"permit of a part of a label", func(_, p m) {
@@ -137,5 +139,21 @@ func TestADenialOfAPartOfALabelSaysThatItTakesMore(t *testing.T) {
 		if w.Deny != LabelsOf("SUD") || w.Allow != usual&^w.Deny {
 			t.Errorf("got %v less %v, want all but SUD", w.Allow.List(), w.Deny.List())
 		}
+	}
+}
+
+// A clock a little ahead of the ledger's is no reason to refuse; one more than five minutes is.
+func TestAConsentMayBeDatedALittleAhead(t *testing.T) {
+	o := options()
+	o.Now = time.Unix(start, 0)
+	at := func(d time.Duration) error {
+		_, _, err := ToWishes(withProvision(func(c, _ m) { c["dateTime"] = time.Unix(start, 0).Add(d).UTC().Format(time.RFC3339) }), o)
+		return err
+	}
+	if err := at(skew); err != nil {
+		t.Errorf("got %v", err)
+	}
+	if got := issues(at(skew + time.Second)); len(got) != 1 || got[0].Code != CodeTime {
+		t.Errorf("got %+v, want %s", got, CodeTime)
 	}
 }

@@ -23,7 +23,8 @@ type Chart struct {
 	consent.Basis
 	Erased    bool // no session gets anything of hers any more
 	Steward   tx.Account
-	Community []tx.Account // active members that are not clinical
+	Members   []governance.Member // active ones
+	Community []tx.Account        // those of them that are not clinical
 	Height    uint64
 	Time      uint64 // of the block, unix seconds
 }
@@ -64,7 +65,8 @@ func (r Replica) Chart(_ context.Context, patient tx.Account) (Chart, error) {
 		return Chart{}, ErrNotFound
 	}
 	c := Chart{Basis: consent.BasisOf(v, patient), Erased: erasure.PatientErased(v, patient), Steward: p.Member, Height: uint64(v.Meta().Height), Time: v.Meta().Time}
-	for _, m := range governance.Active(v) {
+	c.Members = governance.Active(v)
+	for _, m := range c.Members {
 		if !m.Clinical {
 			c.Community = append(c.Community, m.Account)
 		}

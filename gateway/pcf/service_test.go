@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"salus/fhir"
 	"salus/ledger/module/consent"
 	"salus/ledger/tx"
 )
@@ -434,5 +436,88 @@ func TestAMemberThatJoinsLaterIsReachedWhenTheDenialIsPutAgain(t *testing.T) {
 	}
 	if r := w.create("alice", permit()); len(r.Notes) != 0 {
 		t.Errorf("got %+v, want no warning any more", r.Notes)
+	}
+}
+
+// C-21: everybody who could read something now is listed, with what, and those for whom it is more or less than for their colleagues.
+func TestWhoMayReadNowIsListed(t *testing.T) {
+	w := newWorld(t)
+	s := w.service()
+	list := func(purpose consent.Purpose) map[string]string {
+		t.Helper()
+		all, err := s.Readers(t.Context(), account("alice"), purpose)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]string{}
+		for _, r := range all {
+			who := map[tx.Account]string{account("hospital"): "hospital", account("clinic"): "clinic", account("lab"): "lab", account("doctor"): "doctor", account("nurse"): "nurse", account("mother"): "mother"}
+			name := who[r.Member] + who[r.One]
+			if r.Role != "" {
+				name += " " + r.Role
+			}
+			out[name] = fmt.Sprint(len(r.Labels), slices.Contains(r.Labels, "HIV"), len(r.Consents) > 0)
+		}
+		return out
+	}
+	if got := list(consent.TREAT); len(got) != 0 {
+		t.Fatalf("got %v, want nobody", got)
+	}
+	w.create("alice", permit(labelled1("R"), func(_, p m) { p["actor"] = []any{actorOf("Organization/" + account("hospital").String())} }))
+	before := list(consent.TREAT)
+	if len(before) != 1 || before["hospital"] == "" {
+		t.Fatalf("got %v, want the people of the hospital", before)
+	}
+	if got := list(consent.HRESCH); len(got) != 0 {
+		t.Errorf("got %v for research, want nobody", got)
+	}
+	if got := list(consent.BTG); len(got) != 0 {
+		t.Errorf("got %v for what is declared, want nobody", got)
+	}
+	w.create("alice", permit(func(_, p m) {
+		p["type"], p["securityLabel"] = "deny", []any{m{"system": systemActCode, "code": "HIV"}}
+		p["actor"] = []any{actorOf("Practitioner/" + account("nurse").String())}
+	}))
+	got := list(consent.TREAT)
+	if len(got) != 2 || got["hospital"] != before["hospital"] || got["nurse"] == "" || got["nurse"] == got["hospital"] || strings.Contains(got["nurse"], "true true") {
+		t.Errorf("got %v, want the nurse apart, without HIV", got)
+	}
+}
+
+// Whoever is listed is granted what is listed, and who is not listed as more or less gets what their colleagues do.
+func TestTheListAgreesWithWhatEachIsTold(t *testing.T) {
+	w := newWorld(t)
+	s := w.service()
+	w.create("alice", permit(labelled1("R"), func(_, p m) { p["actor"] = []any{actorOf("Organization/" + account("hospital").String())} }))
+	w.create("alice", permit(func(_, p m) {
+		p["type"], p["actor"] = "deny", []any{actorOf("Practitioner/" + account("nurse").String())}
+	}))
+	all, err := s.Readers(t.Context(), account("alice"), consent.TREAT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"doctor", "nurse", "researcher"} {
+		e, err := s.Explain(t.Context(), account("alice"), account(name), consent.TREAT, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		who, member, err := w.Asker(t.Context(), account("alice"), account(name), consent.TREAT)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var listed []fhir.Label
+		for _, r := range all {
+			if r.Member == member.Account && r.Role == "" || r.Role != "" && who.HasRole(r.Role) && r.Member == member.Account {
+				listed = r.Labels
+			}
+		}
+		for _, r := range all {
+			if r.One == account(name) {
+				listed = r.Labels
+			}
+		}
+		if !slices.Equal(listed, e.Now.Labels) {
+			t.Errorf("%s: listed with %v, granted %v", name, listed, e.Now.Labels)
+		}
 	}
 }

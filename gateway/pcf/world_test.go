@@ -173,7 +173,8 @@ func (w *world) must(by string, kind tx.Kind, m tx.Message) {
 // Chart implements Chain.
 func (w *world) Chart(_ context.Context, patient tx.Account) (Chart, error) {
 	c := Chart{Basis: consent.BasisOf(w.state, patient), Erased: erasure.PatientErased(w.state, patient), Steward: account("hospital"), Height: uint64(w.height), Time: w.time}
-	for _, m := range governance.Active(w.state) {
+	c.Members = governance.Active(w.state)
+	for _, m := range c.Members {
 		if !m.Clinical && w.community == nil {
 			c.Community = append(c.Community, m.Account)
 		}

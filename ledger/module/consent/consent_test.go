@@ -234,6 +234,26 @@ func TestAParentEndsAtMajority(t *testing.T) {
 	w.refuse(consent.ErrSigner, "mother", consent.KindGrant, grant("m", version(2)))
 }
 
+// TestAGuardianEndsByAForm lets the steward end a guardian by a court's order: what she gave ends with her, and she gives nothing new.
+func TestAGuardianEndsByAForm(t *testing.T) {
+	w := newWorld(t)
+	form := func(p *consent.Proxy) { p.Recorded, p.Document = true, digest("birth certificate") }
+	w.must("hospital", consent.KindProxy, proxy(form))
+	w.must("mother", consent.KindGrant, grant("m"))
+	w.expect("doctor", consent.TREAT, mask&^except)
+	order := noProxy()
+	order.Proxy.Recorded, order.Proxy.Document = true, digest("the court's order")
+	w.refuse(consent.ErrSigner, "doctor", consent.KindProxy, order)
+	w.must("hospital", consent.KindProxy, order)
+	w.expect("doctor", consent.TREAT, 0)
+	w.expect("mother", consent.PATRQT, 0)
+	w.refuse(consent.ErrSigner, "mother", consent.KindGrant, grant("m", version(2)))
+	w.refuse(consent.ErrSigner, "mother", consent.KindGrant, grant("new"))
+	// One that the patient named herself the steward does not end.
+	w.must("alice", consent.KindProxy, proxy())
+	w.refuse(consent.ErrOverride, "hospital", consent.KindProxy, order)
+}
+
 // TestEveryRefusal provokes each code of the module.
 func TestEveryRefusal(t *testing.T) {
 	w := newWorld(t)
