@@ -46,13 +46,7 @@ func (m *maker) document() error {
 	if s.get(12) == "" {
 		s.set(12, m.ownEI("DocumentReference", m.root))
 	}
-	for _, l := range objects(m.root["securityLabel"]) {
-		for _, c := range objects(l["coding"]) {
-			if str(c["system"]) == tho+"v3-Confidentiality" {
-				s.set(18, map[string]string{"R": "R", "V": "V", "N": "U"}[str(c["code"])])
-			}
-		}
-	}
+	s.set(18, confidential(m.root))
 	if str(m.root["status"]) == "current" {
 		s.set(19, "AV")
 	}
@@ -97,6 +91,24 @@ func (m *maker) document() error {
 		return ErrEmpty
 	}
 	return nil
+}
+
+// confidential is the strictest confidentiality that a resource is labelled with, in table 0272; "" if none of its
+// labels is in that table.
+func confidential(o object) string {
+	codings := objects(obj(o["meta"])["security"])
+	for _, l := range objects(o["securityLabel"]) {
+		codings = append(codings, objects(l["coding"])...)
+	}
+	for _, level := range [][2]string{{"V", "V"}, {"R", "R"}, {"N", "U"}} {
+		for _, c := range codings {
+			system, code := str(c["system"]), str(c["code"])
+			if system == tho+"v3-Confidentiality" && code == level[0] || system == tho+"v2-0272" && code == level[1] {
+				return level[1]
+			}
+		}
+	}
+	return ""
 }
 
 // ordered writes the order that a document answers.

@@ -270,6 +270,54 @@ func TestWhatComesInAndGoesOutIsTheSameAgain(t *testing.T) {
 	}
 }
 
+// TXA-18: the strictest label that table 0272 has goes out, and comes in as the same.
+func TestConfidentialityGoesOutAndComesInAgain(t *testing.T) {
+	v3 := func(code string) object { return object{"system": tho + "v3-Confidentiality", "code": code} }
+	label := func(c ...any) []any { return []any{object{"coding": c}} }
+	for _, c := range []struct {
+		say       object
+		out, back string
+	}{
+		{object{"securityLabel": label(v3("V"))}, "V", "V"},
+		{object{"securityLabel": label(v3("R"))}, "R", "R"},
+		{object{"securityLabel": label(v3("N"))}, "U", "N"},
+		{object{"securityLabel": label(v3("V"), v3("N"))}, "V", "V"},
+		{object{"securityLabel": label(v3("N")), "meta": object{"security": []any{v3("R")}}}, "R", "R"},
+		{object{"securityLabel": label(object{"system": tho + "v2-0272", "code": "V"})}, "V", "V"},
+		{object{"securityLabel": label(v3("U"), v3("L"), v3("M"))}, "", ""}, // table 0272 has none of these
+		{object{}, "", ""},
+	} {
+		w := world{}
+		w.put(t, "Patient/p", object{"identifier": []any{object{"system": "urn:oid:1.2.3", "value": "S1"}}})
+		c.say["subject"], c.say["status"] = object{"reference": "Patient/p"}, "current"
+		c.say["content"] = []any{object{"attachment": object{"contentType": "text/plain", "data": "YQ=="}}}
+		out, err := Map(t.Context(), Change{Resource: w.put(t, "DocumentReference/d", c.say), Event: "MDM^T02", Control: "C", Time: recorded}, w, options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := hl7.Parse(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Get("TXA-18").Plain(); got != c.out {
+			t.Errorf("%v: got TXA-18 %q, want %q", c.say, got, c.out)
+		}
+		w, refs, err := worldOf(t, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ref := range refs {
+			if !strings.HasPrefix(ref, "DocumentReference/") {
+				continue
+			}
+			got := first(first(decode(w[ref])["securityLabel"])["coding"])
+			if str(got["code"]) != c.back || c.back != "" && str(got["system"]) != tho+"v3-Confidentiality" {
+				t.Errorf("%v: got %v again, want %q", c.say, got, c.back)
+			}
+		}
+	}
+}
+
 const samples = "../../../shared/data/hl7v2"
 
 func TestSamplesThatComeInAndGoOutAreTheSameAgain(t *testing.T) {

@@ -19,6 +19,7 @@ var unread = map[string][]string{
 	"SPM Specimen":           {"2 identifier*", "31 identifier*", "32 identifier*"},
 	"FT1 ChargeItem":         {"25 code.coding*", "21 performer*.actor", "16 performer*.actor", "20 performer*.actor"},
 	"AL1 AllergyIntolerance": {"2 type"},
+	"TXA DocumentReference":  {"18 securityLabel*"},
 }
 
 // repeating are the fields that may repeat (HL7 v2.5.1); others hold the first value.

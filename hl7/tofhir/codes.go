@@ -41,6 +41,10 @@ func lookup(name, code string) (target, bool) {
 // ownCodes are not of HL7's tables; docs/hl7v2-to-fhir.md says why.
 func ownCodes(name, code string) (string, bool) {
 	switch name + "|" + code {
+	case "confidentiality|R", "confidentiality|V":
+		return code, true
+	case "confidentiality|U": // usual control
+		return "N", true
 	case "docStatus|AU", "docStatus|LA":
 		return "final", true
 	case "docStatus|DI", "docStatus|DO", "docStatus|IN", "docStatus|IP", "docStatus|PA":

@@ -278,6 +278,13 @@ func (c *mapping) concept(kind, arg string, v val) (any, bool, bool) {
 			k = t.coding()
 		}
 		return object{"coding": []any{k}}, code != "", true
+	case "CONF":
+		code := v.t(1)
+		k := object{"system": tho + "v2-0272", "code": code}
+		if own, ok := ownCodes("confidentiality", code); ok {
+			k = object{"system": tho + "v3-Confidentiality", "code": own}
+		}
+		return object{"coding": []any{k}}, code != "", true
 	case "CODING":
 		code := v.t(1)
 		if code == "" {

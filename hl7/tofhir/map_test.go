@@ -262,6 +262,7 @@ func TestValueTypes(t *testing.T) {
 		"SN|^1^:^128": "valueRatio map[denominator:map[value:128] numerator:map[value:1]]", "SN|<>^5": "valueString <>^5",
 		"TX|one~two": "valueString one\ntwo", "DT|20260102": "valueDateTime 2026-01-02", "TM|101500": "valueTime 10:15:00",
 		"TS|20260102101500-0500": "valueDateTime 2026-01-02T10:15:00-05:00",
+		"CE|A^Alpha^LN^B^Beta^L": "valueCodeableConcept map[coding:[map[code:A display:Alpha system:http://loinc.org] map[code:B display:Beta system:urn:salus:feed:test:code-system:L]] text:Alpha]",
 		"CWE|A^Alpha^LN":         "valueCodeableConcept map[coding:[map[code:A display:Alpha system:http://loinc.org]] text:Alpha]",
 	} {
 		r, e := do(t, head+"ORU^R01|M1|P|2.5.1"+pid+"\nOBR|1|P1|F1|C^P^LN\nOBX|1|"+strings.Replace(in, "|", "|X^X^LN||", 1)+"||||||F")
@@ -391,6 +392,22 @@ func TestOtherMessages(t *testing.T) {
 	_, e = do(t, head+"DFT^P03|M1|P|2.5.1"+pid+"||||||||||ACC-1\nFT1|1|T1||20260102|20260103|CG|CONS^Consultation|||2")
 	if x := e.of("ChargeItem")[0]; get(x, "status") != "billable" || get(x, "quantity.value") != "2" || get(x, "account.0.reference") == "" || len(e.of("Account")) != 1 {
 		t.Errorf("got %v", x)
+	}
+}
+
+// What protects a document in v2 protects it here: a code of table 0272 that the labels of FHIR have is said in those.
+func TestADocumentsConfidentialityIsALabel(t *testing.T) {
+	for code, want := range map[string]string{
+		"R": "v3-Confidentiality R", "V": "v3-Confidentiality V", "U": "v3-Confidentiality N", "LOCAL": "v2-0272 LOCAL",
+	} {
+		r, e := do(t, head+"MDM^T02|M1|P|2.5.1"+pid+"\nTXA|1|DS|TX|20260102||||||||D1^FAC||||||"+code)
+		d := e.of("DocumentReference")[0]
+		if got := strings.TrimPrefix(get(d, "securityLabel.0.coding.0.system"), tho) + " " + get(d, "securityLabel.0.coding.0.code"); got != want {
+			t.Errorf("%s: got %s, want %s", code, got, want)
+		}
+		if s := invalid(t, r); s != nil {
+			t.Errorf("%s: %v", code, s)
+		}
 	}
 }
 

@@ -220,7 +220,7 @@ const segmentText = `
 12 masterIdentifier masterIdentifier EI
 16 identifier[1] identifier* NAMEID
 17 docStatus docStatus OWNCODE:docStatus
-18 securityLabel securityLabel* IDCC:DocumentConfidentialityStatus:0272
+18 securityLabel securityLabel* CONF
 25 description description ST
 > FT1 ChargeItem own
 2 own identifier* EI
