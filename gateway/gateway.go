@@ -8,6 +8,7 @@
 //	sessions.go  reading through the ledger with a practitioner's key
 //	relay.go     the custodians' answers for a wallet, which alone can open them
 //	told.go      what is recorded before it is answered
+//	accounting.go what the privacy officer keeps and records
 //	operate.go   custody, vault, health, metrics
 //	journal.go   this gateway's own journal, compared with the ledger
 //	quorum.go    what is said while the ledger stands still
@@ -34,6 +35,7 @@ import (
 	"salus/client"
 	"salus/custody"
 	"salus/gateway/balp"
+	"salus/gateway/oversight"
 	"salus/ledger"
 	"salus/ledger/tx"
 	"salus/record"
@@ -64,6 +66,8 @@ type Config struct {
 	Apps     Apps
 	Import   Importer
 	Feeds    Feeds // nil: there are none
+	// Accounting is what stands in front of the FHIR server.
+	Accounting *oversight.Service
 	// Waiting counts what the FHIR server took and the records have not got yet; nil: there is no FHIR server.
 	Waiting func(context.Context) (int, error)
 	// Room refuses with record.ErrNoSpace to take in that many bytes while the disk is almost full; nil:

@@ -57,6 +57,13 @@ func (g *Gateway) table() []route {
 		{"GET /v1/records/{id}/place", small, g.place},
 		{"GET /v1/staff", small, g.staff},
 		{"POST /v1/staff/{name}", small, g.register},
+		// Accountings of disclosures (45 CFR 164.528).
+		{"GET /v1/accounting", small, g.accounting},
+		{"POST /v1/accounting/disclosures", small, g.disclosed},
+		{"POST /v1/accounting/suspensions", small, g.suspend},
+		{"POST /v1/accounting/suspensions/{number}/resume", small, g.resume},
+		{"POST /v1/accounting/studies", small, g.study},
+		{"POST /v1/accounting/addresses", small, g.address},
 		// Apps on the FHIR server.
 		{"GET /v1/apps", small, g.apps},
 		{"POST /v1/apps", small, g.registerApp},

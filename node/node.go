@@ -181,6 +181,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 		Prover: prover, Record: n.record, Custody: n.custody, Vault: n.vault,
 		Repair: n.repair, Staff: staff{cfg}, RawTx: n.rawTx, Ready: n.ready, Quorum: n.quorum, Journal: n.checkJournal, Registry: registry, Log: log,
 		Parts: n.parts(), Apps: n.fhir.apps, Import: n.importer(member), Feeds: n.feeds, Waiting: n.fhir.chart.Waiting, Probe: n.probe, Room: n.space.room, Tell: n.fhir.tell,
+		Accounting: n.fhir.front,
 	})
 	n.gauges(registry)
 	if err := n.openPortal(keys, member, prover); err != nil {

@@ -31,6 +31,10 @@ func (n *Node) openOversight(keys *keys, member *client.Submitter, callers *call
 	if err != nil {
 		return nil, err
 	}
+	register, err := balp.OpenRegister(filepath.Join(n.cfg.Data("fhir"), "accounting"), seal.Sum("accounting", keys.store[:]))
+	if err != nil {
+		return nil, err
+	}
 	names := &directory{record: n.record, staff: staff{n.cfg}}
 	here := balp.Who{System: "urn:salus:member", Value: n.cfg.Member.String(), Display: n.cfg.Name}
 	return oversight.New(oversight.Config{
@@ -48,7 +52,7 @@ func (n *Node) openOversight(keys *keys, member *client.Submitter, callers *call
 		Steward: member,
 		Events: &balp.Reader{
 			Recorder: &balp.Recorder{Journal: journal, Site: balp.Site{Name: n.cfg.Name, Observer: here}},
-			Chain:    n.client.Chain(), Names: people{directory: names},
+			Chain:    n.client.Chain(), Names: people{directory: names}, Register: register,
 			Log: func(_ context.Context, patient tx.Account) ([]audit.Link, error) {
 				v := n.app.View()
 				defer v.Close()

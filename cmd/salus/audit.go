@@ -13,9 +13,10 @@ import (
 )
 
 type auditCmd struct {
-	Log     auditLog     `cmd:"" help:"A patient's whole access log, verified complete."`
-	Journal auditJournal `cmd:"" help:"This gateway's own journal of who asked it for what."`
-	Receipt auditReceipt `cmd:"" help:"Write the proof of a patient's access log, or of one ledger entry, to a file."`
+	Log         auditLog       `cmd:"" help:"A patient's whole access log, verified complete."`
+	Journal     auditJournal   `cmd:"" help:"This gateway's own journal of who asked it for what."`
+	Disclosures disclosuresCmd `cmd:"" help:"What the privacy officer keeps for accountings of disclosures (45 CFR 164.528)."`
+	Receipt     auditReceipt   `cmd:"" help:"Write the proof of a patient's access log, or of one ledger entry, to a file."`
 }
 
 type auditLog struct {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,20 +24,27 @@ var ErrPeriod = errors.New("balp: the period of an accounting ends after it begi
 // A Study is research on 50 persons or more, which is listed instead of each disclosure
 // (164.528(b)(4)(i)).
 type Study struct {
-	Name        string `json:"name"`
-	Description string `json:"description"` // in plain language: purpose, and the criteria for records
-	Data        string `json:"data"`        // the type of what was disclosed
-	Sponsor     string `json:"sponsor"`     // name, address, telephone
-	Researcher  string `json:"researcher"`  // the same
+	Name        string    `json:"name"`        // of the protocol
+	Description string    `json:"description"` // in plain language: purpose, and the criteria for records
+	Data        string    `json:"data"`        // the type of what was disclosed
+	Sponsor     string    `json:"sponsor"`     // name, address, telephone
+	Researcher  string    `json:"researcher"`  // the same
+	From        time.Time `json:"from,omitzero"`
+	Until       time.Time `json:"until,omitzero"` // of the disclosures; zero while they go on
+	Last        time.Time `json:"last,omitzero"`  // disclosure in the period of an accounting
 }
 
-// A Suspension keeps disclosures to a health oversight agency or law enforcement official out of an
-// accounting for a time (164.528(a)(2)).
+// A Suspension keeps disclosures to a health oversight agency or law enforcement official out of the
+// accountings of one patient for a time (164.528(a)(2)).
 type Suspension struct {
-	Recipient string    `json:"recipient"` // Who.Reference, or Value without one
-	From      time.Time `json:"from"`
-	Until     time.Time `json:"until"` // as written; an oral one lapses after 30 days
+	Number    uint64    `json:"number"`
+	Patient   string    `json:"patient"`        // "Patient/p1"
+	Recipient string    `json:"recipient"`      // Who.Reference, Value or Display
+	From      time.Time `json:"from"`           // of the statement
+	Until     time.Time `json:"until,omitzero"` // as written; an oral one lapses after 30 days
 	Oral      bool      `json:"oral"`
+	By        string    `json:"by,omitempty"`   // who made an oral one (164.528(a)(2)(ii)(A))
+	Ended     time.Time `json:"ended,omitzero"` // before its time
 }
 
 // LeftOut are treatment, payment and health care operations (164.501) in HL7's purposes, and what the
@@ -55,26 +63,47 @@ func LeftOut() (s consent.Purposes) {
 	return s
 }
 
-func (s *Suspension) holds(at time.Time) bool {
+// End is when a suspension ends.
+func (s *Suspension) End() time.Time {
 	until := s.Until
 	if lapse := s.From.AddDate(0, 0, oralDays); s.Oral && (until.IsZero() || lapse.Before(until)) {
 		until = lapse
 	}
-	return !at.Before(s.From) && at.Before(until)
+	if !s.Ended.IsZero() && s.Ended.Before(until) {
+		until = s.Ended
+	}
+	return until
 }
+
+// withholds says whether an event is kept from the patient at a time: whatever went to whom the
+// suspension names, whenever that was.
+func (s *Suspension) withholds(e *Event, at time.Time) bool {
+	return s.Patient == e.Patient.key() && !at.Before(s.From) && at.Before(s.End()) &&
+		slices.ContainsFunc([]Who{e.Recipient, e.Organization, e.User, e.Client}, func(w Who) bool { return w.is(s.Recipient) })
+}
+
+// is says whether somebody goes by a name.
+func (w Who) is(name string) bool {
+	return name != "" && (w.Reference == name || w.Value == name || w.Display == name)
+}
+
+// name is what somebody is told apart by, also who has a display alone.
+func (w Who) name() string { return cmp.Or(w.key(), w.Display) }
 
 // Terms are those of one accounting.
 type Terms struct {
 	Patient   Who
 	From, To  time.Time // [From, To); a zero From is six years before the request
 	Requested time.Time
-	// Self is who accounts (Who.Reference, or Value without one): what it uses itself is no
+	// Self is who accounts (Who.Reference, Value without one, or Display alone): what it uses itself is no
 	// disclosure. "" accounts for the whole network.
 	Self string
 	// LeftOut are the purposes whose disclosures the rule leaves out, each named with what lies below
 	// it named too; LeftOut() if 0.
 	LeftOut consent.Purposes
-	// Everything keeps in what the rule leaves out: a report of every access (EHDS Art. 9).
+	// Everything keeps in what the rule leaves out: a report of every access (EHDS Art. 9). Suspensions
+	// withhold from it too, or she would learn by it what the accounting must not tell. Article 9 knows no
+	// such suspension: an organisation that is bound by it alone has none to enter.
 	Everything bool
 	// Each lists every disclosure; else those to one recipient for one purpose fold (164.528(b)(3)).
 	Each        bool
@@ -125,6 +154,10 @@ func (r *Reader) Accounting(ctx context.Context, s Subject, t Terms, by Event) (
 	if err != nil {
 		return nil, err
 	}
+	if r.Register != nil {
+		k := r.Register.Kept()
+		t.Suspensions, t.Studies, t.Address = k.Suspensions, k.Studies, k.address
+	}
 	a, err := t.account(all)
 	if err != nil {
 		return nil, err
@@ -137,7 +170,7 @@ func (r *Reader) Accounting(ctx context.Context, s Subject, t Terms, by Event) (
 	return a, err
 }
 
-// account goes through events with the oldest first.
+// account goes through events, those that happened first before the others.
 func (t *Terms) account(all []entry) (*Accounting, error) {
 	a := &Accounting{Patient: t.Patient, From: t.From, To: t.To, Requested: t.Requested, Items: []Item{}, Studies: []Study{}, events: map[string]Event{}}
 	if limit := t.Requested.AddDate(-years, 0, 0); a.From.Before(limit) && !t.Everything {
@@ -147,27 +180,27 @@ func (t *Terms) account(all []entry) (*Accounting, error) {
 	if !a.From.Before(a.To) || a.To.After(t.Requested) {
 		return nil, ErrPeriod
 	}
-	seen := map[string]bool{}
+	slices.SortStableFunc(all, func(x, y entry) int { return x.event.happened().Compare(y.event.happened()) })
+	studies := map[string]Study{}
 	for i := range all {
 		e := &all[i].event
-		if e.Time.Before(a.From) || !e.Time.Before(a.To) || !t.counts(e) {
+		if at := e.happened(); at.Before(a.From) || !at.Before(a.To) || !t.counts(e) {
 			continue
 		}
-		if slices.ContainsFunc(t.Suspensions, func(s Suspension) bool { return s.Recipient == e.recipient().key() && s.holds(t.Requested) }) {
+		if withheld(t.Suspensions, e, t.Requested) {
 			if t.Officer {
 				a.Withheld++
 			}
 			continue
 		}
 		if study, ok := t.Studies[e.Study]; ok && e.Study != "" {
-			if !seen[e.Study] {
-				a.Studies = append(a.Studies, study)
-			}
-			seen[e.Study] = true
+			study.Last = e.happened()
+			studies[e.Study] = study
 			continue
 		}
 		a.take(t, e, all[i].id)
 	}
+	a.Studies = slices.AppendSeq(a.Studies, maps.Values(studies))
 	slices.SortFunc(a.Studies, func(x, y Study) int { return cmp.Compare(x.Name, y.Name) })
 	return a, nil
 }
@@ -194,7 +227,7 @@ func (t *Terms) counts(e *Event) bool {
 		}
 		return false
 	}
-	return (e.Kind == Disclose || e.Kind == Export) && t.excluded(e) == Accountable && (t.Self == "" || e.recipient().key() != t.Self)
+	return (e.Kind == Disclose || e.Kind == Export) && t.excluded(e) == Accountable && (t.Self == "" || e.recipient().name() != t.Self)
 }
 
 // excluded is why the rule leaves an event out: what was said of it, or that each of its purposes is
@@ -225,7 +258,7 @@ func (t *Terms) excluded(e *Event) Basis {
 func (a *Accounting) take(t *Terms, e *Event, id string) {
 	a.events[id] = *e
 	to := e.recipient()
-	item := Item{First: e.Time, Last: e.Time, Number: 1, Recipient: cmp.Or(to.Display, to.key()), Description: cmp.Or(e.What, describe(e)), Purposes: []string{}, Events: []string{id}, who: to}
+	item := Item{First: e.happened(), Last: e.happened(), Number: 1, Recipient: cmp.Or(to.Display, to.key()), Description: cmp.Or(e.What, describe(e)), Purposes: []string{}, Events: []string{id}, who: to}
 	if t.Address != nil {
 		item.Address = t.Address(to)
 	}
@@ -235,13 +268,13 @@ func (a *Accounting) take(t *Terms, e *Event, id string) {
 	for _, p := range e.Purposes.List() {
 		item.Purposes = append(item.Purposes, p.String())
 	}
-	i := slices.IndexFunc(a.Items, func(o Item) bool { return o.who.key() == to.key() && slices.Equal(o.Purposes, item.Purposes) })
+	i := slices.IndexFunc(a.Items, func(o Item) bool { return o.who.name() == to.name() && slices.Equal(o.Purposes, item.Purposes) })
 	if i < 0 || t.Each || len(item.Purposes) == 0 { // a purpose that nobody said is not a single one
 		a.Items = append(a.Items, item)
 		return
 	}
 	o := &a.Items[i]
-	o.Last, o.Number, o.Events = e.Time, o.Number+1, append(o.Events, id)
+	o.Last, o.Number, o.Events = e.happened(), o.Number+1, append(o.Events, id)
 }
 
 // describe says what was disclosed where nobody did: kinds of resources, never their content.

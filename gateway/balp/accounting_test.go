@@ -2,6 +2,7 @@ package balp
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -141,16 +142,20 @@ func TestASuspensionWithholdsForItsTime(t *testing.T) {
 		s        Suspension
 		withheld int
 	}{
-		{"in force", Suspension{agency.Reference, at.AddDate(0, -1, 0), at.AddDate(0, 1, 0), false}, 1},
-		{"over", Suspension{agency.Reference, at.AddDate(0, -2, 0), at.AddDate(0, 0, -1), false}, 0},
-		{"not begun", Suspension{agency.Reference, at.AddDate(0, 0, 1), at.AddDate(0, 1, 0), false}, 0},
-		{"another", Suspension{court.Reference, at.AddDate(0, -1, 0), at.AddDate(0, 1, 0), false}, 0},
-		{"oral", Suspension{agency.Reference, at.AddDate(0, 0, -29), time.Time{}, true}, 1},
-		{"oral, day 30", Suspension{agency.Reference, at.AddDate(0, 0, -30), at.AddDate(1, 0, 0), true}, 0},
-		{"oral and shorter", Suspension{agency.Reference, at.AddDate(0, 0, -9), at.AddDate(0, 0, -1), true}, 0},
+		{"in force", Suspension{From: at.AddDate(0, -1, 0), Until: at.AddDate(0, 1, 0)}, 1},
+		{"over", Suspension{From: at.AddDate(0, -2, 0), Until: at.AddDate(0, 0, -1)}, 0},
+		{"not begun", Suspension{From: at.AddDate(0, 0, 1), Until: at.AddDate(0, 1, 0)}, 0},
+		{"ended before its time", Suspension{From: at.AddDate(0, -1, 0), Until: at.AddDate(0, 1, 0), Ended: at}, 0},
+		{"another recipient", Suspension{Recipient: court.Reference, From: at.AddDate(0, -1, 0), Until: at.AddDate(0, 1, 0)}, 0},
+		{"another patient", Suspension{Patient: "Patient/bob", From: at.AddDate(0, -1, 0), Until: at.AddDate(0, 1, 0)}, 0},
+		{"by its name", Suspension{Recipient: agency.Display, From: at.AddDate(0, -1, 0), Until: at.AddDate(0, 1, 0)}, 1},
+		{"oral", Suspension{From: at.AddDate(0, 0, -29), Oral: true}, 1},
+		{"oral, day 30", Suspension{From: at.AddDate(0, 0, -30), Until: at.AddDate(1, 0, 0), Oral: true}, 0},
+		{"oral and shorter", Suspension{From: at.AddDate(0, 0, -9), Until: at.AddDate(0, 0, -1), Oral: true}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			terms := terms()
+			tt.s.Patient, tt.s.Recipient = cmp.Or(tt.s.Patient, alice.Reference), cmp.Or(tt.s.Recipient, agency.Reference)
 			terms.Suspensions = []Suspension{tt.s}
 			if a := account(t, terms, e); a.Withheld != 0 || len(a.Items) != 1-tt.withheld {
 				t.Errorf("the individual is told of %d that are withheld, and gets %d items", a.Withheld, len(a.Items))
@@ -229,7 +234,7 @@ func TestAnAccountingAgreesWithItsLog(t *testing.T) {
 			}
 		}
 		tt := terms()
-		tt.Officer, tt.From, tt.Suspensions = true, time.Time{}, []Suspension{{Recipient: agency.Reference, Until: at.AddDate(1, 0, 0)}}
+		tt.Officer, tt.From, tt.Suspensions = true, time.Time{}, []Suspension{{Patient: alice.Reference, Recipient: agency.Reference, Until: at.AddDate(1, 0, 0)}}
 		a, err := tt.account(entriesOf(events...))
 		if err != nil {
 			rt.Fatal(err)

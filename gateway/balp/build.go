@@ -52,17 +52,24 @@ type detail struct {
 }
 
 type entity struct {
-	What   *reference `json:"what,omitempty"`
-	Type   *coding    `json:"type,omitempty"`
-	Role   *coding    `json:"role,omitempty"`
-	Query  string     `json:"query,omitempty"` // base64
-	Detail []detail   `json:"detail,omitempty"`
+	What        *reference `json:"what,omitempty"`
+	Type        *coding    `json:"type,omitempty"`
+	Role        *coding    `json:"role,omitempty"`
+	Description string     `json:"description,omitempty"`
+	Query       string     `json:"query,omitempty"` // base64
+	Detail      []detail   `json:"detail,omitempty"`
 }
 
 type source struct {
 	Site     string    `json:"site,omitempty"`
 	Observer reference `json:"observer"`
 	Type     []coding  `json:"type"`
+}
+
+// A period is a day: when what was recorded later happened.
+type period struct {
+	Start string `json:"start"`
+	End   string `json:"end"`
 }
 
 type meta struct {
@@ -77,6 +84,7 @@ type auditEvent struct {
 	Type           coding    `json:"type"`
 	Subtype        []coding  `json:"subtype,omitempty"`
 	Action         string    `json:"action"`
+	Period         *period   `json:"period,omitempty"`
 	Recorded       string    `json:"recorded"`
 	Outcome        Outcome   `json:"outcome"`
 	OutcomeDesc    string    `json:"outcomeDesc,omitempty"`
@@ -138,6 +146,9 @@ func (s *Site) build(e *Event, id string) (*auditEvent, error) {
 	}
 	if h.server == agentAuthZ || h.server == agentToken {
 		a.Source.Type = []coding{sourceGuard}
+	}
+	if e.On != "" {
+		a.Period = &period{e.On, e.On}
 	}
 	a.Agent = s.agents(e, &h)
 	a.Entity = e.entities()
@@ -263,6 +274,9 @@ func (e *Event) entities() (out []entity) {
 		for _, r := range e.Resources {
 			out = append(out, entity{What: &reference{Reference: r}, Type: &entitySystem, Role: role})
 		}
+	}
+	if e.On != "" && e.What != "" { // there is no resource that says what it was
+		out = append(out, entity{Type: &entityOther, Role: &roleReport, Description: e.What})
 	}
 	if e.Patient.known() {
 		p := ref(e.Patient)

@@ -18,6 +18,7 @@
 //	query.go       what is searched for
 //	reader.go      both sources as one log of a patient
 //	accounting.go  disclosures: which are accounted for, and how they fold
+//	register.go    what the privacy officer keeps for it, sealed on disk
 //	report.go      the accounting as JSON, CSV and FHIR
 //
 // Contract: an event that Record has acknowledged survives a crash; one that is taken

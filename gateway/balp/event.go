@@ -89,7 +89,7 @@ type Place struct {
 // An Event is one thing that happened. It holds no clinical value; Query is as it was asked.
 type Event struct {
 	Kind    Kind      `json:"kind"`
-	Time    time.Time `json:"time"`
+	Time    time.Time `json:"time"` // when it was recorded: what the journal is ordered and searched by
 	Outcome Outcome   `json:"outcome"`
 	Reason  string    `json:"reason,omitempty"` // of a failure: a stable code, never a sentence with data
 
@@ -117,6 +117,16 @@ type Event struct {
 	What  string `json:"what,omitempty"`
 	Basis Basis  `json:"basis,omitempty"`
 	Study string `json:"study,omitempty"` // protocol of research on 50 persons or more (164.528(b)(4))
+	// On is the day, "2006-01-02", of what happened elsewhere and was recorded later: by letter, by telephone.
+	On string `json:"on,omitempty"`
+}
+
+// happened is when it did: Time, or the beginning of the day, in UTC, that was said.
+func (e *Event) happened() time.Time {
+	if at, err := time.Parse(time.DateOnly, e.On); err == nil {
+		return at
+	}
+	return e.Time
 }
 
 // A Basis says why a disclosure is not accounted for (45 CFR 164.528(a)(1)).
@@ -134,3 +144,6 @@ const (
 	Custody          Basis = "correctional-or-custody"
 	LimitedDataSet   Basis = "limited-data-set"
 )
+
+// Bases are all of them.
+var Bases = []Basis{Accountable, TPO, ToIndividual, Incidental, Authorized, Directory, NationalSecurity, Custody, LimitedDataSet}

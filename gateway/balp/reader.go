@@ -34,6 +34,7 @@ type Reader struct {
 	Recorder *Recorder
 	Chain    string
 	Names    Names
+	Register *Register // what the privacy officer keeps; nil: nothing
 	// Log returns a patient's audit chain, verified to be complete (record.Log).
 	Log func(ctx context.Context, patient tx.Account) ([]audit.Link, error)
 }
@@ -73,6 +74,7 @@ func (r *Reader) Search(ctx context.Context, s Subject, q Query, by Event) (*Pag
 	if _, err := r.Recorder.Record(ctx, by); err != nil {
 		return nil, err
 	}
+	all = r.told(&by, all)
 	p := &Page{Total: len(all)}
 	if q.after != "" {
 		mark, err := parseCursor(q.after)
@@ -142,12 +144,13 @@ func (r *Reader) Read(ctx context.Context, s Subject, id string, by Event) ([]by
 	if err != nil {
 		return nil, err
 	}
+	if by.Patient == (Who{}) && s.Ref != "" {
+		by.Patient = Who{Reference: s.Ref}
+	}
+	all = r.told(&by, all)
 	by.Kind, by.Outcome, by.Resources = Read, Success, []string{"AuditEvent/" + id}
 	if len(all) != 1 {
 		by.Outcome, by.Reason, by.Resources = Minor, "balp-not-found", nil
-	}
-	if by.Patient == (Who{}) && s.Ref != "" {
-		by.Patient = Who{Reference: s.Ref}
 	}
 	if _, err := r.Recorder.Record(ctx, by); err != nil {
 		return nil, err

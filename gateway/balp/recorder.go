@@ -18,11 +18,7 @@ type Recorder struct {
 // of the AuditEvent.
 func (r *Recorder) Record(ctx context.Context, e Event) (id string, err error) {
 	if e.Time.IsZero() {
-		now := time.Now
-		if r.Now != nil {
-			now = r.Now
-		}
-		e.Time = now()
+		e.Time = r.now()
 	}
 	e.Time = e.Time.UTC().Truncate(time.Millisecond)
 	if !e.Server.known() {
@@ -33,6 +29,13 @@ func (r *Recorder) Record(ctx context.Context, e Event) (id string, err error) {
 		return "", err
 	}
 	return localID(seq), nil
+}
+
+func (r *Recorder) now() time.Time {
+	if r.Now != nil {
+		return r.Now()
+	}
+	return time.Now()
 }
 
 func localID(seq uint64) string    { return "local-" + strconv.FormatUint(seq, 10) }

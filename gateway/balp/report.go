@@ -1,6 +1,7 @@
 package balp
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // JSON writes the accounting as JSON.
@@ -32,7 +34,7 @@ func (a *Accounting) CSV(w io.Writer) error {
 	}
 	for _, s := range a.Studies {
 		lines = append(lines, []string{
-			"research", a.From.UTC().Format(instant), a.To.UTC().Format(instant), "", s.Sponsor, s.Researcher,
+			"research", day(s.From), day(s.Last), "", s.Sponsor, s.Researcher,
 			s.Name + ": " + s.Description + " The record may or may not have been disclosed. Data: " + s.Data, "HRESCH", "",
 		})
 	}
@@ -51,6 +53,14 @@ func (a *Accounting) CSV(w io.Writer) error {
 	}
 	c.Flush()
 	return c.Error()
+}
+
+// day is a date, "" of none.
+func day(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateOnly)
 }
 
 type listEntry struct {
@@ -111,7 +121,8 @@ func (a *Accounting) Bundle(site *Site, base string) ([]byte, error) {
 		l.Source.Display = site.Name
 	}
 	for _, s := range a.Studies {
-		l.Note = append(l.Note, note{fmt.Sprintf("Research: %s. %s Data: %s. Sponsor: %s. Researcher: %s. The record may or may not have been disclosed for it.", s.Name, s.Description, s.Data, s.Sponsor, s.Researcher)})
+		l.Note = append(l.Note, note{fmt.Sprintf("Research: %s. %s Data: %s. Sponsor: %s. Researcher: %s. Disclosures from %s to %s, in this period the last on %s. The record may or may not have been disclosed for it.",
+			s.Name, s.Description, s.Data, s.Sponsor, s.Researcher, day(s.From), cmp.Or(day(s.Until), "now"), day(s.Last))})
 	}
 	if a.Withheld > 0 {
 		l.Note = append(l.Note, note{strconv.Itoa(a.Withheld) + " disclosures are suspended under 45 CFR 164.528(a)(2)."})
@@ -125,7 +136,7 @@ func (a *Accounting) Bundle(site *Site, base string) ([]byte, error) {
 				return nil, err
 			}
 			events = append(events, bundleEntry{base + "/AuditEvent/" + id, body})
-			l.Entry = append(l.Entry, listEntry{reference{Reference: "AuditEvent/" + id}, e.Time.UTC().Format(instant)})
+			l.Entry = append(l.Entry, listEntry{reference{Reference: "AuditEvent/" + id}, e.happened().UTC().Format(instant)})
 		}
 	}
 	slices.SortStableFunc(l.Entry, func(x, y listEntry) int { return strings.Compare(x.date, y.date) })
