@@ -70,6 +70,7 @@ var (
 	errQuota       = rest.NewFault(http.StatusTooManyRequests, "throttled", "bulk-quota", "this client has as many jobs as it may have; delete one")
 	errPoll        = rest.NewFault(http.StatusTooManyRequests, "throttled", "bulk-poll", "wait as long as Retry-After says")
 	errNoJob       = rest.NewFault(http.StatusNotFound, "not-found", "bulk-no-job", "there is no such job or file, or not any more")
+	errExpired     = rest.NewFault(http.StatusGone, "deleted", "bulk-expired", "the job has expired and its files are gone; start it again")
 	errMethod      = rest.NewFault(http.StatusMethodNotAllowed, "not-supported", "bulk-method", "GET the status or a file, or DELETE the job")
 	errInterrupted = rest.NewFault(http.StatusInternalServerError, "incomplete", "bulk-interrupted", "the server stopped while it worked on this job; start it again")
 	errTooLarge    = rest.NewFault(http.StatusInternalServerError, "too-costly", "bulk-too-large", "the job has more bytes than this server keeps; ask for less")
@@ -127,22 +128,29 @@ func (s *Service) Operations() []rest.Operation {
 	}
 }
 
-// Sweep removes the jobs whose time has come. It is done with every request, too.
+// Sweep ends the jobs whose time has come, and forgets those that ended long ago. It is done with every request, too.
 func (s *Service) Sweep() error {
 	now := s.Now()
 	s.mu.Lock()
-	var old []*job
+	var old, forgotten []*job
 	for id, j := range s.jobs {
 		j.mu.Lock()
-		if j.State != running && !now.Before(j.Expires) {
-			old = append(old, j)
+		switch {
+		case j.State == running || now.Before(j.Expires):
+		case j.State == expired:
+			forgotten = append(forgotten, j)
 			delete(s.jobs, id)
+		default:
+			old = append(old, j)
 		}
 		j.mu.Unlock()
 	}
 	s.mu.Unlock()
 	var err error
 	for _, j := range old {
+		err = errors.Join(err, s.expire(j))
+	}
+	for _, j := range forgotten {
 		err = errors.Join(err, s.destroy(j))
 	}
 	return err
@@ -158,9 +166,11 @@ func (s *Service) add(j *job) error {
 	s.mu.Lock()
 	n := 0
 	for _, x := range s.jobs {
-		if x.Client == j.Client {
+		x.mu.Lock()
+		if x.Client == j.Client && x.State != expired {
 			n++
 		}
+		x.mu.Unlock()
 	}
 	if n >= s.PerClient {
 		s.mu.Unlock()

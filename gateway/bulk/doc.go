@@ -16,8 +16,8 @@
 // the job's start, and nothing else is in any file, count or progress. What a ledger session opened
 // is never exported: it must end with the session. A file is given only to the client that asked,
 // while the Guard admits it and it still may read what the file holds. Files are encrypted under a
-// key of their job, which is destroyed with the job: at its deletion or expiry. A job that a
-// restart interrupted is reported failed. An import holds a bounded part of what is sent in memory,
+// key of their job, which is destroyed with the job: at its deletion or expiry. That a job has expired is told to its client
+// for 30 days (410); it is not there to others. A job that a restart interrupted is reported failed. An import holds a bounded part of what is sent in memory,
 // and says of every rejected line why.
 //
 // It must never write plaintext to disk, nor put what a resource says into a log, an error, or the

@@ -296,10 +296,61 @@ func TestNothingIsOnDiskInTheClearAndTheKeyGoesWithTheJob(t *testing.T) {
 		w.refused(500, "rest-internal", w.do("app", "GET "+status+"/0", nil))
 	}
 	w.pass(25 * time.Hour)
-	w.refused(404, "bulk-no-job", w.do("app", "GET "+status+"/1", nil))
-	if names := w.onDisk(); len(names) != 0 {
+	w.refused(410, "bulk-expired", w.do("app", "GET "+status+"/1", nil))
+	if names := w.onDisk(); len(names) != 1 || names[0] != strings.TrimPrefix(status, "/bulk/")+".job" {
 		t.Errorf("after its time a job left %v", names)
 	}
+}
+
+// Files expire (Bulk Data Access 2.0): their client is told so, also by a server that started anew, and nobody else
+// learns that they were there.
+func TestAnExpiredJobIsGoneForItsClientAlone(t *testing.T) {
+	w := filled(t)
+	status := w.kick("app", "GET /fhir/$export?_type=Patient")
+	w.settled(status)
+	id := strings.TrimPrefix(status, "/bulk/")
+	w.guard.set("app-narrow", rest.Leave{Owner: "Patient/a"})
+	w.pass(24 * time.Hour)
+	check := func() {
+		t.Helper()
+		for _, what := range []string{"GET " + status, "GET " + status + "/0", "GET " + status + "/9"} {
+			w.refused(410, "bulk-expired", w.do("app", what, nil))
+			w.refused(404, "bulk-no-job", w.do("other", what, nil))
+			w.refused(404, "bulk-no-job", w.do("app-narrow", what, nil))
+			w.refused(401, "rest-login", w.do("nobody", what, nil))
+		}
+		w.refused(404, "bulk-no-job", w.do("other", "DELETE "+status, nil))
+		w.bulk.mu.Lock()
+		j := w.bulk.jobs[id]
+		w.bulk.mu.Unlock()
+		if j == nil || len(j.Key) != 0 || j.Request != "" || len(j.Files) != 0 {
+			t.Errorf("a secret of an expired job is kept: %t", j != nil)
+		}
+		if names := w.onDisk(); len(names) != 1 {
+			t.Errorf("an expired job left %v", names)
+		}
+	}
+	check()
+	if err := w.bulk.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	check()
+	w.pass(remembered)
+	w.refused(404, "bulk-no-job", w.do("app", "GET "+status, nil))
+	if names := w.onDisk(); len(names) != 0 {
+		t.Errorf("a forgotten job left %v", names)
+	}
+	// One that expired takes no place, and can be deleted.
+	for range 20 {
+		status = w.kick("app", "GET /fhir/$export?_type=Patient")
+		w.settled(status)
+		w.pass(24 * time.Hour)
+	}
+	if r := w.do("app", "DELETE "+status, nil); r.StatusCode != 202 {
+		t.Errorf("got %d", r.StatusCode)
+	}
+	w.refused(404, "bulk-no-job", w.do("app", "GET "+status, nil))
 }
 
 func TestAJobSurvivesARestartOrIsReportedFailed(t *testing.T) {

@@ -21,7 +21,11 @@ const (
 	running = "running"
 	done    = "done"
 	failed  = "failed"
+	expired = "expired" // a record without key, request and files: its client is told what became of them
 )
+
+// remembered is how long it is told of a job that it has expired.
+const remembered = 30 * 24 * time.Hour
 
 // A job is one $export or $import. What is exported by name is in its record on disk.
 type job struct {
@@ -152,8 +156,34 @@ func (s *Service) destroy(j *job) error {
 	if err := durable.SyncDir(s.Dir); err != nil {
 		return fmt.Errorf("bulk: remove: %w", err)
 	}
+	return s.wipe(j)
+}
+
+// expire leaves of a job that it was there: its key goes with the record that had it, then its files.
+func (s *Service) expire(j *job) error {
+	j.ending.Lock()
+	defer j.ending.Unlock()
+	s.mu.Lock()
+	kept := s.jobs[j.ID] == j
+	s.mu.Unlock()
+	if !kept {
+		return nil // deleted meanwhile
+	}
+	left := &job{ID: j.ID, Client: j.Client, Limits: j.Limits, State: expired, Expires: s.Now().UTC().Add(remembered)}
+	if err := s.save(left); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.jobs[j.ID] = left
+	s.mu.Unlock()
+	return s.wipe(j)
+}
+
+// wipe forgets the key of a job whose record is gone, and removes its files.
+func (s *Service) wipe(j *job) error {
 	j.mu.Lock()
 	clear(j.Key)
+	j.State = expired // to whom still holds it
 	n := uint32(len(j.Files))
 	j.mu.Unlock()
 	for i := range n + 1 { // one may be under way

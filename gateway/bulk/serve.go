@@ -80,6 +80,9 @@ func (s *Service) status(w http.ResponseWriter, j *job) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	h := w.Header()
+	if j.State == expired {
+		return errExpired
+	}
 	if j.State == running {
 		now := s.Now()
 		soon := !j.polled.IsZero() && now.Sub(j.polled) < s.Poll
@@ -138,6 +141,10 @@ func (s *Service) delete(w http.ResponseWriter, j *job) error {
 func (s *Service) serveFile(w http.ResponseWriter, r *http.Request, leave *rest.Leave, j *job, number string) error {
 	n, err := strconv.ParseUint(number, 10, 32)
 	j.mu.Lock()
+	if j.State == expired {
+		j.mu.Unlock()
+		return errExpired
+	}
 	if err != nil || strconv.FormatUint(n, 10) != number || j.State != done || n >= uint64(len(j.Files)) {
 		j.mu.Unlock()
 		return errNoJob
