@@ -31,12 +31,6 @@ import (
 	"salus/hl7"
 )
 
-// Source is the version of HL7's tables that rows.go and codes.txt derive from.
-const Source = "HL7/v2-to-fhir 8c9b414be1729c98988b17e7fa86221fc8018c73"
-
-// Version names this mapping in the Provenance of what it made.
-const Version = "tofhir-1"
-
 // Options say for whom a message is mapped.
 type Options struct {
 	Base        string            // URI under which names without a URI are put, one for each feed: "urn:salus:feed:lab"

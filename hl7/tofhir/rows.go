@@ -87,6 +87,11 @@ const segmentText = `
 45 period.end period.end DTM
 50 identifier[2] identifier* CX
 52 participant[5].individual(Practitioner) participant* PART:PART:Participation
+> SFT Device SFT[Device]
+1 manufacturer manufacturer ST
+2 version.value version*.value ST
+3 deviceName.name deviceName*.name ST
+4 modelNumber modelNumber ST
 > PV2 Encounter PV2[Encounter]
 1 location[5].location(Location) location* PL:planned
 3 reasonCode[1] reasonCode* CWE
