@@ -17,6 +17,7 @@ import { type Acting, Progress, useAct } from './Act'
 import type { Later } from './cooling'
 import { Form } from './Form'
 import { openOwn, type Own } from './open'
+import { Readers } from './Readers'
 import { grantSentence, kindsOf, proxySentence } from './sentence'
 
 const byPatient = struct({ patient: [1, accountSchema] })
@@ -142,6 +143,7 @@ function Consents({ found, act, account }: { readonly found: Found; readonly act
       {all.grants.length > 1 && <div className="buttons"><Button variant="default" disabled={act.busy} onClick={() => revoke(new Uint8Array(16))}>{t('grants.revokeAll')}</Button></div>}
       <p className="hint">{t(cooling ? 'cool.now' : 'grants.now')}</p>
       <Checkbox className="cooling" label={t('cool.option')} description={t('cool.option.hint')} checked={cooling} onChange={(e) => cool(e.currentTarget.checked)} />
+      {own !== undefined && <Readers found={found} own={own} patient={patient} now={now} />}
       {all.proxies.length > 0 && (
         <>
           <h2>{t('grants.proxies')}</h2>

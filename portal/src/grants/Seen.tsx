@@ -1,11 +1,10 @@
 import { NativeSelect } from '@mantine/core'
 import { useCallback, useState } from 'react'
-import { accountText, type ConsentAll, type Grantee, type Other, parseAccount, type Principal } from '../core'
-import { Problem } from '../app/api'
+import { accountText, type ConsentAll, type Grantee, type Other, type Principal } from '../core'
 import { Load } from '../app/part/load'
-import { principalOf } from '../app/sign'
 import { useText } from '../app/text/text'
 import type { Own } from './open'
+import { personOf } from './person'
 import { askerOf, declared, type Place, previewOf } from './preview'
 import { labelText } from './sentence'
 
@@ -29,16 +28,6 @@ export function Seen(props: SeenProps) {
   const account = grantee.kind === 4 ? accountText(grantee.account) : ''
   const fetch = useCallback((signal: AbortSignal) => personOf(account, signal), [account])
   return account === '' ? <Table {...props} person={undefined} /> : <Load fetch={fetch}>{(person) => <Table {...props} person={person} />}</Load>
-}
-
-/** personOf is what the ledger holds about somebody who is no patient; undefined if nothing. */
-async function personOf(account: string, signal: AbortSignal): Promise<Principal | undefined> {
-  try {
-    return await principalOf(parseAccount(account), signal)
-  } catch (err) {
-    if (err instanceof Problem && err.code === 'account') return undefined
-    throw err
-  }
 }
 
 function Table({ own, patient, now, from, grantee, purposes, members, others, before, after, person }: SeenProps & { readonly person: Principal | undefined }) {

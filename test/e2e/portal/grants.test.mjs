@@ -72,6 +72,7 @@ test("she opens her secret order and gives a consent, whose reader she sees befo
   await says("Your consent holds since block \\d+");
   await says("Practitioners of .* may read for treatment, until");
   await says("All kinds of records but genetic disease, HIV and AIDS");
+  await says("Who could read now[\\s\\S]*Practitioners of .*: \\d+ of your \\d+ records");
   await check("grants-given");
 });
 
@@ -117,7 +118,7 @@ test("one signature gives a consent and takes back every other", options, async 
   await check("grants-nobody-else");
   await page.evaluate(() => { document.querySelector(".note-good")?.setAttribute("data-before", ""); });
   await press("Sign with my passkey");
-  await page.waitForFunction(() => document.querySelectorAll("main ul.lines > li").length === 1 && document.querySelector(".note-good:not([data-before])") !== null, wait);
+  await page.waitForFunction(() => document.querySelectorAll('main ul[aria-label="Who may look"] > li').length === 1 && document.querySelector(".note-good:not([data-before])") !== null, wait);
   assert.equal(await page.evaluate(() => window.signed), 1);
   await press("Take back");
   await says("Taken back. It took effect at block \\d+");
