@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -149,10 +151,14 @@ func TestAProblemThatEndedAtAnUnknownTimeIsNotActive(t *testing.T) {
 }
 
 func TestHostileDocumentsAreRefused(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s is fetched", r.URL.Path) }))
+	defer server.Close()
 	ok := string(fixture(t))
 	body := ok[strings.Index(ok, "<ClinicalDocument"):]
 	for name, c := range map[string]struct{ in, code string }{
 		"billion laughs":     {`<!DOCTYPE x [<!ENTITY a "b">]>` + body, CodeDTD},
+		"a foreign entity":   {`<!DOCTYPE x [<!ENTITY a SYSTEM "` + server.URL + `/entity">]>` + strings.Replace(body, "Testa", "&a;", 1), CodeDTD},
+		"a foreign DTD":      {`<!DOCTYPE x SYSTEM "` + server.URL + `/x.dtd">` + body, CodeDTD},
 		"unknown entity":     {strings.Replace(ok, "Testa", "&secret;", 1), CodeSyntax},
 		"truncated":          {ok[:len(ok)-30], CodeSyntax},
 		"two roots":          {ok + body, CodeSyntax},

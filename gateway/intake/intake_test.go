@@ -302,6 +302,21 @@ subject = { refer = "patient" }
 
 const csvHeader = "mrn,family,sex,code,value,range\n"
 
+func TestADryRunOfATableListsItsRowsAndWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.mapping("results", table)
+	src := csvHeader + "1,Example,F,hb,13.20,\n2,Sample,Q,hb,12,\n"
+	r := w.report(w.post(PathCSV+"?mapping=results&dry-run=true", "text/csv", strings.NewReader(src)))
+	if !r.DryRun || r.Created == 0 || len(r.Rejected) != 1 || r.Rejected[0].Line != 3 || r.Rejected[0].Column != "sex" || r.Rejected[0].Code != "csv-code" {
+		t.Errorf("got %+v", r)
+	}
+	for _, typ := range []string{"Patient", "Observation", "DocumentReference", "Provenance"} {
+		if n := w.count(typ, ""); n != 0 {
+			t.Errorf("got %d resources of %s, want none", n, typ)
+		}
+	}
+}
+
 func TestTableIsWrittenOnceWithItsRows(t *testing.T) {
 	w := newWorld(t)
 	w.mapping("results", table)
