@@ -108,6 +108,9 @@ type FHIR struct {
 	// Journal is how often it is anchored on the ledger where this gateway's own journal stands, if it
 	// has grown.
 	Journal Duration `toml:"journal"`
+	// KeepLog is for how many years the gateway's journal of who asked it for what is kept, at least 6;
+	// 0 keeps it for ever.
+	KeepLog int64 `toml:"keep_log"`
 	// Packages are npm packages (.tgz) of FHIR R4, such as US Core or IPS, whose profiles and value
 	// sets are checked, and whose search parameters are searched by: files in the node's home or
 	// absolute, each, if it is to be pinned, with "#sha256=<64 hex digits>" behind its name.

@@ -36,6 +36,7 @@ func TestSavedConfigLoadsEqual(t *testing.T) {
 	c.Ledger.StateSync = StateSync{Enable: true, Servers: []string{"http://10.0.0.2:26657", "http://10.0.0.3:26657"}, TrustHeight: 7, TrustHash: strings.Repeat("0f", 32)}
 	c.Record.Fold = Duration{time.Millisecond}
 	c.Record.Reserve = 1 << 20
+	c.FHIR.KeepLog = MinKeepLog
 	if err := c.Save(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +78,9 @@ func TestEveryValueThatCannotWorkIsRefusedByItsKey(t *testing.T) {
 		{"fhir.wait", func(c *Config) { c.FHIR.Wait = "never" }},
 		{"fhir.session", func(c *Config) { c.FHIR.Session.Duration = 0 }},
 		{"fhir.journal", func(c *Config) { c.FHIR.Journal.Duration = 0 }},
+		{"fhir.keep_log", func(c *Config) { c.FHIR.KeepLog = MinKeepLog - 1 }},
+		{"fhir.keep_log", func(c *Config) { c.FHIR.KeepLog = -MinKeepLog }},
+		{"fhir.keep_log", func(c *Config) { c.FHIR.KeepLog = 2190 }},
 		{"fhir.summary", func(c *Config) { c.FHIR.Summary.Duration = -1 }},
 		{"fhir.step_up", func(c *Config) { c.FHIR.StepUp.Duration = 0 }},
 		{"fhir.step_up", func(c *Config) { c.FHIR.StepUp.Duration = time.Hour }},

@@ -18,6 +18,12 @@ import (
 // page of dealings, 1 MiB, would hold up a custodian that is to stop.
 const MinReshareRate = 64 << 10
 
+// MinKeepLog is for how many years the gateway's journal is kept at least (45 CFR 164.316(b)(2)(i)).
+const MinKeepLog = 6
+
+// maxKeepLog: more is a number of days or months by mistake.
+const maxKeepLog = 200
+
 // Validate reports the first key that cannot work.
 func (c *Config) Validate() error {
 	if c.Member == (tx.Account{}) {
@@ -103,6 +109,9 @@ func (f FHIR) validate() error {
 	}
 	if d := f.Journal.Duration; d < time.Second || d > 24*time.Hour {
 		return errors.New("config: fhir.journal: must be between 1s and 24h")
+	}
+	if y := f.KeepLog; y != 0 && (y < MinKeepLog || y > maxKeepLog) {
+		return fmt.Errorf("config: fhir.keep_log: must be 0, for ever, or between %d and %d years", MinKeepLog, maxKeepLog)
 	}
 	if d := f.Summary.Duration; d < 0 || d > time.Hour {
 		return errors.New("config: fhir.summary: must be between 0s and 1h")

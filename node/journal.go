@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"salus/client"
@@ -41,12 +42,8 @@ func (n *Node) anchorJournal(ctx context.Context, member *client.Submitter) erro
 
 // anchorHead anchors where the journal stands, unless the ledger has that.
 func (n *Node) anchorHead(ctx context.Context, member *client.Submitter) error {
-	v := n.app.View()
-	at, _ := audit.JournalAt(v, n.cfg.Member)
-	height := v.Meta().Height
-	v.Close()
-	head := n.journal().Head()
-	if height == 0 || head.Seq == at.Seq {
+	at, head := n.journalAt(), n.journal().Head()
+	if n.app.Head().Height == 0 || head.Seq == at.Seq {
 		return nil
 	}
 	_, err := member.Submit(ctx, audit.KindJournal, &audit.Journal{Seq: head.Seq, Head: head.Hash})
@@ -55,37 +52,53 @@ func (n *Node) anchorHead(ctx context.Context, member *client.Submitter) error {
 
 var errHeads = errors.New("node: the ledger's log does not hold the heads that its state counts")
 
-// checkJournal reads the journal from disk and compares it with every head that the ledger has of it.
-func (n *Node) checkJournal(ctx context.Context) (gateway.JournalReport, error) {
+// journalAt is the last head of the journal on the ledger.
+func (n *Node) journalAt() audit.JournalPosition {
 	v := n.app.View()
 	defer v.Close()
 	at, _ := audit.JournalAt(v, n.cfg.Member)
-	rep := gateway.JournalReport{Member: n.cfg.Member, Heads: at.Count, Through: at.Seq, Time: at.Time, Faults: []string{}}
-	var kept []balp.Head
-	index := at.Index
-	for range at.Count {
-		if err := ctx.Err(); err != nil {
-			return rep, err
+	return at
+}
+
+// heads are the journal's on the ledger, from a position back to the first. No view is held between two.
+func (n *Node) heads(at audit.JournalPosition) iter.Seq2[balp.Anchored, error] {
+	return func(yield func(balp.Anchored, error) bool) {
+		index := at.Index
+		for range at.Count {
+			k, before, err := n.headAt(index)
+			if !yield(k, err) || err != nil {
+				return
+			}
+			index = before
 		}
-		raw, ok := v.Entry(index)
-		if !ok {
-			return rep, errHeads
-		}
-		_, rec, err := audit.JournalEntry(raw)
-		if err != nil || rec.Member != n.cfg.Member {
-			return rep, fmt.Errorf("%w: entry %d", errHeads, index)
-		}
-		kept = append(kept, balp.Head{Seq: rec.Seq, Hash: rec.Head})
-		index = rec.PrevIndex
 	}
-	verdict, err := n.journal().Verify(kept)
-	if err != nil {
-		return rep, err
+}
+
+// headAt is one head by its log entry, and the entry of the one before.
+func (n *Node) headAt(index uint64) (k balp.Anchored, before uint64, err error) {
+	v := n.app.View()
+	defer v.Close()
+	raw, ok := v.Entry(index)
+	if !ok {
+		return k, 0, errHeads
 	}
-	rep.Events, rep.First, rep.Last, rep.Head = verdict.Events, verdict.First, verdict.Head.Seq, verdict.Head.Hash
-	rep.Faults = append(rep.Faults, verdict.Faults...)
+	e, rec, err := audit.JournalEntry(raw)
+	if err != nil || rec.Member != n.cfg.Member {
+		return k, 0, fmt.Errorf("%w: entry %d", errHeads, index)
+	}
+	return balp.Anchored{Head: balp.Head{Seq: rec.Seq, Hash: rec.Head}, At: time.Unix(int64(e.Time), 0)}, rec.PrevIndex, nil
+}
+
+// checkJournal reads the journal from disk and compares it with every head that the ledger has of it.
+func (n *Node) checkJournal(ctx context.Context) (gateway.JournalReport, error) {
+	at := n.journalAt()
+	verdict, err := n.keeper.compare(ctx, n.heads(at), context.Context.Err)
+	rep := gateway.JournalReport{
+		Member: n.cfg.Member, Heads: at.Count, Through: at.Seq, Time: at.Time, Faults: append([]balp.Fault{}, verdict.Faults...),
+		Events: verdict.Events, First: verdict.First, Last: verdict.Head.Seq, Head: verdict.Head.Hash,
+	}
 	if rep.Last > rep.Through {
 		rep.Waiting = rep.Last - rep.Through
 	}
-	return rep, nil
+	return rep, err
 }

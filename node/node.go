@@ -56,6 +56,7 @@ type Node struct {
 	links    *peer.Client
 	peers    *peer.Server
 	fhir     *fhirPart
+	keeper   *journalKeeper
 	feeds    *feedPart
 	gateway  *gateway.Gateway
 	space    *space
@@ -167,7 +168,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	if err := n.openFHIR(ctx, keys, member, prover); err != nil {
 		return nil, err
 	}
-
+	n.keeper = n.newJournalKeeper()
 	if err := n.openFeeds(keys); err != nil {
 		return nil, err
 	}
@@ -241,6 +242,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.feeds.run(ctx) })
 	g.Go(func() error { return n.watch(ctx) })
 	g.Go(func() error { return n.anchorJournal(ctx, n.client.As(n.member).Repeatable()) })
+	g.Go(func() error { return n.tendJournal(ctx) })
 	g.Go(func() error { return n.snapshots(ctx) })
 	g.Go(func() error { return n.scrub(ctx) })
 	g.Go(func() error { return n.trimWAL(ctx) })

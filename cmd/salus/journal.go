@@ -37,7 +37,7 @@ func (*journalVerify) Run(e *env) error {
 		return err
 	}
 	if len(r.Faults) > 0 {
-		return fmt.Errorf("the journal is not what was anchored: %d faults", len(r.Faults))
+		return fmt.Errorf("the journal is not what was anchored: %d faults, the first: %s", len(r.Faults), r.Faults[0])
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func (j *Journal) put(batch []pending, answers []recorded) error {
 	if j.failed != nil {
 		return j.failed
 	}
-	if j.size >= segmentSize {
+	if j.size >= segmentSize || j.size > headerSize && batch[0].at-j.begun >= segmentSpan.Milliseconds() {
 		if err := j.begin(); err != nil {
 			return err
 		}

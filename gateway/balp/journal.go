@@ -15,8 +15,12 @@ import (
 	"salus/internal/durable"
 )
 
-// segmentSize is when a new file begins.
-const segmentSize = 64 << 20
+// A new file begins when the last one has this size, or an event comes that is so much younger than the
+// file's first: what may be pruned is then soon in files of its own (Prune).
+const (
+	segmentSize = 64 << 20
+	segmentSpan = 31 * 24 * time.Hour
+)
 
 // A row is where an event is.
 type row struct {
@@ -33,8 +37,9 @@ type Journal struct {
 
 	mu       sync.RWMutex // guards what follows
 	files    []*os.File
-	pruned   []*os.File
-	size     int64 // of the last file: what is acknowledged ends there
+	pruned   []*os.File // by the last Prune
+	size     int64      // of the last file: what is acknowledged ends there
+	begun    int64      // when its first event happened, unix milliseconds
 	head     Head
 	rows     []row
 	patients map[string][]int // rows of each patient, by Who.Reference or Value
@@ -181,6 +186,9 @@ func (w Who) key() string {
 func (j *Journal) add(patient string, at int64, r row) {
 	j.rows = append(j.rows, r)
 	j.times = append(j.times, at)
+	if r.offset == headerSize {
+		j.begun = at
+	}
 	if patient != "" {
 		j.patients[patient] = append(j.patients[patient], len(j.rows)-1)
 	}
@@ -196,20 +204,9 @@ func (j *Journal) Head() Head {
 
 // Includes says whether the journal still holds everything up to a head that it once had. What was
 // pruned it cannot tell: then it is true if the head is older than the first event.
-func (j *Journal) Includes(h Head) bool {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	if h == j.head {
-		return true
-	}
-	if len(j.rows) == 0 || h.Seq >= j.head.Seq { // another head of the same number was never its own
-		return false
-	}
-	first := j.rows[0].before
-	if h.Seq < first.Seq {
-		return true
-	}
-	return j.rows[h.Seq-first.Seq].before == h
+func (j *Journal) Includes(x Head) bool {
+	h := j.held()
+	return h.includes(x)
 }
 
 // A Stored is an event of the journal.
@@ -277,18 +274,9 @@ type found struct {
 func (j *Journal) find(i int) found { return found{j.rows[i], j.files[j.rows[i].file]} }
 
 func (j *Journal) read(r found) (Stored, error) {
-	f := r.in
-	var size [4]byte
-	if _, err := f.ReadAt(size[:], r.offset); err != nil {
-		return Stored{}, fmt.Errorf("balp: journal: %w", err)
-	}
-	n := 4 + (int(size[0])<<24 | int(size[1])<<16 | int(size[2])<<8 | int(size[3]))
-	if n > 4+maxFrame {
-		return Stored{}, ErrDamaged
-	}
-	b := make([]byte, n)
-	if _, err := f.ReadAt(b, r.offset); err != nil {
-		return Stored{}, fmt.Errorf("balp: journal: %w", err)
+	b, err := frameAt(r.in, r.offset)
+	if err != nil {
+		return Stored{}, err
 	}
 	plain, err := opened(j.aead, r.before, b)
 	if err != nil {
@@ -321,14 +309,19 @@ func (j *Journal) closeFiles() (err error) {
 	return err
 }
 
-// Prune removes the whole files whose every event is older than a time, but never the last file, and
-// returns how many events that were. What follows stays bound to the head before it.
-func (j *Journal) Prune(before time.Time) (int, error) {
+// Prune removes the whole files whose every event is older than a time and numbered through or below, but
+// never the last file, and returns how many events that were. What follows stays bound to the head before
+// it. A read that began before the last call of Prune and still goes on fails.
+func (j *Journal) Prune(before time.Time, through uint64) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	for _, f := range j.pruned {
+		_ = f.Close() // it is removed: nothing is lost with it
+	}
+	j.pruned = nil
 	files, events := 0, 0
 	for i := 0; i < len(j.rows); i++ {
-		if j.times[i] >= before.UnixMilli() || j.rows[i].file == len(j.files)-1 {
+		if j.times[i] >= before.UnixMilli() || j.rows[i].before.Seq >= through || j.rows[i].file == len(j.files)-1 {
 			break
 		}
 		if i+1 == len(j.rows) || j.rows[i+1].file != j.rows[i].file {
@@ -343,7 +336,7 @@ func (j *Journal) Prune(before time.Time) (int, error) {
 			return 0, fmt.Errorf("balp: journal: %w", err)
 		}
 	}
-	j.pruned = append(j.pruned, j.files[:files]...) // somebody may be reading them
+	j.pruned = slices.Clone(j.files[:files]) // somebody may be reading them
 	j.files, j.rows, j.times = slices.Clone(j.files[files:]), slices.Clone(j.rows[events:]), slices.Clone(j.times[events:])
 	for i := range j.rows {
 		j.rows[i].file -= files

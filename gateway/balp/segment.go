@@ -90,6 +90,23 @@ func opened(aead cipher.AEAD, h Head, b []byte) ([]byte, error) {
 	return plain, nil
 }
 
+// frameAt reads the frame at an offset of a file.
+func frameAt(f *os.File, offset int64) ([]byte, error) {
+	var size [4]byte
+	if _, err := f.ReadAt(size[:], offset); err != nil {
+		return nil, fmt.Errorf("balp: journal: %w", err)
+	}
+	n := binary.BigEndian.Uint32(size[:])
+	if n > maxFrame {
+		return nil, ErrDamaged
+	}
+	b := make([]byte, 4+n)
+	if _, err := f.ReadAt(b, offset); err != nil {
+		return nil, fmt.Errorf("balp: journal: %w", err)
+	}
+	return b, nil
+}
+
 // whole is the size of the frame that b begins with; 0 if b ends within it.
 func whole(b []byte) (int, error) {
 	if len(b) < 4 {
