@@ -3,6 +3,8 @@ package tofhir
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
+	"strings"
 
 	"salus/hl7"
 )
@@ -82,16 +84,14 @@ func (c *mapping) software(s hl7.SegmentRef) *resource {
 	for _, n := range names {
 		n.(object)["type"] = "manufacturer-name"
 	}
-	key := ""
+	var key strings.Builder
 	for f := 1; f <= 4; f++ {
-		key += raw(s, f) + "|"
+		key.WriteString(raw(s, f) + "|")
 	}
-	x, fresh := c.put("Device", key, Identifier{})
+	x, fresh := c.put("Device", key.String(), Identifier{})
 	if fresh {
 		x.entry.Create = true
-		for k, v := range body {
-			x.body[k] = v
-		}
+		maps.Copy(x.body, body)
 	}
 	return x
 }

@@ -7,5 +7,5 @@ const Source = "HL7/v2-to-fhir 8c9b414be1729c98988b17e7fa86221fc8018c73"
 // rows, codes and code (version_test.go). A change of the mapping changes both.
 const (
 	Version = "tofhir-2"
-	Digest  = "23cd2e9e3a3cffd78ca819476163869ce96eb7b71a8da573792e3f93e4d8a268"
+	Digest  = "27ad0b7b6cec52e4ec5c573a6735a16349d17d21a4685b239ba269a67020ffee"
 )
