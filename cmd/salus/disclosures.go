@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -43,21 +44,13 @@ func (*disclosuresList) Run(e *env) error {
 			}
 			add(fmt.Sprintf("%s %d", state, s.Number), s.Recipient, moment(s.From), moment(s.End()), s.Patient)
 		}
-		for _, s := range sorted(k.Studies) {
+		for _, s := range slices.Sorted(maps.Keys(k.Studies)) {
 			add("study", s, moment(k.Studies[s].From), moment(k.Studies[s].Until), "-")
 		}
-		for _, to := range sorted(k.Addresses) {
+		for _, to := range slices.Sorted(maps.Keys(k.Addresses)) {
 			add("address", to+": "+k.Addresses[to], "-", "-", "-")
 		}
 	})
-}
-
-func sorted[V any](m map[string]V) (names []string) {
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // moment is a time of the officer's, in UTC as she said it.

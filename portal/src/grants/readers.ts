@@ -1,5 +1,5 @@
 /** Who could read something of a patient's records now: the decision for the people of each member, and those apart for whom it is another. */
-import { accountText, type ConsentAll, equal, type Grantee, type Other, parseAccount, type Principal, type SlotMap } from '../core'
+import { accountText, type ConsentAll, type Grantee, type Other, parseAccount, type Principal, type SlotMap } from '../core'
 import type { Asker, Basis } from './decide'
 import { askerOf, type Place, previewOf } from './preview'
 import { purposesIn } from './sentence'
@@ -21,7 +21,6 @@ export interface All {
   readonly entries: readonly bigint[]
 }
 
-const nobody = new Uint8Array(16)
 const every = (all: ConsentAll, others: readonly Other[]) => [...all.grants, ...others.flatMap((o) => o.consents.grants)]
 
 /** namedIn lists the people and the roles that consents name, under any pseudonym of hers. */
@@ -63,7 +62,7 @@ export function readersOf({ basis, members, people, slots, entries }: All, patie
   }
   for (const account of named) {
     const person = people.get(account)
-    if (person === undefined || equal(person.account, nobody)) continue
+    if (person === undefined) continue
     const who = { kind: 4, account: person.account, role: '' }
     const r = ask(who, askerOf(who, purpose, members, person))
     if (r.open !== (usual.get(accountText(person.member)) ?? '')) out.push(r.reader)
