@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"salus/internal/devnet"
+	"salus/internal/places"
 )
 
 type devnetCmd struct {
@@ -61,6 +62,7 @@ func (c *devnetUp) Run(e *env) error {
 	if _, err := c.init(); err != nil {
 		return err
 	}
+	places.Use()
 	n, err := devnet.Open(c.Dir, e.logger("warn"))
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"salus/config"
 	"salus/gateway"
+	"salus/internal/places"
 	"salus/node"
 )
 
@@ -90,6 +91,7 @@ func (*nodeStart) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	places.Use()
 	n, err := node.New(e.ctx, c, e.logger(c.LogLevel))
 	if err != nil {
 		return err

@@ -21,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"salus/internal/places"
 )
 
 // A measurement is one group of results. Its name is the first part of theirs.
@@ -67,6 +69,7 @@ func pick[T any](b *bench, full, short T) T {
 }
 
 func main() {
+	places.Use() // as the programs do that are measured
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
