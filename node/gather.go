@@ -8,8 +8,8 @@ import "time"
 // otherwise miss the empty block that carries the new app hash, and wait for the end of that one. After an idle time nobody
 // waits.
 const (
-	pausePerTx = 4 * time.Millisecond
-	mostPause  = 48 * time.Millisecond
+	pausePerTx = 8 * time.Millisecond
+	mostPause  = 96 * time.Millisecond
 )
 
 // pauseAfter is the pause after a block of so many transactions.
