@@ -69,6 +69,11 @@ func Direct(ctx context.Context, submit Submitter, patient tx.Account, slots *Sl
 // that an emergency finds something. The patient's own is left alone. A failure keeps nobody
 // from writing her record: the next one tries again.
 func (s *Service) direct(ctx context.Context, patient tx.Account) {
+	free, err := s.claims.take(ctx, directing(patient))
+	if err != nil {
+		return
+	}
+	defer free()
 	if s.directed(patient) {
 		return
 	}

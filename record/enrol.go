@@ -22,27 +22,11 @@ import (
 // registered before the first of the patient's batches is anchored. The reference never leaves the store. It then sets what an
 // emergency may open, until the patient does so herself.
 func (s *Service) Enrol(ctx context.Context, reference string, enrol EnrolFunc) (tx.Account, error) {
-	patient, err := s.pseudonym(reference)
+	patient, err := s.Draw(reference)
 	if err != nil {
 		return patient, err
 	}
-	free, err := s.claims.take(ctx, registering(patient))
-	if err != nil {
-		return patient, err
-	}
-	defer free()
-	if s.enrolled(patient) {
-		s.direct(ctx, patient)
-		return patient, nil
-	}
-	p, err := s.patient(patient)
-	if err != nil {
-		return patient, err
-	}
-	err = enrol(ctx, patient, identity.ClaimCommit(identity.ClaimSigner(patient, p.Secret).Public()))
-	if err != nil && s.enrolled(patient) {
-		err = nil // an earlier call's transaction, of which nobody heard, was faster
-	}
+	_, err = s.register(ctx, patient, enrol)
 	if stands(err) {
 		return patient, nil // her records can be stored; enrolLate does it before the first of them is anchored
 	}
@@ -53,8 +37,30 @@ func (s *Service) Enrol(ctx context.Context, reference string, enrol EnrolFunc) 
 	return patient, nil
 }
 
-// pseudonym returns that of a reference, a fresh one the first time.
-func (s *Service) pseudonym(reference string) (patient tx.Account, err error) {
+// register registers a pseudonym by enrol; did is false if it is on the ledger.
+func (s *Service) register(ctx context.Context, patient tx.Account, enrol EnrolFunc) (did bool, err error) {
+	free, err := s.claims.take(ctx, registering(patient))
+	if err != nil {
+		return false, err
+	}
+	defer free()
+	if s.enrolled(patient) {
+		return false, nil
+	}
+	p, err := s.patient(patient)
+	if err != nil {
+		return false, err
+	}
+	err = enrol(ctx, patient, identity.ClaimCommit(identity.ClaimSigner(patient, p.Secret).Public()))
+	if err != nil && s.enrolled(patient) {
+		return true, nil // an earlier call's transaction, of which nobody heard, was faster
+	}
+	return err == nil, err
+}
+
+// Draw returns the pseudonym of a patient as [Service.Enrol] does, and does not register it: what is put meanwhile is
+// sealed, and anchored as soon as somebody has.
+func (s *Service) Draw(reference string) (patient tx.Account, err error) {
 	s.enrolling.Lock()
 	defer s.enrolling.Unlock()
 	link := key(prefixLink, s.store.hash([]byte("reference"), []byte(reference)))
@@ -65,8 +71,11 @@ func (s *Service) pseudonym(reference string) (patient tx.Account, err error) {
 }
 
 // registering is what those claim who register a patient's pseudonym: one at a time, while others are
-// registered too. Two blocks pass meanwhile, one of them for what an emergency may open.
+// registered too. A block passes meanwhile.
 func registering(patient tx.Account) []string { return []string{"registering " + string(patient[:])} }
+
+// directing is what those claim who say what an emergency may open, for a block too.
+func directing(patient tx.Account) []string { return []string{"directing " + string(patient[:])} }
 
 // enrolLate registers the pseudonym of a batch's patient if it was drawn while the ledger stood still.
 func (s *Service) enrolLate(ctx context.Context, batch []ID) error {
@@ -80,21 +89,24 @@ func (s *Service) enrolLate(ctx context.Context, batch []ID) error {
 	if s.enrolled(r.Patient) {
 		return nil
 	}
-	free, err := s.claims.take(ctx, registering(r.Patient))
-	if err != nil {
-		return err
-	}
-	defer free()
 	p, err := s.patient(r.Patient)
-	if err != nil || p.Steward != s.Self || s.enrolled(r.Patient) {
+	if err != nil || p.Steward != s.Self {
 		return err
 	}
-	claim := identity.ClaimCommit(identity.ClaimSigner(r.Patient, p.Secret).Public())
-	if _, err := s.Submit.Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: r.Patient, Claim: claim}); err != nil && !s.enrolled(r.Patient) {
+	did, err := s.register(ctx, r.Patient, s.enrol)
+	if err != nil {
 		return fmt.Errorf("record: late enrolment: %w", err)
 	}
-	s.direct(ctx, r.Patient)
+	if did { // else somebody else has, who does this too: the batch need not wait for it
+		s.direct(ctx, r.Patient)
+	}
 	return nil
+}
+
+// enrol registers a pseudonym as this service's own signer.
+func (s *Service) enrol(ctx context.Context, patient tx.Account, claim tx.Hash) error {
+	_, err := s.Submit.Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: patient, Claim: claim})
+	return err
 }
 
 func (s *Service) enrolled(patient tx.Account) bool {
@@ -135,7 +147,7 @@ func (s *Service) newPatient(link []byte, reference string) (patient tx.Account,
 	if err := b.Commit(pebble.Sync); err != nil {
 		return patient, fmt.Errorf("record: store: %w", err)
 	}
-	s.fold.add(patient, slotMap)
+	s.fold.within(company, patient, []ID{slotMap})
 	return patient, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"salus/client"
 	"salus/fhir"
@@ -102,5 +103,54 @@ func TestEnrolmentWaitsForTheLedgerAndWritingDoesNot(t *testing.T) {
 		if !s.enrolled(p) {
 			t.Error("a record is active of a pseudonym that nobody enrolled")
 		}
+	}
+}
+
+// What is put about a new patient is sealed while she is registered, and anchored as soon as she is: nothing of it waits
+// for what an emergency may open.
+func TestRecordsAreSealedWhileTheirPatientIsRegistered(t *testing.T) {
+	w := newWorld(t)
+	h := w.orgs["hospital"]
+	s := h.open("")
+	p, err := s.Draw("Patient/p")
+	if err != nil || s.enrolled(p) {
+		t.Fatalf("got %v; want a pseudonym that is not on the ledger", err)
+	}
+	r, err := fhir.Parse([]byte(`{"resourceType":"Observation","id":"o","status":"final","subject":{"reference":"Patient/p"},"code":{"text":"sample"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := s.claims.take(t.Context(), directing(p)) // as if that took long
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	sealed := make(chan struct{})
+	wg.Go(func() {
+		got, err := s.Enrol(t.Context(), "Patient/p", func(ctx context.Context, p tx.Account, c tx.Hash) error {
+			<-sealed
+			return h.enrol(ctx, p, c)
+		})
+		if err != nil || got != p {
+			t.Errorf("got %v, %v; want the pseudonym that was drawn", got, err)
+		}
+	})
+	acks, err := s.Put(t.Context(), p, []fhir.Resource{r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for status := Stored; status != Dealt; time.Sleep(time.Millisecond) {
+		if status, err = s.Status(acks[0].ID); err != nil || status == Active {
+			t.Fatalf("got %v, %v; nobody enrolled the pseudonym", status, err)
+		}
+	}
+	close(sealed)
+	if err := s.Wait(t.Context(), acks[0].ID); err != nil || s.directed(p) {
+		t.Errorf("got %v, directed %t; want a record that is active before anything is said of emergencies", err, s.directed(p))
+	}
+	free()
+	wg.Wait()
+	if !s.directed(p) {
+		t.Error("nothing is said of emergencies")
 	}
 }

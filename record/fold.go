@@ -26,23 +26,35 @@ type folder struct {
 // fold is what waits for one patient.
 type fold struct {
 	ids   []ID
+	due   time.Time
 	timer *time.Timer
 }
+
+// company is how long the label map of a patient who is new waits for the first of her records, to share their batch.
+const company = 500 * time.Millisecond
 
 func newFolder(ctx context.Context, wait time.Duration, deal func(context.Context, tx.Account, []ID)) *folder {
 	return &folder{wait: wait, deal: deal, pending: map[tx.Account]*fold{}, ctx: ctx}
 }
 
 // add queues stored records of one patient.
-func (f *folder) add(patient tx.Account, ids ...ID) {
+func (f *folder) add(patient tx.Account, ids ...ID) { f.within(f.wait, patient, ids) }
+
+// within queues records that may wait longer than others, or not as long.
+func (f *folder) within(wait time.Duration, patient tx.Account, ids []ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for len(ids) > 0 {
+		due := time.Now().Add(wait)
 		p := f.pending[patient]
-		if p == nil {
-			p = &fold{}
-			p.timer = time.AfterFunc(f.wait, func() { f.flush(patient, p) })
+		switch {
+		case p == nil:
+			p = &fold{due: due}
+			p.timer = time.AfterFunc(wait, func() { f.flush(patient, p) })
 			f.pending[patient] = p
+		case due.Before(p.due):
+			p.due = due
+			p.timer.Reset(wait)
 		}
 		n := min(len(ids), maxBatch-len(p.ids))
 		p.ids, ids = append(p.ids, ids[:n]...), ids[n:]

@@ -57,6 +57,23 @@ func TestConcurrentWritesOfOnePatientShareABatch(t *testing.T) {
 	}
 }
 
+// What may wait goes along with what may not, and alone when nothing comes; it holds up nothing.
+func TestWhatMayWaitGoesAlong(t *testing.T) {
+	got := folded(t, func(f *folder) {
+		f.within(company, tx.Account{1}, []ID{{1}})
+		f.within(company, tx.Account{2}, []ID{{1}})
+		<-time.After(100 * time.Millisecond)
+		f.add(tx.Account{1}, ID{2}, ID{3})
+		<-time.After(4 * time.Millisecond)
+		f.within(company, tx.Account{1}, []ID{{4}})
+		<-time.After(2 * time.Millisecond)
+		f.add(tx.Account{1}, ID{5})
+	})
+	if fmt.Sprint(got) != "[1:4 1:1 2:1]" {
+		t.Errorf("got %v, want four together, one alone, and the other patient's last", got)
+	}
+}
+
 func TestFullBatchDoesNotWait(t *testing.T) {
 	got := folded(t, func(f *folder) { f.add(tx.Account{1}, make([]ID, 2*maxBatch+3)...) })
 	if len(got) != 3 || strings.Count(fmt.Sprint(got), fmt.Sprint("1:", maxBatch)) != 2 || !strings.Contains(fmt.Sprint(got), "1:3") {

@@ -8,7 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"salus/fhir"
+	"salus/ledger/tx"
 	"salus/record"
 	"salus/store"
 )
@@ -232,40 +235,54 @@ func (p *pump) places() int {
 }
 
 // carry stores versions of one compartment as records, waits until they are active, and writes
-// down where they are.
+// down where they are. A patient who is new is registered meanwhile.
 func (p *pump) carry(ctx context.Context, owner string, vs []store.Version) error {
 	name := ownerName(owner)
-	patient, err := p.s.Record.Known(name)
-	if errors.Is(err, record.ErrUnknownPatient) || err == nil && !p.s.onLedger(patient) {
-		patient, err = p.s.Record.Enrol(ctx, name, p.s.Enrol) // also one whose enrolment a crash kept from the ledger
-	}
+	patient, err := p.s.Record.Draw(name)
 	if err != nil {
-		return fmt.Errorf("chart: enrol: %w", err)
+		return fmt.Errorf("chart: draw: %w", err)
 	}
+	var registering errgroup.Group
+	if !p.s.onLedger(patient) { // also one whose enrolment a crash kept from it
+		registering.Go(func() error {
+			if _, err := p.s.Record.Enrol(ctx, name, p.s.Enrol); err != nil {
+				return fmt.Errorf("chart: enrol: %w", err)
+			}
+			return nil
+		})
+	}
+	ids, first, err := p.hand(ctx, patient, owner, vs)
+	if err := errors.Join(registering.Wait(), err); err != nil {
+		return err
+	}
+	if err := p.wait(ctx, ids); err != nil {
+		return fmt.Errorf("chart: wait: %w", err)
+	}
+	return p.s.writeProvenance(ctx, vs, ids, first)
+}
+
+// hand stores versions as records and returns these; first is the first record of each version.
+func (p *pump) hand(ctx context.Context, patient tx.Account, owner string, vs []store.Version) (ids []record.ID, first []int, err error) {
 	var resources []fhir.Resource
 	var labels [][]fhir.Label
-	first := make([]int, len(vs)) // record of each version
+	first = make([]int, len(vs))
 	for i := range vs {
 		first[i] = len(resources)
 		rs, ls, err := p.s.recordsOf(ctx, &vs[i])
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		resources, labels = append(resources, rs...), append(labels, ls...)
 	}
 	acks, err := p.s.Record.PutVersions(ctx, patient, resources, labels)
 	if err != nil {
-		return fmt.Errorf("chart: put: %w", err)
+		return nil, nil, fmt.Errorf("chart: put: %w", err)
 	}
-	ids := make([]record.ID, len(acks))
-	for i, a := range acks {
-		ids[i] = a.ID
+	for _, a := range acks {
+		ids = append(ids, a.ID)
 	}
 	p.handed(owner, len(vs))
-	if err := p.wait(ctx, ids); err != nil {
-		return fmt.Errorf("chart: wait: %w", err)
-	}
-	return p.s.writeProvenance(ctx, vs, ids, first)
+	return ids, first, nil
 }
 
 // wait returns when records are active. While the ledger stands still it gives its turn away, so that
