@@ -47,16 +47,8 @@ func (d desk) Pseudonym(reference string) (tx.Account, bool) {
 
 // Reference implements portal.Desk.
 func (d desk) Reference(patient tx.Account) (reference string, ok bool) {
-	list, err := d.n.record.Patients()
-	if err != nil {
-		return "", false
-	}
-	for _, p := range list {
-		if p.Patient == patient {
-			return p.Reference, p.Reference != "" // who enrolled herself has none before she is adopted
-		}
-	}
-	return "", false
+	reference, err := d.n.record.Reference(patient)
+	return reference, err == nil && reference != "" // who enrolled herself has none before she is adopted
 }
 
 // Adopt implements portal.Desk. The reference is random: the pseudonym would go wherever her

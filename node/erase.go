@@ -83,20 +83,18 @@ func (o outside) erasureOf(patients []tx.Account, batches []tx.Hash, ids []recor
 			e.Records = append(e.Records, h.String())
 		}
 	}
-	known, err := o.n.record.Patients()
-	if err != nil {
-		return e, nil, err
-	}
 	for _, p := range patients {
 		of, err := o.n.record.OfPatient(p)
 		if err != nil {
 			return e, nil, err
 		}
 		ids = append(ids, of...)
-		for _, k := range known {
-			if k.Patient == p {
-				e.Owners = append(e.Owners, k.Reference)
-			}
+		ref, err := o.n.record.Reference(p)
+		if err != nil && !errors.Is(err, record.ErrUnknownPatient) {
+			return e, nil, err
+		}
+		if err == nil {
+			e.Owners = append(e.Owners, ref)
 		}
 	}
 	named, err := o.n.record.Named(ids)

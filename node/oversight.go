@@ -113,14 +113,8 @@ func (d *directory) patients() (refs []string, err error) {
 
 // referenceOf is a patient's reference here; "" for anybody else.
 func (d *directory) referenceOf(account tx.Account) string {
-	list, err := d.record.Patients()
-	if err != nil {
-		return ""
-	}
-	for _, p := range list {
-		if p.Patient == account && strings.HasPrefix(p.Reference, "Patient/") {
-			return p.Reference
-		}
+	if ref, err := d.record.Reference(account); err == nil && strings.HasPrefix(ref, "Patient/") {
+		return ref
 	}
 	return ""
 }

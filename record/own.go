@@ -222,6 +222,16 @@ func (s *Service) Known(reference string) (patient tx.Account, err error) {
 	return patient, err
 }
 
+// Reference is how this organisation refers to a patient; it is empty for one who enrolled herself and was not adopted
+// yet. Error: ErrUnknownPatient.
+func (s *Service) Reference(patient tx.Account) (string, error) {
+	p, err := s.patient(patient)
+	if err != nil {
+		return "", err
+	}
+	return p.Reference, nil
+}
+
 // A Patient is one that this organisation knows.
 type Patient struct {
 	Patient   tx.Account `json:"patient"`

@@ -134,14 +134,5 @@ func (s *Service) keepSummary(patient tx.Account, x Summary) error {
 	return nil
 }
 
-// Reference is how this organisation refers to a patient. Error: ErrUnknownPatient.
-func (s *Service) Reference(patient tx.Account) (string, error) {
-	p, err := s.patient(patient)
-	if err != nil {
-		return "", err
-	}
-	return p.Reference, nil
-}
-
 // SummaryID is the id of the Bundle that an organisation writes for a patient's emergencies.
 const SummaryID = "emergency-summary"

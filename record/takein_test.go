@@ -95,6 +95,9 @@ func TestWhoEnrolsFromAWalletHasAMapAndADirective(t *testing.T) {
 	if !slices.Contains(set, EmergencyLabel) || !slices.Contains(set, "allergy") || !slices.Contains(more, fhir.PSY) || !slices.Equal(never, []fhir.Label{fhir.PSYTHPN}) {
 		t.Errorf("got %v, %v, %v", set, more, never)
 	}
+	if got, err := s.Reference(her); err != nil || got != "" {
+		t.Errorf("before she is adopted: got %q, %v; want no reference", got, err)
+	}
 	if err := s.Adopt(her, "Patient/her"); err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +106,12 @@ func TestWhoEnrolsFromAWalletHasAMapAndADirective(t *testing.T) {
 	}
 	if got, err := s.Known("Patient/her"); err != nil || got != her {
 		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := s.Reference(her); err != nil || got != "Patient/her" {
+		t.Errorf("got %q, %v; want the first reference", got, err)
+	}
+	if _, err := s.Reference(account("nobody")); !errors.Is(err, ErrUnknownPatient) {
+		t.Errorf("nobody: got %v, want %v", err, ErrUnknownPatient)
 	}
 	acks, err := s.Put(t.Context(), her, []fhir.Resource{resource(t, `{"resourceType":"AllergyIntolerance","id":"x","patient":{"reference":"Patient/her"},"code":{"text":"Penicillin"}}`)})
 	if err != nil {

@@ -164,12 +164,12 @@ func (s *Service) match(ctx context.Context, c *rest.Call) (*rest.Reply, error) 
 	if m.count > 0 && len(found) > m.count {
 		found = found[:m.count]
 	}
-	refs, err := s.references(found)
-	if err != nil {
-		return nil, err
-	}
 	for _, x := range found {
-		e, err := s.matched(ctx, c, x, refs[x.Patient])
+		ref, err := s.Record.Reference(x.Patient)
+		if err != nil && !errors.Is(err, record.ErrUnknownPatient) {
+			return nil, err
+		}
+		e, err := s.matched(ctx, c, x, ref)
 		if err != nil {
 			return nil, err
 		}
@@ -207,19 +207,6 @@ type matchSearch struct {
 type matchGrade struct {
 	URL  string `json:"url"`
 	Code string `json:"valueCode"`
-}
-
-// references are how this organisation refers to those of them whom it knows.
-func (s *Service) references(found []record.Match) (map[tx.Account]string, error) {
-	refs := map[tx.Account]string{}
-	if len(found) == 0 {
-		return refs, nil
-	}
-	known, err := s.Record.Patients()
-	for _, p := range known {
-		refs[p.Patient] = p.Reference
-	}
-	return refs, err
 }
 
 // matched is a patient who was found: this organisation's own Patient, if it has one and the caller sees it, or
