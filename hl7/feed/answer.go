@@ -98,6 +98,12 @@ func (f *Inbound) refuse(m *hl7.Message, why error) []byte {
 	return hl7.BuildAck(m, hl7.Ack{Code: code, ControlID: fmt.Sprintf("R%d", f.c.Now().UnixMilli()), Now: f.c.Now(), Errors: conditions([]error{why})}).Encode()
 }
 
+// tooLarge answers a message that is longer than the feed takes, by its first bytes; nothing of it is kept.
+func (f *Inbound) tooLarge(ctx context.Context, head []byte) ([]byte, error) {
+	f.c.Log.WarnContext(ctx, "feed: message is longer than the limit")
+	return f.refuse(firstLine(head), &Rejection{Code: hl7.CodeSize}), nil
+}
+
 // conditions turns rejections into the errors that hl7 writes as ERR.
 func conditions(errs []error) []error {
 	out := make([]error, 0, len(errs))

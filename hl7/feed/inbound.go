@@ -171,6 +171,7 @@ func (f *Inbound) Close() error {
 // Serve answers on a listener until ctx ends; then it returns mllp.ErrClosed. With a TLS configuration every
 // connection is TLS, and only clients with a certificate that it verifies are served.
 func (f *Inbound) Serve(ctx context.Context, ln net.Listener, limits mllp.Limits, conf *tls.Config) error {
+	limits.Large = f.tooLarge
 	s, err := mllp.NewServer(f.Handle, limits)
 	if err != nil {
 		return err

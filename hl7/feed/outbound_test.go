@@ -352,6 +352,34 @@ func TestSlowAndGarbageClientsAreBounded(t *testing.T) {
 	}
 }
 
+// N-08: who sends what is too large is told so, under the control id of the message, and goes on.
+func TestWhatIsTooLargeIsAnswered(t *testing.T) {
+	w := &world{}
+	f := open(t, t.TempDir(), w)
+	addr := serve(t, f, mllp.Limits{Connections: 4, Message: 4096, Idle: time.Minute, Read: time.Minute, Write: time.Minute}, nil)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mllp.NewClient(conn, 1<<20)
+	defer c.Close()
+	m, err := hl7.Parse(adt("A01", "large", "NTE|1||"+strings.Repeat("x", 5<<20)+"\r"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.Send(t.Context(), m)
+	if err != nil || a.Get("MSA-1").Plain() != "AR" || a.Get("MSA-2").Plain() != "large" || a.Get("ERR-5").Plain() != hl7.CodeSize {
+		t.Fatalf("got %v, %v; want a refusal of this message for its size", a, err)
+	}
+	for range f.Hashes(0) {
+		t.Error("something was stored")
+	}
+	small, _ := hl7.Parse(adt("A01", "small", ""))
+	if a, err := c.Send(t.Context(), small); err != nil || a.Get("MSA-1").Plain() != "AA" {
+		t.Errorf("the next one: %v", err)
+	}
+}
+
 func TestOutboundKnowsTheControlIDsOfAllItsMessages(t *testing.T) {
 	dir := t.TempDir()
 	o := outbound(t, dir, &receiver{})

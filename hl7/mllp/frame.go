@@ -11,13 +11,14 @@
 // with Feed, Identity and Decide.
 //
 // The package must never answer in the handler's place, keep a message, log
-// content, or read more than the limits allow.
+// content, or hold more of a message than the limits allow.
 package mllp
 
 import (
 	"bufio"
 	"errors"
 	"io"
+	"slices"
 )
 
 const (
@@ -38,6 +39,9 @@ var (
 // MaxGarbage bounds the bytes passed over between two messages.
 const MaxGarbage = 4096
 
+// Head is how many bytes there are at the most of a message that is over the limit: its first segment fits.
+const Head = 4096
+
 // A Reader reads framed messages. It is not safe for concurrent use.
 type Reader struct {
 	r   *bufio.Reader
@@ -49,7 +53,8 @@ func NewReader(r io.Reader, max int) *Reader { return &Reader{bufio.NewReader(r)
 
 // Next returns the next message without its frame; the slice is the caller's. At
 // the end of the stream between messages the error is io.EOF. After any error
-// the stream is out of step and must be closed.
+// the stream is out of step and must be closed, but after ErrTooLarge it may be brought
+// into step by Skip: then there are the first Head bytes of the message.
 //
 // Bytes between messages are passed over (line ends are common there), up to
 // MaxGarbage. The CR after the end block may be missing, as some senders leave it.
@@ -81,7 +86,7 @@ func (r *Reader) Next() ([]byte, error) {
 				return nil, ErrRestarted
 			case endBlock:
 				if len(msg)+i > r.max {
-					return nil, ErrTooLarge
+					return head(msg, chunk[:i]), ErrTooLarge
 				}
 				msg = append(msg, chunk[:i]...)
 				_, _ = r.r.Discard(i + 1)
@@ -92,10 +97,32 @@ func (r *Reader) Next() ([]byte, error) {
 			}
 		}
 		if len(msg)+len(chunk) > r.max {
-			return nil, ErrTooLarge
+			return head(msg, chunk), ErrTooLarge
 		}
 		msg = append(msg, chunk...)
 		_, _ = r.r.Discard(len(chunk))
+	}
+}
+
+func head(msg, chunk []byte) []byte {
+	all := slices.Concat(msg[:min(len(msg), Head)], chunk[:min(len(chunk), Head)])
+	return all[:min(len(all), Head)]
+}
+
+// Skip passes over the rest of a message that was too large, to its end block. It holds none of it; how much there may
+// be is for the stream's deadline to bound. Errors: ErrUnfinished, ErrRestarted, or the stream's.
+func (r *Reader) Skip() error {
+	for {
+		switch c, err := r.r.ReadByte(); {
+		case errors.Is(err, io.EOF):
+			return ErrUnfinished
+		case err != nil:
+			return err
+		case c == startBlock:
+			return ErrRestarted
+		case c == endBlock:
+			return nil
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"salus/hl7"
@@ -42,6 +43,35 @@ func TestReaderRefuses(t *testing.T) {
 	}
 	if err := Write(io.Discard, []byte("a\x1cb")); !errors.Is(err, ErrContent) {
 		t.Error(err)
+	}
+}
+
+// Of what is too large there is the beginning, and the next message follows when the rest has been passed over.
+func TestReaderSkipsWhatIsTooLarge(t *testing.T) {
+	for _, x := range []struct {
+		max, size, head int
+	}{{10, 11, 11}, {10, 3 * Head, Head}, {2 * Head, 3 * Head, Head}, {2 * Head, 2*Head + 1, Head}, {Head / 2, Head/2 + 1, Head/2 + 1}} {
+		large := strings.Repeat("0123456789", 2*Head)[:x.size]
+		r := NewReader(iotest.OneByteReader(strings.NewReader(frame(large)+frame("next"))), x.max)
+		got, err := r.Next()
+		if !errors.Is(err, ErrTooLarge) || len(got) == 0 || len(got) > x.head || !strings.HasPrefix(large, string(got)) {
+			t.Errorf("%+v: got %d bytes, %v", x, len(got), err)
+		}
+		if err := r.Skip(); err != nil {
+			t.Errorf("%+v: %v", x, err)
+		}
+		if got, err := r.Next(); err != nil || string(got) != "next" {
+			t.Errorf("%+v: then %q, %v", x, got, err)
+		}
+	}
+	for in, want := range map[string]error{"\x0b" + strings.Repeat("x", 9000): ErrUnfinished, "\x0b" + strings.Repeat("x", 9000) + frame("a"): ErrRestarted} {
+		r := NewReader(strings.NewReader(in), 10)
+		if got, err := r.Next(); !errors.Is(err, ErrTooLarge) || len(got) == 0 || len(got) > Head {
+			t.Errorf("got %d bytes, %v", len(got), err)
+		}
+		if err := r.Skip(); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
 	}
 }
 

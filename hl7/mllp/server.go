@@ -17,13 +17,17 @@ import (
 // It is called for one message of a connection at a time, for connections in parallel.
 type Handler func(ctx context.Context, msg []byte) ([]byte, error)
 
-// Limits of a server. Each must be positive.
+// Limits of a server. Each number must be positive.
 type Limits struct {
 	Connections int           // open at once; more are closed at once
 	Message     int           // bytes
 	Idle        time.Duration // without a message, before the connection is closed
 	Read        time.Duration // from the start block to the end block
 	Write       time.Duration // for an answer
+
+	// Large answers a message over the limit, of which it gets the first Head bytes, when the rest has been passed over.
+	// nil: the connection is closed.
+	Large Handler
 }
 
 // A Server answers messages on the connections of a listener.
@@ -99,11 +103,15 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 	r := NewReader(d, s.limits.Message)
 	for {
 		d.reset()
+		handle := s.handler
 		msg, err := r.Next()
+		if errors.Is(err, ErrTooLarge) && s.limits.Large != nil {
+			handle, err = s.limits.Large, r.Skip()
+		}
 		if err != nil || !s.working(c, true) {
 			return
 		}
-		answer, err := s.handler(ctx, msg)
+		answer, err := handle(ctx, msg)
 		if err != nil {
 			return
 		}
