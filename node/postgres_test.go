@@ -115,6 +115,10 @@ func TestRebuildInPostgresRefusesWhatIsInNoRecordYet(t *testing.T) {
 	if got := f.put("/fhir/Patient/one", []byte(`{"resourceType":"Patient","id":"one"}`)); got != http.StatusCreated {
 		t.Fatalf("got %d", got)
 	}
+	f.handed("Patient/one") // what comes after it waits for it, and it for the ledger
+	if got := f.put("/fhir/Patient/one", []byte(`{"resourceType":"Patient","id":"one","active":true}`)); got != http.StatusOK {
+		t.Fatalf("got %d", got)
+	}
 	var was, is json.RawMessage
 	f.get("/fhir/Patient/one", &was)
 	alone.stop(t)
