@@ -50,7 +50,7 @@ func measureBytes(ctx context.Context, b *bench) ([]Result, error) {
 		g.SetLimit(importers)
 		for _, x := range all {
 			records, raw = records+len(x.resources), raw+x.bytes
-			g.Go(func() error { _, err := w.put(gctx, "bundle", x.json); return err })
+			g.Go(func() error { _, err := w.bring(gctx, "bundle", x.json); return err })
 		}
 		return g.Wait()
 	}

@@ -26,7 +26,7 @@ func measureImport(ctx context.Context, b *bench, w *world) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.put(ctx, "bundle", all[0].json); err != nil { // warm-up
+	if _, err := w.bring(ctx, "bundle", all[0].json); err != nil { // warm-up
 		return nil, err
 	}
 	var rates, alone, cpu, cpuAlone []float64
@@ -39,7 +39,7 @@ func measureImport(ctx context.Context, b *bench, w *world) ([]Result, error) {
 			g.SetLimit(importers)
 			for _, x := range batch {
 				g.Go(func() error {
-					rep, err := w.put(gctx, "bundle", x.json)
+					rep, err := w.bring(gctx, "bundle", x.json)
 					if err != nil {
 						return err
 					}

@@ -17,8 +17,8 @@ import (
 // space would flatter every ratio of bytes.
 type bundle struct {
 	json      []byte
-	resources [][]byte
-	bytes     int // of the resources
+	resources [][]byte // that no bundle before has
+	bytes     int      // of these
 }
 
 // bundles returns n bundles: of Synthea, which nobody here wrote, if the data stand beside
@@ -32,10 +32,11 @@ func bundles(n int) ([]bundle, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	seen := map[string]bool{}
 	if len(files) < n {
 		out := make([]bundle, n)
 		for i := range out {
-			if out[i], err = newBundle(sample.Bundle(uint64(1000+i), 300)); err != nil {
+			if out[i], err = newBundle(sample.Bundle(uint64(1000+i), 300), seen); err != nil {
 				return nil, "", err
 			}
 		}
@@ -48,7 +49,7 @@ func bundles(n int) ([]bundle, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		b, err := newBundle(raw)
+		b, err := newBundle(raw, seen)
 		if err != nil {
 			return nil, "", fmt.Errorf("%s: %w", filepath.Base(f), err)
 		}
@@ -57,7 +58,7 @@ func bundles(n int) ([]bundle, string, error) {
 	return out, "Synthea R4 bundles of 83 to 660 resources, white space taken out", nil
 }
 
-func newBundle(raw []byte) (b bundle, err error) {
+func newBundle(raw []byte, seen map[string]bool) (b bundle, err error) {
 	var buf bytes.Buffer
 	if err := json.Compact(&buf, raw); err != nil {
 		return b, err
@@ -70,7 +71,6 @@ func newBundle(raw []byte) (b bundle, err error) {
 	if len(groups) != 1 || len(rejected) > 0 {
 		return b, errors.New("not the record of one patient")
 	}
-	seen := map[string]bool{}
 	for _, r := range groups[0].Resources() {
 		if key := r.Type() + r.ID() + string(r.Raw()); !seen[key] { // the store keeps equal resources once
 			seen[key] = true
