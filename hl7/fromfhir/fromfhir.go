@@ -11,10 +11,11 @@
 //	document.go  MDM, SIU, DFT: documents, appointments, charges
 //	wire.go      fields, separators, escapes
 //	json.go      resources as they are read
+//	lost.go      what a message does not say
 //
 // Its contract: the same change, context and Options give the same bytes. Text of a resource never ends a field, a
 // repetition or a segment, and never takes something away at the receiver ("" is escaped). Decimals have the
-// digits that are stored. What a resource says and its message cannot is listed in the document above; a status that
+// digits that are stored. What a resource says and its message cannot is listed in the document above, and by Lost of each; a status that
 // has no code in HL7's table is left out, never guessed. Whatever JSON comes, nothing panics.
 //
 // The package must never decide who may be told something: Source does, and what it refuses ends the message. It
