@@ -29,6 +29,10 @@ type Feeds interface {
 	SetAside(ctx context.Context, name string, number uint64) error
 	// Send queues a message about a patient, "Patient/<id>"; "" is for messages about nobody.
 	Send(ctx context.Context, name, patient string, raw []byte) (uint64, error)
+	// Lost lists what the messages that a feed makes of a resource, "Observation/<id>" of the own store, leave out; of an
+	// event ("ADT^A31"), or if that is "" of those that the first version of such a resource calls for. That is recorded.
+	// Errors: ErrFeedResource, ErrFeedEvent, ErrFeedWithheld.
+	Lost(ctx context.Context, name, resource, event string) ([]FeedLost, error)
 }
 
 // MediaHL7 is the type of a message in a request or an answer (hl7/tofhir.MediaType).
@@ -59,6 +63,19 @@ type Letter struct {
 	Received time.Time `json:"received"`
 }
 
+// FeedLost is what one message leaves out.
+type FeedLost struct {
+	Event   string        `json:"event"`
+	Missing []FeedMissing `json:"missing"`
+	More    bool          `json:"more,omitempty"` // there was more to look at than fromfhir.MaxProbes
+}
+
+// FeedMissing is an element of which a message says nothing: a name, not what is there.
+type FeedMissing struct {
+	Resource string `json:"resource"` // "Patient/3f1c": the one asked about, or one that its message tells of too
+	Path     string `json:"path"`     // "Patient.contact[0]", by the names of FHIR JSON
+}
+
 // Queued is the answer of POST /v1/feeds/{name}/send.
 type Queued struct {
 	Number uint64 `json:"number"`
@@ -70,6 +87,9 @@ var (
 	ErrFeedOff       error = &Problem{"feed-off", "gateway: the feed is off: nothing is done with its messages", http.StatusConflict}
 	ErrFeedDirection error = &Problem{"feed-direction", "gateway: the feed goes the other way", http.StatusConflict}
 	ErrFeedPatient   error = &Problem{"feed-patient", "gateway: the message is about a patient: say whose it is, as Patient/<id> of the own store, so that the disclosure is recorded", http.StatusUnprocessableEntity}
+	ErrFeedResource  error = &Problem{"feed-resource", "gateway: the own store has no such resource", http.StatusNotFound}
+	ErrFeedEvent     error = &Problem{"feed-event", "gateway: the feed makes no such message of the resource; its publish says which, name an event that it lists", http.StatusUnprocessableEntity}
+	ErrFeedWithheld  error = &Problem{"feed-withheld", "gateway: the feed may not tell of the resource, or of what its message would have to say: publish_labels", http.StatusUnprocessableEntity}
 	errLetter              = &Problem{"feed-message", "gateway: the feed has no such message, or it is not in that state", http.StatusNotFound}
 	errFeedFailed          = &Problem{"feed-failed", "gateway: the feed's journal cannot be written; its log says why, a restart opens it again", http.StatusServiceUnavailable}
 	errFeedContent         = &Problem{"feed-content", "gateway: the message holds a control character that MLLP frames with", http.StatusUnprocessableEntity}
@@ -140,6 +160,20 @@ func (g *Gateway) feedMessage(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	_, err = w.Write(raw)
 	return err
+}
+
+func (g *Gateway) feedLost(w http.ResponseWriter, r *http.Request) error {
+	name, _, err := g.feedOf(r)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	list, err := g.Feeds.Lost(r.Context(), name, q.Get("resource"), q.Get("event"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return answer(w, list)
 }
 
 func (g *Gateway) feedReplay(w http.ResponseWriter, r *http.Request) error {

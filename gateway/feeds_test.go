@@ -24,6 +24,9 @@ func TestFeedProblemsKeepTheirCodes(t *testing.T) {
 		{ErrFeedOff, "feed-off", http.StatusConflict},
 		{ErrFeedDirection, "feed-direction", http.StatusConflict},
 		{ErrFeedPatient, "feed-patient", http.StatusUnprocessableEntity},
+		{ErrFeedResource, "feed-resource", http.StatusNotFound},
+		{ErrFeedEvent, "feed-event", http.StatusUnprocessableEntity},
+		{ErrFeedWithheld, "feed-withheld", http.StatusUnprocessableEntity},
 		{feed.ErrUnknown, "feed-message", http.StatusNotFound},
 		{feed.ErrFailed, "feed-failed", http.StatusServiceUnavailable},
 		{mllp.ErrContent, "feed-content", http.StatusUnprocessableEntity},
@@ -43,6 +46,7 @@ func TestWithoutFeedsTheirRoutesSayThatThereAreNone(t *testing.T) {
 	h := g.routes()
 	for pattern, want := range map[string]int{
 		"GET /v1/feeds": http.StatusOK, "GET /v1/feeds/{name}/letters": http.StatusNotFound, "POST /v1/feeds/{name}/send": http.StatusNotFound,
+		"GET /v1/feeds/{name}/lost":                http.StatusNotFound,
 		"DELETE /v1/feeds/{name}/letters/{number}": http.StatusNotFound, "POST /v1/feeds/{name}/messages/{number}/aside": http.StatusNotFound,
 	} {
 		r := request(pattern, nil)

@@ -74,6 +74,7 @@ func (g *Gateway) table() []route {
 		{"GET /v1/feeds", small, g.feeds},
 		{"GET /v1/feeds/{name}/letters", small, g.feedLetters},
 		{"GET /v1/feeds/{name}/messages/{number}", small, g.feedMessage},
+		{"GET /v1/feeds/{name}/lost", small, g.feedLost},
 		{"POST /v1/feeds/{name}/letters/{number}/replay", small, g.feedReplay},
 		{"DELETE /v1/feeds/{name}/letters/{number}", small, g.feedDiscard},
 		{"POST /v1/feeds/{name}/messages/{number}/aside", small, g.feedAside},

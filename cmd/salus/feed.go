@@ -22,6 +22,7 @@ type feedCmd struct {
 	Discard feedDiscard `cmd:"" help:"Take a dead letter from the list; its bytes stay in the feed's journal."`
 	Aside   feedAside   `cmd:"" help:"Make a dead letter of the message that the others of its feed wait for."`
 	Send    feedSend    `cmd:"" help:"Queue a message for a feed that sends."`
+	Lost    feedLost    `cmd:"" help:"List what a feed's messages about a resource leave out; the log tells that somebody looked."`
 }
 
 type feedList struct{}
@@ -156,6 +157,38 @@ func (c *feedSend) Run(e *env) error {
 		return fmt.Errorf("the node's answer: %w", err)
 	}
 	return e.show(out, "", func(add func(...any)) { add("number", out.Number) })
+}
+
+type feedLost struct {
+	feedArg
+
+	Resource string `arg:"" help:"The resource, Type/id of the own store."`
+	Event    string `help:"The message, as ADT^A31. Default: those of a first version."`
+}
+
+func (c *feedLost) Run(e *env) error {
+	api, err := e.api()
+	if err != nil {
+		return err
+	}
+	q := url.Values{"resource": {c.Resource}}
+	if c.Event != "" {
+		q.Set("event", c.Event)
+	}
+	var list []gateway.FeedLost
+	if err := api.JSON(e.ctx, "GET", c.path("/lost?"+q.Encode()), nil, &list); err != nil {
+		return err
+	}
+	return e.show(list, "event resource missing", func(add func(...any)) {
+		for _, l := range list {
+			for _, m := range l.Missing {
+				add(l.Event, m.Resource, m.Path)
+			}
+			if l.More {
+				add(l.Event, "-", "(there is more to look at)")
+			}
+		}
+	})
 }
 
 // segments ends segments as HL7 v2 does (2.5.4), whatever an editor wrote.

@@ -48,7 +48,7 @@ type cli struct {
 	Verify   verifyCmd   `cmd:"" help:"Check a receipt offline, with nothing but the genesis file."`
 	Tx       txCmd       `cmd:"" help:"Explain a transaction."`
 
-	Feed       feedCmd       `cmd:"" help:"HL7 v2 feeds: list, dead letters, replay, send."`
+	Feed       feedCmd       `cmd:"" help:"HL7 v2 feeds: list, dead letters, replay, send, what is left out."`
 	Intake     intakeCmd     `cmd:"" help:"Take documents and tables in: C-CDA, CSV."`
 	App        appCmd        `cmd:"" help:"Apps on the FHIR server: register, list, remove; sign-in codes."`
 	Committee  committeeCmd  `cmd:"" help:"The custodians: who holds shares, and dealing them again."`
