@@ -72,6 +72,9 @@ func (n *Node) gauges(reg prometheus.Registerer) {
 	gauge("salus_ledger_block_age_seconds", "Age of the last committed block by this machine's clock.", func() float64 {
 		return time.Since(time.Unix(int64(n.app.Head().Time), 0)).Seconds()
 	})
+	gauge("salus_clock_offset_seconds", "By how much this machine's clock is ahead of block time, below 0 behind: the best of the last blocks.", func() float64 {
+		return time.Duration(n.clock.offset.Load()).Seconds()
+	})
 	gauge("salus_ledger_log_entries", "Entries in the ledger's log.", func() float64 {
 		v := n.app.View()
 		defer v.Close()

@@ -57,6 +57,7 @@ type Node struct {
 	peers    *peer.Server
 	fhir     *fhirPart
 	keeper   *journalKeeper
+	clock    clockWatch
 	feeds    *feedPart
 	gateway  *gateway.Gateway
 	space    *space
@@ -169,6 +170,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 		return nil, err
 	}
 	n.keeper = n.newJournalKeeper()
+	n.clock.heartbeat = n.cfg.Ledger.Heartbeat.Duration
 	if err := n.openFeeds(keys); err != nil {
 		return nil, err
 	}
@@ -243,6 +245,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.watch(ctx) })
 	g.Go(func() error { return n.anchorJournal(ctx, n.client.As(n.member).Repeatable()) })
 	g.Go(func() error { return n.tendJournal(ctx) })
+	g.Go(func() error { return n.watchClock(ctx) })
 	g.Go(func() error { return n.snapshots(ctx) })
 	g.Go(func() error { return n.scrub(ctx) })
 	g.Go(func() error { return n.trimWAL(ctx) })

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -239,6 +242,36 @@ func TestConsensusKeyIsReplacedWithoutAMissedBlock(t *testing.T) {
 		}
 		if err != nil || signed.Height == "" {
 			t.Errorf("%s: got %+v, %v", filepath.Base(f), signed, err)
+		}
+	}
+}
+
+// Each block says how far this machine's clock is from the validators'.
+func TestTheClockIsWatched(t *testing.T) {
+	c := home(t, 1)[0]
+	start(t, c)
+	becomes(t, c, http.StatusOK)
+	late := time.After(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, text := get(t, c, "/metrics")
+		_, after, _ := strings.Cut(text, "\nsalus_clock_offset_seconds ")
+		line, _, _ := strings.Cut(after, "\n")
+		offset, err := strconv.ParseFloat(line, 64)
+		if err != nil {
+			t.Fatalf("got %q, %v", line, err)
+		}
+		if offset != 0 {
+			if offset < -2 || offset > 60 { // the first block's time is that of the genesis
+				t.Errorf("got %g s between one clock and itself", offset)
+			}
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("no block was looked at")
 		}
 	}
 }
