@@ -177,7 +177,8 @@ var ErrRunning = errors.New("node: this node is running; stop it first")
 // Check verifies everything a stopped node keeps: the ledger's tree and log recomputed from
 // their rows, the blocks and what they say of the ledger, custody's shares against the
 // headers, the vault's bytes against their addresses, the own store against the outbox and the
-// ledger, the clinical store's index and versions against its resources. Damage is in the report, for every store that can be opened.
+// ledger, the clinical store's index and versions against its resources, the gateway's journal
+// against its heads. Damage is in the report, for every store that can be opened.
 func Check(ctx context.Context, c *config.Config, log *slog.Logger, progress func(string)) (*CheckReport, error) {
 	unlock, err := lockHome(c)
 	if err != nil {
@@ -232,6 +233,10 @@ func Check(ctx context.Context, c *config.Config, log *slog.Logger, progress fun
 	})
 	part("fhir", "clinical store: its versions and index against its resources", func() (err error) {
 		detail, err = s.checkFHIR(ctx, c)
+		return err
+	})
+	part("journal", "the gateway's audit events against their heads on the ledger", func() (err error) {
+		detail, err = s.checkJournal(ctx, c)
 		return err
 	})
 	part("feeds", "journals of HL7 v2 feeds", func() (err error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble"
 
+	"salus/gateway/balp"
 	"salus/hl7/feed"
 	"salus/ledger/state"
 	"salus/ledger/tx"
@@ -31,7 +32,7 @@ func damaged(err *error) {
 		*err = errors.Join(*err, fmt.Errorf("%w: %v", errDamaged, p))
 		return
 	}
-	if errors.Is(*err, state.ErrCorrupt) || errors.Is(*err, vault.ErrCorrupt) || errors.Is(*err, feed.ErrDamaged) || pebble.IsCorruptionError(*err) {
+	if errors.Is(*err, state.ErrCorrupt) || errors.Is(*err, vault.ErrCorrupt) || errors.Is(*err, feed.ErrDamaged) || errors.Is(*err, balp.ErrDamaged) || errors.Is(*err, balp.ErrKey) || pebble.IsCorruptionError(*err) {
 		*err = fmt.Errorf("%w: %w", errDamaged, *err)
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"salus/client"
 	"salus/gateway"
 	"salus/gateway/balp"
+	"salus/ledger"
 	"salus/ledger/module/audit"
+	"salus/ledger/tx"
 )
 
 // journal is the gateway's own: who asked it for what.
@@ -60,12 +62,17 @@ func (n *Node) journalAt() audit.JournalPosition {
 	return at
 }
 
-// heads are the journal's on the ledger, from a position back to the first. No view is held between two.
+// heads are the journal's on the ledger, from a position back to the first.
 func (n *Node) heads(at audit.JournalPosition) iter.Seq2[balp.Anchored, error] {
+	return headsOf(n.app, n.cfg.Member, at)
+}
+
+// headsOf are the heads of a member's journal, from a position back to the first. No view is held between two.
+func headsOf(app *ledger.App, member tx.Account, at audit.JournalPosition) iter.Seq2[balp.Anchored, error] {
 	return func(yield func(balp.Anchored, error) bool) {
 		index := at.Index
 		for range at.Count {
-			k, before, err := n.headAt(index)
+			k, before, err := headAt(app, member, index)
 			if !yield(k, err) || err != nil {
 				return
 			}
@@ -75,15 +82,15 @@ func (n *Node) heads(at audit.JournalPosition) iter.Seq2[balp.Anchored, error] {
 }
 
 // headAt is one head by its log entry, and the entry of the one before.
-func (n *Node) headAt(index uint64) (k balp.Anchored, before uint64, err error) {
-	v := n.app.View()
+func headAt(app *ledger.App, member tx.Account, index uint64) (k balp.Anchored, before uint64, err error) {
+	v := app.View()
 	defer v.Close()
 	raw, ok := v.Entry(index)
 	if !ok {
 		return k, 0, errHeads
 	}
 	e, rec, err := audit.JournalEntry(raw)
-	if err != nil || rec.Member != n.cfg.Member {
+	if err != nil || rec.Member != member {
 		return k, 0, fmt.Errorf("%w: entry %d", errHeads, index)
 	}
 	return balp.Anchored{Head: balp.Head{Seq: rec.Seq, Hash: rec.Head}, At: time.Unix(int64(e.Time), 0)}, rec.PrevIndex, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"salus/client"
+	"salus/config"
 	"salus/fhir"
 	"salus/gateway"
 	"salus/gateway/balp"
@@ -20,9 +21,14 @@ import (
 	"salus/seal"
 )
 
+// journalDir is where the gateway's journal is, journalKey what it is sealed under.
+func journalDir(c *config.Config) string { return filepath.Join(c.Data("fhir"), "journal") }
+
+func journalKey(k *keys) [32]byte { return seal.Sum("journal", k.store[:]) }
+
 // openOversight opens what stands in front of the FHIR server: consents on the ledger, and the log.
 func (n *Node) openOversight(keys *keys, member *client.Submitter, callers *callers, next http.Handler) (*oversight.Service, error) {
-	journal, err := balp.OpenJournal(filepath.Join(n.cfg.Data("fhir"), "journal"), seal.Sum("journal", keys.store[:]))
+	journal, err := balp.OpenJournal(journalDir(n.cfg), journalKey(keys))
 	if err != nil {
 		return nil, err
 	}

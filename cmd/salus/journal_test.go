@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -152,6 +153,16 @@ func (w *watched) verify(code int, gauge string, says ...string) {
 	}
 }
 
+// fsck wants a line of what it prints.
+func (w *watched) fsck(exit int, line string) {
+	w.t.Helper()
+	var out, errs bytes.Buffer
+	got := run([]string{"--home", devnet.Home(w.dir, w.org), "node", "fsck"}, nil, &out, &errs)
+	if got != exit || !regexp.MustCompile("(?m)"+line).Match(out.Bytes()) {
+		w.t.Errorf("fsck: exit %d, want %d and %s: %s%s", got, exit, line, &out, &errs)
+	}
+}
+
 // report is the node's own, unmarshalled anew: what is zero is not said.
 func (w *watched) report() (r gateway.JournalReport) {
 	w.t.Helper()
@@ -205,8 +216,23 @@ func TestAJournalThatIsNotWhatTheLedgerHasIsNoticed(t *testing.T) {
 	if err := w.net.Stop(w.org); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(files[0], int64(len(whole))-1); err != nil { // as a crash would leave it
+	if whole, err = os.ReadFile(files[0]); err != nil {
 		t.Fatal(err)
+	}
+	w.fsck(0, `^journal +clean +\d+ events, \d+ heads on the ledger$`)
+	if err := os.WriteFile(files[0], changed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.fsck(exitRefused, `^journal +DAMAGED`)
+	if err := w.net.Start(t.Context(), w.org); err == nil || !strings.Contains(err.Error(), "fsck says which") {
+		t.Errorf("got %v, want the code of a damaged store", err)
+	}
+	if err := os.WriteFile(files[0], whole[:len(whole)-1], 0o600); err != nil { // as a crash would leave it
+		t.Fatal(err)
+	}
+	w.fsck(0, `^journal +clean.*missing within events \d+ to \d+`)
+	if b, err := os.ReadFile(files[0]); err != nil || len(b) != len(whole)-1 {
+		t.Errorf("fsck left %d bytes, %v, want it to change nothing", len(b), err)
 	}
 	if n := w.log.count("msg=journal_fault"); n != 0 {
 		t.Errorf("got %d faults noticed before there was one", n)

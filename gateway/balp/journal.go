@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,6 +53,8 @@ type Journal struct {
 	alone   bool       // the last to be written was one by itself
 	closed  bool
 	idle    *sync.Cond // of queue: nobody writes any more
+
+	inspected bool // nothing is changed on disk
 }
 
 // OpenJournal opens the journal in a folder, made if there is none, and checks every event in it: that
@@ -61,20 +64,35 @@ func OpenJournal(dir string, key [32]byte) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("balp: journal: %w", err)
 	}
-	j := &Journal{dir: dir, patients: map[string][]int{}}
-	j.idle = sync.NewCond(&j.queue)
-	var err error
+	j := &Journal{dir: dir}
+	return j, j.open(key)
+}
+
+// InspectJournal opens a journal that nobody writes, to read it: nothing is changed on disk, and what a crash left
+// behind the last event stays there. One that is not there has no events. Append says ErrClosed. Errors: those of
+// OpenJournal.
+func InspectJournal(dir string, key [32]byte) (*Journal, error) {
+	j := &Journal{dir: dir, inspected: true, closed: true}
+	return j, j.open(key)
+}
+
+// open reads what is there. After an error nothing is open.
+func (j *Journal) open(key [32]byte) (err error) {
+	j.patients, j.idle = map[string][]int{}, sync.NewCond(&j.queue)
 	if j.aead, err = newSeal(key); err != nil {
-		return nil, err
+		return err
 	}
 	if err := j.load(); err != nil {
-		return nil, errors.Join(err, j.closeFiles())
+		return errors.Join(err, j.closeFiles())
 	}
-	return j, nil
+	return nil
 }
 
 func (j *Journal) load() error {
 	names, err := segments(j.dir)
+	if j.inspected && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -83,7 +101,7 @@ func (j *Journal) load() error {
 			return err
 		}
 	}
-	if len(j.files) == 0 {
+	if len(j.files) == 0 && !j.inspected {
 		return j.begin()
 	}
 	return nil
@@ -91,7 +109,11 @@ func (j *Journal) load() error {
 
 // loadSegment reads one file. The first tells where the journal begins: what is older was pruned.
 func (j *Journal) loadSegment(name string, first, last bool) error {
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	mode := os.O_RDWR
+	if j.inspected {
+		mode = os.O_RDONLY
+	}
+	f, err := os.OpenFile(name, mode, 0)
 	if err != nil {
 		return fmt.Errorf("balp: journal: %w", err)
 	}
@@ -101,6 +123,9 @@ func (j *Journal) loadSegment(name string, first, last bool) error {
 		return fmt.Errorf("balp: journal: %w", err)
 	}
 	if len(b) < headerSize && last { // made, and not yet begun
+		if j.inspected {
+			return nil
+		}
 		return j.rewrite(f)
 	}
 	h, err := parseHeader(b)
@@ -138,6 +163,8 @@ func (j *Journal) loadSegment(name string, first, last bool) error {
 		return nil
 	case !last:
 		return ErrDamaged
+	case j.inspected:
+		return nil
 	}
 	if err := f.Truncate(j.size); err != nil {
 		return fmt.Errorf("balp: journal: %w", err)

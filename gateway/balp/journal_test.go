@@ -465,3 +465,72 @@ func FuzzOpenJournal(f *testing.F) {
 		}
 	})
 }
+
+// What only looks changes nothing, also not what a crash left.
+func TestInspectingChangesNothing(t *testing.T) {
+	if j, err := InspectJournal(filepath.Join(t.TempDir(), "none"), sealKey); err != nil || j.Head() != (Head{}) {
+		t.Errorf("got %v of a journal that is not there", err)
+	} else if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	dir := t.TempDir()
+	j := openJournal(t, dir)
+	appendAll(t, j, 0, 3)
+	head := j.Head()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := segments(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := filepath.Join(dir, segmentName(4))
+	for _, x := range []struct {
+		what        string
+		first, last []byte // of two files; the second may not be there
+		events      uint64
+		err         error
+	}{
+		{"a whole one", whole, nil, 3, nil},
+		{"an event that was not written to its end", append(bytes.Clone(whole), 0, 0, 1, 0, 7), nil, 3, nil},
+		{"space", append(bytes.Clone(whole), make([]byte, 512)...), nil, 3, nil},
+		{"a file that was not begun", whole, []byte("sal"), 3, nil},
+		{"an event cut short in a file that another follows", whole[:len(whole)-1], header(head), 0, ErrDamaged},
+		{"a changed event", append(bytes.Clone(whole[:len(whole)-1]), whole[len(whole)-1]^1), nil, 0, ErrDamaged},
+	} {
+		if err := os.WriteFile(names[0], x.first, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_ = os.Remove(next)
+		if x.last != nil {
+			if err := os.WriteFile(next, x.last, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j, err := InspectJournal(dir, sealKey)
+		if !errors.Is(err, x.err) {
+			t.Errorf("%s: got %v, want %v", x.what, err, x.err)
+		}
+		if err == nil {
+			if j.Head().Seq != x.events {
+				t.Errorf("%s: got %d events, want %d", x.what, j.Head().Seq, x.events)
+			}
+			if _, err := j.Append(t.Context(), event(3)); !errors.Is(err, ErrClosed) {
+				t.Errorf("%s: got %v, want no event added", x.what, err)
+			}
+			if err := j.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if b, err := os.ReadFile(names[0]); err != nil || !bytes.Equal(b, x.first) {
+			t.Errorf("%s: the file was changed (%v)", x.what, err)
+		}
+		if b, err := os.ReadFile(next); x.last != nil && (err != nil || !bytes.Equal(b, x.last)) {
+			t.Errorf("%s: the last file was changed (%v)", x.what, err)
+		}
+	}
+}
