@@ -149,6 +149,15 @@ func (k *Keeper) marks() [2]int64 {
 
 // follow notes whose records or directives have changed.
 func (k *Keeper) follow(ctx context.Context) error {
+	if k.log == 0 {
+		// The first time: what the log tells until now the store tells again. To read all of a log that others
+		// filled for years would take minutes.
+		v := k.View()
+		if k.log = v.Size(); k.log > 0 {
+			k.read = 0
+		}
+		v.Close()
+	}
 	for ctx.Err() == nil {
 		vs, err := k.Store.After(ctx, k.read, 500)
 		if err != nil {
@@ -164,29 +173,44 @@ func (k *Keeper) follow(ctx context.Context) error {
 			break
 		}
 	}
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if more, err = k.entries(maxEntries); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxEntries are read from one view of the ledger: an open one keeps what was since replaced on the disk.
+const maxEntries = 4096
+
+// entries notes whose directives have changed in the next entries of the log, and whether there are more.
+func (k *Keeper) entries(most uint64) (more bool, err error) {
 	v := k.View()
 	defer v.Close()
-	for ; k.log < v.Size() && ctx.Err() == nil; k.log++ {
+	size := v.Size()
+	for end := min(size, k.log+most); k.log < end; k.log++ {
 		raw, ok := v.Entry(k.log)
 		if !ok {
-			break
+			return false, nil
 		}
 		e, err := ledger.DecodeEntry(raw)
 		if err != nil {
-			return fmt.Errorf("summary: log entry: %w", err)
+			return false, fmt.Errorf("summary: log entry: %w", err)
 		}
 		if e.Kind != emergency.EntryDirective {
 			continue
 		}
 		var set emergency.Set
 		if err := tx.Decode(e.Payload, &set); err != nil {
-			return fmt.Errorf("summary: log entry: %w", err)
+			return false, fmt.Errorf("summary: log entry: %w", err)
 		}
 		if ref, err := k.Records.Reference(set.Patient); err == nil && strings.HasPrefix(ref, "Patient/") {
 			k.touch(ref, k.read+1, k.log)
 		}
 	}
-	return nil
+	return k.log < size, nil
 }
 
 // relevant reports whether a summary is made of resources of a type, or may refer to them.

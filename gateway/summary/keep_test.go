@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/vfs"
 
 	"salus/fhir"
+	"salus/ledger"
 	"salus/ledger/module/emergency"
 	"salus/ledger/state"
 	"salus/ledger/tx"
@@ -306,5 +307,71 @@ level=INFO msg=summary_waits patients=40 err="summary: the patient is not enroll
 	k.settle(ctx)
 	if log.String() != want {
 		t.Errorf("at the end of the node: got\n%s", &log)
+	}
+}
+
+// What a log of many entries told before the store was there is not read: the store says of whom to tell. What comes
+// after is, however much it is.
+func TestTheLogIsFollowedFromWhereTheStoreBegins(t *testing.T) {
+	w, s := seeded(t), newShelf(t)
+	st, err := state.Open("ledger", state.Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	add := func(entries ...[]byte) {
+		t.Helper()
+		v := st.View()
+		defer v.Close()
+		c := state.NewCache(v)
+		for _, e := range entries {
+			c.Append(e)
+		}
+		if _, err := st.Stage(state.Block{Height: st.Last().Height + 1, Time: 1_800_000_000, Changes: c}); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	directive := tx.MustEncode(ledger.Entry{Kind: emergency.EntryDirective, Height: 1, Payload: tx.MustEncode(emergency.Set{Patient: tx.Account{1}})})
+	follow := func(k *Keeper) *due {
+		t.Helper()
+		k.due = map[string]*due{}
+		if err := k.follow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		v := st.View()
+		defer v.Close()
+		if k.log != v.Size() {
+			t.Errorf("followed to entry %d of %d", k.log, v.Size())
+		}
+		return k.due["Patient/a"]
+	}
+	k := w.keeper(s)
+	k.View = st.View
+	if d := follow(k); d == nil || k.log != 0 {
+		t.Fatal("the patient of the store is not told of while the ledger has no entry")
+	}
+
+	add([]byte("an entry that nobody reads"), directive)
+	if d := follow(k); d == nil || d.entry != none || d.seq == 0 {
+		t.Errorf("got %+v, want the store's word alone", d)
+	}
+	if d := follow(k); d != nil {
+		t.Errorf("got %+v, want nothing that was seen before", d)
+	}
+	many := make([][]byte, 2*maxEntries+3)
+	for i := range many {
+		many[i] = tx.MustEncode(ledger.Entry{Kind: emergency.EntryDirective + 1, Height: 2, Payload: []byte{0xa0}})
+	}
+	many[len(many)-1] = directive
+	add(many...)
+	if d := follow(k); d == nil || d.entry != uint64(1+len(many)) {
+		t.Errorf("got %+v, want the last entry", d)
+	}
+	add([]byte("an entry that cannot be read"))
+	if err := k.follow(t.Context()); err == nil {
+		t.Error("an entry that cannot be read is passed over")
 	}
 }
