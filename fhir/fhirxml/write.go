@@ -190,14 +190,8 @@ func (w *writing) element(o *element.Option, value, extra element.Node) error {
 func (w *writing) primitive(o *element.Option, value, extra element.Node) error {
 	w.line()
 	w.out = append(append(w.out, '<'), o.JSON...)
-	valued := false
-	switch value.Kind() {
-	case element.Absent, element.Null:
-	case element.String, element.Number, element.True, element.False:
-		if valued = true; !w.attribute("value", value.Text()) {
-			return unsaid(o.Type)
-		}
-	default:
+	valued := value.Kind() != element.Absent && value.Kind() != element.Null
+	if valued && (!literal(o.Type, value) || !w.attribute("value", value.Text())) {
 		return unsaid(o.Type)
 	}
 	switch extra.Kind() {
@@ -211,6 +205,19 @@ func (w *writing) primitive(o *element.Option, value, extra element.Node) error 
 		return w.content(o.JSON, extra, o.Type)
 	}
 	return unsaid(o.Type)
+}
+
+// literal reports whether a value is of the JSON type that a primitive's values have (FHIR R4, 2.6.2). XML does not tell them apart: what
+// is not would be read as another value, or not at all.
+func literal(t *element.Type, value element.Node) bool {
+	switch k := value.Kind(); t.System {
+	case "Boolean":
+		return k == element.True || k == element.False
+	case "Integer", "Decimal":
+		return k == element.Number
+	default:
+		return k == element.String
+	}
 }
 
 // content writes the attributes and elements of an object, after the name in its start tag, and its end.
