@@ -34,6 +34,9 @@ type Reading struct {
 	ChainID    string
 	Chain      Chain
 	Custodians Custodians
+	// Arrived is told what became of each committed list before anything of it is handed on; what it returns
+	// an error for is not. Nil: nobody is told.
+	Arrived func(ctx context.Context, a Arrival) error
 }
 
 // A Session is an open ledger session with the key that makes its answers readable.
@@ -103,8 +106,8 @@ func (l *Located) Clinical() bool { return l.Entry.Kind == seal.KindRecord }
 // ledger's count of them is not known here any more. Open another session.
 var ErrSessionLost = errors.New("record: a record list's fate is unknown; open another session")
 
-// Commit puts the list of records on the ledger, before any custodian will release them.
-// Errors: *tx.Refusal, ErrSessionLost, or what kept the transaction from being sent.
+// Commit puts the list of records on the ledger, before any custodian will release them. With ErrSessionLost
+// it returns the list that may be there. Errors: *tx.Refusal, ErrSessionLost, or what kept the transaction from being sent.
 func (s *Session) Commit(ctx context.Context, records []Located) (uint32, *exchange.List, error) {
 	list := &exchange.List{}
 	if _, err := rand.Read(list.Salt[:]); err != nil {
@@ -125,7 +128,7 @@ func (s *Session) Commit(ctx context.Context, records []Located) (uint32, *excha
 	got, err := s.submit.Submit(ctx, access.KindFetch, &access.CommitFetch{Session: s.ID, Root: list.Root(), Count: uint32(len(list.Items))})
 	if errors.Is(err, client.ErrUncertain) {
 		s.lost = true
-		return 0, nil, fmt.Errorf("%w: %w", ErrSessionLost, err)
+		return 0, list, fmt.Errorf("%w: %w", ErrSessionLost, err)
 	}
 	if err != nil {
 		return 0, nil, err

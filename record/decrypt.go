@@ -30,7 +30,8 @@ type Result struct {
 }
 
 // Read commits to the records, collects their shares, opens them and compares each with its
-// anchor. A custodian whose share is wrong is named in the result and its share left out. No
+// anchor. A custodian whose share is wrong is named in the result and its share left out. What became
+// of each list is told (Reading.Arrived) before its records are returned. No
 // records at all is no error: neither is asking for none, nor that they were withdrawn since.
 // Errors: those of Commit, ErrTooFew when fewer than t custodians released, or what the
 // ciphertext failed on.
@@ -39,9 +40,15 @@ func (s *Session) Read(ctx context.Context, records []Located) (*Result, error) 
 	for some := range together(records) {
 		fetch, list, err := s.Commit(ctx, some)
 		if err != nil {
+			if list != nil { // the ledger may have it
+				err = errors.Join(err, s.arrived(ctx, Arrival{List: list.Root(), Count: uint32(len(some)), Err: err}))
+			}
 			return nil, err
 		}
 		res, err := s.ReadFetch(ctx, fetch, list, some)
+		if terr := s.arrived(ctx, arrivalOf(list, res, err)); terr != nil {
+			return nil, terr
+		}
 		if moved, merr := s.moved(ctx, some); err != nil && moved != nil && merr == nil {
 			// The committee changed between: the same records once more, from who holds them now.
 			return s.Read(ctx, append(moved, afterList(records, some)...))

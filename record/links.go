@@ -12,7 +12,7 @@ type memberLinks struct{ s *Service }
 
 // Reading gives a session of this organisation its surroundings.
 func (s *Service) Reading() Reading {
-	return Reading{ChainID: s.Chain, Chain: Replica{s.Ledger.View}, Custodians: memberLinks{s}}
+	return Reading{ChainID: s.Chain, Chain: Replica{s.Ledger.View}, Custodians: memberLinks{s}, Arrived: s.Arrived}
 }
 
 // Locate implements Custodians.

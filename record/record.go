@@ -6,7 +6,7 @@
 //	anchor   header to the ledger, parcel to the custodians,
 //	         ciphertext to the vaults, until "active"            anchor.go, courier.go, outbox.go
 //	consent  the patient's words as masks on the ledger          consent.go, slots.go
-//	access   a session and its committed record list             access.go, locate.go, index.go
+//	access   a session and its committed record list             access.go, locate.go, index.go, arrival.go
 //	release  shares from the custodians                          release.go
 //	decrypt  combine, open, compare with the anchor              decrypt.go
 //	audit    who looked, complete and with proofs                audit.go
@@ -58,7 +58,7 @@ type Links interface {
 	Download(ctx context.Context, to tx.Account, path, arg string) (io.ReadCloser, int64, error)
 }
 
-// Config is what the room needs; every field is required but Metrics.
+// Config is what the room needs; every field is required but Arrived and Metrics.
 type Config struct {
 	Self     tx.Account
 	Chain    string
@@ -73,6 +73,8 @@ type Config struct {
 	Fold     time.Duration
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
+	// Arrived is told what came of each list that this organisation's sessions asked for (Reading.Arrived).
+	Arrived func(ctx context.Context, a Arrival) error
 }
 
 // Service runs the life of records for one organisation.
