@@ -20,6 +20,8 @@ type JournalReport struct {
 	Time    uint64       `json:"time,omitempty"`    // of its block, unix seconds
 	Waiting uint64       `json:"waiting,omitempty"` // events that are not anchored yet
 	Faults  []balp.Fault `json:"faults"`
+	// Unmatched are lists of records that were asked for in this organisation's name, of which only the ledger tells, or only the journal.
+	Unmatched []balp.Unmatched `json:"unmatched"`
 }
 
 func (g *Gateway) journal(w http.ResponseWriter, r *http.Request) error {

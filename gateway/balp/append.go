@@ -12,10 +12,9 @@ import (
 const maxBatch = 256
 
 type pending struct {
-	patient string // Who.key
-	at      int64  // unix milliseconds
-	plain   []byte // the event in JSON
-	done    chan recorded
+	known
+	plain []byte // the event in JSON
+	done  chan recorded
 }
 
 type recorded struct {
@@ -36,7 +35,7 @@ func (j *Journal) Append(ctx context.Context, e Event) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	p := pending{e.Patient.key(), e.Time.UnixMilli(), plain, make(chan recorded, 1)}
+	p := pending{knownOf(&e), plain, make(chan recorded, 1)}
 	first, err := j.enqueue(p)
 	if err != nil {
 		return 0, err
@@ -150,7 +149,7 @@ func (j *Journal) put(batch []pending, answers []recorded) error {
 		return fmt.Errorf("balp: journal: %w", err)
 	}
 	for i := range batch {
-		j.add(batch[i].patient, batch[i].at, rows[i])
+		j.add(batch[i].known, rows[i])
 	}
 	j.head, j.size = head, j.size+int64(len(b))
 	return nil

@@ -31,7 +31,7 @@ type row struct {
 }
 
 // A Journal keeps events on disk: sealed, appended only, each bound to those before it. It holds a row
-// of 56 bytes in memory for each event. It is safe for concurrent use.
+// of 56 bytes in memory for each event, and 96 more for one of a list that was received. It is safe for concurrent use.
 type Journal struct {
 	dir  string
 	aead cipher.AEAD
@@ -45,6 +45,7 @@ type Journal struct {
 	rows     []row
 	patients map[string][]int // rows of each patient, by Who.Reference or Value
 	times    []int64          // of the rows, unix milliseconds
+	arrivals []Arrival        // of lists of records, by their number
 	failed   error
 
 	queue   sync.Mutex // guards what follows
@@ -153,7 +154,7 @@ func (j *Journal) loadSegment(name string, first, last bool) error {
 		if err != nil || json.Unmarshal(plain, &e) != nil {
 			return ErrDamaged
 		}
-		j.add(e.Patient.key(), e.Time.UnixMilli(), row{len(j.files) - 1, int64(at), j.head})
+		j.add(knownOf(&e), row{len(j.files) - 1, int64(at), j.head})
 		j.head = j.head.after(b[at : at+n])
 		at += n
 	}
@@ -210,14 +211,32 @@ func (w Who) key() string {
 	return w.Value
 }
 
-func (j *Journal) add(patient string, at int64, r row) {
+// known is what is kept of an event in memory, besides its row.
+type known struct {
+	patient string // Who.key
+	at      int64  // unix milliseconds
+	arrival Arrival
+	arrived bool
+}
+
+func knownOf(e *Event) known {
+	k := known{patient: e.Patient.key(), at: e.Time.UnixMilli()}
+	k.arrival, k.arrived = e.arrival()
+	return k
+}
+
+func (j *Journal) add(k known, r row) {
 	j.rows = append(j.rows, r)
-	j.times = append(j.times, at)
+	j.times = append(j.times, k.at)
 	if r.offset == headerSize {
-		j.begun = at
+		j.begun = k.at
 	}
-	if patient != "" {
-		j.patients[patient] = append(j.patients[patient], len(j.rows)-1)
+	if k.patient != "" {
+		j.patients[k.patient] = append(j.patients[k.patient], len(j.rows)-1)
+	}
+	if k.arrived {
+		k.arrival.Seq = r.before.Seq + 1
+		j.arrivals = append(j.arrivals, k.arrival)
 	}
 }
 
@@ -368,6 +387,7 @@ func (j *Journal) Prune(before time.Time, through uint64) (int, error) {
 	for i := range j.rows {
 		j.rows[i].file -= files
 	}
+	j.arrivals = slices.DeleteFunc(j.arrivals, func(a Arrival) bool { return len(j.rows) == 0 || a.Seq <= j.rows[0].before.Seq })
 	for k, rows := range j.patients {
 		kept := rows[:0]
 		for _, i := range rows {

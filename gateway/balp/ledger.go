@@ -33,6 +33,11 @@ func (Accounts) Member(a tx.Account) Who {
 	return Who{Reference: "Organization/" + a.String(), System: SystemAccount, Value: a.String(), Address: "urn:salus:account:" + a.String()}
 }
 
+// TheLedger is the one of that chain id, as somebody who takes part.
+func TheLedger(chain string) Who {
+	return Who{System: "urn:salus:chain", Value: chain, Display: "the ledger", Address: "urn:salus:chain:" + chain}
+}
+
 // Ledger is how the entries of a patient's audit chain become events.
 type Ledger struct {
 	Chain   string // the ledger's chain id
@@ -61,7 +66,7 @@ func (l Ledger) Events(links []audit.Link) []Event {
 
 func (l *Ledger) event(k *audit.Link) Event {
 	r := &k.Record
-	ledger := Who{System: "urn:salus:chain", Value: l.Chain, Display: "the ledger", Address: "urn:salus:chain:" + l.Chain}
+	ledger := TheLedger(l.Chain)
 	e := Event{
 		Time: time.Unix(int64(k.Time), 0).UTC(), Outcome: Success, User: l.Names.Person(r.Actor), Organization: l.Names.Member(r.Member),
 		Client: l.Names.Member(r.Member), Server: ledger, Patient: l.Patient, Purposes: consent.PurposesOf(consent.Purpose(r.Purpose)),

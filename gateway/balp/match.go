@@ -1,41 +1,108 @@
 package balp
 
 import (
+	"cmp"
 	"slices"
 	"time"
+
+	"salus/ledger/tx"
 )
 
-// Unmatched compares disclosures that sources recorded with receipts that recipients did: each pair has
-// one X-Request-Id and the receipt follows within the time. What is left over on either side is a
-// finding: something left that nobody says to have got, or came that nobody says to have sent. Events
-// of other kinds and failures are passed over. now ends the waiting.
-func Unmatched(events []Event, within time.Duration, now time.Time) (out []Event) {
-	var sent, got []Event
-	for _, e := range events {
-		switch {
-		case e.Outcome != Success:
-		case e.Kind == Disclose && e.Ledger == nil: // the ledger's need no receipt: they come before the release
-			sent = append(sent, e)
-		case e.Kind == Receive:
-			got = append(got, e)
+// A Transfer is one list of records that a session asked for: the ledger has its salted root before custodians
+// release anything of it.
+type Transfer struct {
+	Session tx.Hash `json:"session"`
+	List    tx.Hash `json:"list"`
+}
+
+// An Arrival is what a journal says of one: that it came, or why not.
+type Arrival struct {
+	Transfer
+	At   time.Time
+	Seq  uint64 // of the event
+	Came bool
+}
+
+// arrival is what an event says of a list of records; ok is false if it says nothing of one.
+func (e *Event) arrival() (a Arrival, ok bool) {
+	if e.Kind != Receive || e.Session.IsZero() || e.List.IsZero() {
+		return a, false
+	}
+	return Arrival{Transfer: Transfer{e.Session, e.List}, At: e.Time, Came: e.Outcome == Success}, true
+}
+
+// Arrivals are those of lists of records (Event.List) in the events after a number, in their order.
+func (j *Journal) Arrivals(after uint64) []Arrival {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	i, _ := slices.BinarySearchFunc(j.arrivals, after+1, func(a Arrival, seq uint64) int { return cmp.Compare(a.Seq, seq) })
+	return slices.Clone(j.arrivals[i:])
+}
+
+// What Unmatched says.
+const (
+	NotReceived = "not received" // the ledger says it was asked for in this member's name, and the journal says nothing of it
+	NotSent     = "not sent"     // the journal says it came, and the ledger that it was never asked for
+)
+
+// An Unmatched is a transfer that only one side tells of.
+type Unmatched struct {
+	What string `json:"what"`
+	Transfer
+	At    time.Time `json:"at"`              // of the side that tells
+	Index uint64    `json:"index,omitempty"` // of the ledger's entry
+	Event uint64    `json:"event,omitempty"` // number in the journal
+}
+
+// A Matching compares what the ledger says was sent to a member with what its journal says it received. Both
+// sides may come in any order, each transfer once. The zero value is not ready: NewMatching.
+type Matching struct {
+	since time.Time
+	open  map[Transfer]Unmatched
+	early map[Transfer]bool // failures whose other side has not come: they need none
+}
+
+// NewMatching compares what is told since a time.
+func NewMatching(since time.Time) *Matching {
+	return &Matching{since: since, open: map[Transfer]Unmatched{}, early: map[Transfer]bool{}}
+}
+
+// Sent is an entry of the ledger. One from before the beginning only ends an arrival's waiting.
+func (m *Matching) Sent(t Transfer, at time.Time, index uint64) {
+	if m.early[t] {
+		delete(m.early, t)
+		return
+	}
+	m.side(Unmatched{What: NotReceived, Transfer: t, At: at, Index: index}, NotSent)
+}
+
+// Received is an event of the journal. That something did not come says only what became of it.
+func (m *Matching) Received(a Arrival) {
+	if _, ok := m.open[a.Transfer]; !ok && !a.Came {
+		m.early[a.Transfer] = true
+		return
+	}
+	m.side(Unmatched{What: NotSent, Transfer: a.Transfer, At: a.At, Event: a.Seq}, NotReceived)
+}
+
+func (m *Matching) side(u Unmatched, other string) {
+	if was, ok := m.open[u.Transfer]; ok && was.What == other {
+		delete(m.open, u.Transfer)
+		return
+	}
+	m.open[u.Transfer] = u
+}
+
+// Unmatched is what one side told before a time and the other has not, the oldest first.
+func (m *Matching) Unmatched(before time.Time) []Unmatched {
+	out := []Unmatched{}
+	for _, u := range m.open {
+		if !u.At.Before(m.since) && u.At.Before(before) {
+			out = append(out, u)
 		}
 	}
-	for _, s := range sent {
-		i := slices.IndexFunc(got, func(r Event) bool {
-			apart := r.Time.Sub(s.Time)
-			return r.Request != "" && r.Request == s.Request && r.Patient.key() == s.Patient.key() && apart.Abs() <= within
-		})
-		switch {
-		case i >= 0:
-			got = slices.Delete(got, i, i+1)
-		case now.Sub(s.Time) > within:
-			out = append(out, s)
-		}
-	}
-	for _, r := range got {
-		if now.Sub(r.Time) > within {
-			out = append(out, r)
-		}
-	}
+	slices.SortFunc(out, func(a, b Unmatched) int {
+		return cmp.Or(a.At.Compare(b.At), slices.Compare(a.List[:], b.List[:]))
+	})
 	return out
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"salus/ledger/tx"
 )
@@ -55,34 +54,6 @@ func TestARequestBecomesTheEventOfItsInteraction(t *testing.T) {
 	e := Request(r, url.Values{"code": {strings.Repeat("é", maxQuery)}}, "/fhir", 403)
 	if len(e.Query) > maxQuery || e.Outcome != Serious {
 		t.Errorf("got %d bytes, outcome %s", len(e.Query), e.Outcome)
-	}
-}
-
-// TestWhatIsSentAndWhatIsGotMatch is A-06.
-func TestWhatIsSentAndWhatIsGotMatch(t *testing.T) {
-	made := func(k Kind, request string, minutes int) Event {
-		e := wholeEvent(k)
-		e.Request, e.Time = request, at.Add(time.Duration(minutes)*time.Minute)
-		return e
-	}
-	failed := made(Disclose, "failed", 0)
-	failed.Outcome = Serious
-	other := made(Receive, "other patient", 1)
-	other.Patient = Who{Reference: "Patient/bob"}
-	onLedger := made(Disclose, "ledger", 0)
-	onLedger.Ledger = &Place{}
-	found := Unmatched([]Event{
-		made(Disclose, "both", 0), made(Receive, "both", 1), made(Disclose, "sent only", 0), made(Receive, "got only", 1),
-		made(Disclose, "too late", 0), made(Receive, "too late", 30), made(Disclose, "just now", 59), made(Read, "read", 0), failed,
-		made(Disclose, "other patient", 0), other, made(Disclose, "", 0), made(Receive, "", 0), onLedger,
-	}, 10*time.Minute, at.Add(time.Hour))
-	var got []string
-	for _, e := range found {
-		got = append(got, string(e.Kind)+" "+e.Request)
-	}
-	want := []string{"disclose sent only", "disclose too late", "disclose other patient", "disclose ", "receive got only", "receive too late", "receive other patient", "receive "}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
