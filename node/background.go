@@ -107,6 +107,9 @@ func (n *Node) gauges(reg prometheus.Registerer) {
 	gauge("salus_journal_faults", "Places where this gateway's journal is not what the ledger has of it, as last compared.", func() float64 {
 		return float64(n.keeper.faults.Load())
 	})
+	gauge("salus_journal_unmatched", "Lists of records that were asked for in this organisation's name and that only the ledger, or only this gateway's journal, tells of.", func() float64 {
+		return float64(n.arrivals.unmatched.Load())
+	})
 	gauge("salus_vault_packs", "Packs held.", func() float64 { return float64(n.vault.Stats().Packs) })
 	gauge("salus_vault_disk_bytes", "Bytes of all vault segments.", func() float64 { return float64(n.vault.Stats().DiskBytes) })
 	gauge("salus_vault_damaged_packs", "Packs that wait for repair.", func() float64 { return float64(n.vault.Stats().Damaged) })

@@ -96,13 +96,18 @@ func headAt(app *ledger.App, member tx.Account, index uint64) (k balp.Anchored, 
 	return balp.Anchored{Head: balp.Head{Seq: rec.Seq, Hash: rec.Head}, At: time.Unix(int64(e.Time), 0)}, rec.PrevIndex, nil
 }
 
-// checkJournal reads the journal from disk and compares it with every head that the ledger has of it.
+// checkJournal reads the journal from disk and compares it with every head that the ledger has of it, and what it says
+// was received with what the ledger says was asked for.
 func (n *Node) checkJournal(ctx context.Context) (gateway.JournalReport, error) {
 	at := n.journalAt()
 	verdict, err := n.keeper.compare(ctx, n.heads(at), context.Context.Err)
+	if err != nil {
+		return gateway.JournalReport{}, err
+	}
+	unmatched, err := n.arrivals.compare(ctx, context.Context.Err)
 	rep := gateway.JournalReport{
 		Member: n.cfg.Member, Heads: at.Count, Through: at.Seq, Time: at.Time, Faults: append([]balp.Fault{}, verdict.Faults...),
-		Events: verdict.Events, First: verdict.First, Last: verdict.Head.Seq, Head: verdict.Head.Hash,
+		Events: verdict.Events, First: verdict.First, Last: verdict.Head.Seq, Head: verdict.Head.Hash, Unmatched: unmatched,
 	}
 	if rep.Last > rep.Through {
 		rep.Waiting = rep.Last - rep.Through

@@ -57,6 +57,7 @@ type Node struct {
 	peers    *peer.Server
 	fhir     *fhirPart
 	keeper   *journalKeeper
+	arrivals *arrivals
 	clock    clockWatch
 	feeds    *feedPart
 	gateway  *gateway.Gateway
@@ -156,7 +157,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	n.record, err = record.Open(ctx, record.Config{
 		Self: cfg.Member, Chain: genesis.ChainID, Dir: cfg.Data("record"), StoreKey: keys.store, Sign: keys.member,
 		Ledger: n.app, Changed: n.hub.Changed, Submit: states, Links: n.links, Vault: n.vault,
-		Fold: cfg.Record.Fold.Duration, Log: log, Metrics: registry,
+		Fold: cfg.Record.Fold.Duration, Log: log, Metrics: registry, Arrived: n.arrived,
 	})
 	if err != nil {
 		return nil, err
@@ -169,7 +170,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (n *Node, er
 	if err := n.openFHIR(ctx, keys, member, prover); err != nil {
 		return nil, err
 	}
-	n.keeper = n.newJournalKeeper()
+	n.keeper, n.arrivals = n.newJournalKeeper(), n.newArrivals()
 	n.clock.heartbeat = n.cfg.Ledger.Heartbeat.Duration
 	if err := n.openFeeds(keys); err != nil {
 		return nil, err
@@ -245,6 +246,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.watch(ctx) })
 	g.Go(func() error { return n.anchorJournal(ctx, n.client.As(n.member).Repeatable()) })
 	g.Go(func() error { return n.tendJournal(ctx) })
+	g.Go(func() error { return n.compareArrivals(ctx) })
 	g.Go(func() error { return n.watchClock(ctx) })
 	g.Go(func() error { return n.snapshots(ctx) })
 	g.Go(func() error { return n.scrub(ctx) })

@@ -111,8 +111,8 @@ func (w *watched) until(what string, holds func() bool) {
 	}
 }
 
-// gauge is what the node's metrics say of faults.
-func (w *watched) gauge() string {
+// gauge is what the node's metrics say.
+func (w *watched) gauge(name string) string {
 	w.t.Helper()
 	c, err := w.net.Config(w.org)
 	if err != nil {
@@ -131,7 +131,7 @@ func (w *watched) gauge() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(b), "\nsalus_journal_faults ")
+	_, after, _ := strings.Cut(string(b), "\n"+name+" ")
 	value, _, _ := strings.Cut(after, "\n")
 	return value
 }
@@ -148,7 +148,7 @@ func (w *watched) verify(code int, gauge string, says ...string) {
 			w.t.Errorf("got %s and %s, want both to say %q", &out, &errs, want)
 		}
 	}
-	if got := w.gauge(); got != gauge {
+	if got := w.gauge("salus_journal_faults"); got != gauge {
 		w.t.Errorf("got salus_journal_faults %q, want %s", got, gauge)
 	}
 }
@@ -238,7 +238,7 @@ func TestAJournalThatIsNotWhatTheLedgerHasIsNoticed(t *testing.T) {
 		t.Errorf("got %d faults noticed before there was one", n)
 	}
 	w.start(2)
-	if n, gauge := w.log.count("level=WARN msg=journal_fault "), w.gauge(); n != 1 || gauge != "1" {
+	if n, gauge := w.log.count("level=WARN msg=journal_fault "), w.gauge("salus_journal_faults"); n != 1 || gauge != "1" {
 		t.Errorf("got %d faults noticed, salus_journal_faults %q, want 1", n, gauge)
 	}
 	w.verify(exitRefused, "1", fmt.Sprintf("to %d", r.Through))
