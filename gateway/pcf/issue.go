@@ -50,6 +50,7 @@ const (
 	CodeScope       = "pcf-scope"       // not a privacy consent
 	CodePatient     = "pcf-patient"     // another patient
 	CodePerformer   = "pcf-performer"   // nobody who may agree for the patient
+	CodeSteward     = "pcf-steward"     // another organisation than the one that keeps the patient's consents
 	CodeTime        = "pcf-time"        // a date that does not read, or is in the future
 	CodePolicy      = "pcf-policy"      // a policy that this network does not implement
 	CodeProfile     = "pcf-profile"     // content beyond the level that meta.profile names

@@ -70,7 +70,7 @@ func slotMap(t testing.TB) (*record.SlotMap, *rand.ChaCha8) {
 }
 
 func options() Options {
-	return Options{Patient: account("alice"), Community: []tx.Account{account("insurer"), account("institute")}}
+	return Options{Patient: account("alice"), Steward: account("hospital"), Community: []tx.Account{account("insurer"), account("institute")}}
 }
 
 // genGrantees makes every kind of grantee.
@@ -454,7 +454,7 @@ func FuzzRead(f *testing.F) {
 		if diff := cmp.Diff(wishes, Canonical(wishes)); diff != "" {
 			t.Fatalf("not canonical: %s", diff)
 		}
-		body, err := FromGrants(standings(t, random, slots, wishes), slots, Frame{Patient: account("alice"), Active: true})
+		body, err := FromGrants(standings(t, random, slots, wishes), slots, Frame{Patient: account("alice"), Steward: account("hospital"), Active: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,6 +41,7 @@ func Policies() map[string]Policy {
 type Options struct {
 	Patient   tx.Account   // whose it must be
 	Proxies   []tx.Account // who else may agree for her
+	Steward   tx.Account   // the organisation that keeps her consents; zero does not look at it
 	Community []tx.Account // active members that are not clinical: with the clinical ones, everybody
 	Directory Directory    // Accounts{} if nil
 	Policies  map[string]Policy
@@ -235,7 +236,7 @@ func (r *reader) consent(n element.Node) {
 		"category":  r.list(func(m element.Node, path string) { r.concept(m, path); categories++ }),
 		"patient":   func(m element.Node, path string) { patient = r.reference(m, path) },
 		"dateTime":  r.text(&r.d.DateTime), "performer": r.list(r.performer),
-		"organization":     r.list(func(m element.Node, path string) { r.reference(m, path) }),
+		"organization":     r.list(r.organization),
 		"sourceAttachment": keep, "sourceReference": func(m element.Node, path string) { r.reference(m, path) },
 		"policy":       r.list(func(m element.Node, path string) { r.policyOf(m, path); policies++ }),
 		"policyRule":   r.not(CodePolicy, "name the policy in policy.uri, as PCF requires"),
@@ -315,6 +316,14 @@ func (r *reader) performer(n element.Node, path string) {
 		return
 	}
 	r.d.Agreed = append(r.d.Agreed, who)
+}
+
+// organization reads who manages the Consent (R4 6.2.4). One that is no member here is kept as it is said.
+func (r *reader) organization(n element.Node, path string) {
+	g, ok := r.o.Directory.Grantee(r.reference(n, path))
+	if ok && !r.o.Steward.IsZero() && (g.Kind != consent.OfMember || g.Account != r.o.Steward) {
+		r.refuse(CodeSteward, "business-rule", "the patient's consents are kept by her steward: name that organization", path)
+	}
 }
 
 func (r *reader) policyOf(n element.Node, path string) {

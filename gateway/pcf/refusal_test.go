@@ -48,6 +48,11 @@ func TestWhatCannotBeEnforcedIsRefusedWhereItStands(t *testing.T) {
 		{"a practitioner agrees", func(c, _ m) { c["performer"] = []any{ref("Practitioner/" + account("alice").String())} }, CodePerformer + " Consent.performer[0]"},
 		{"another patient", func(c, _ m) { c["patient"] = ref("Patient/" + account("bob").String()) }, CodePatient + " Consent.patient"},
 		{"no organization", func(c, _ m) { delete(c, "organization") }, CodeRequired + " Consent.organization"},
+		{"another organization", func(c, _ m) { c["organization"] = []any{ref("Organization/" + account("clinic").String())} }, CodeSteward + " Consent.organization[0]"},
+		{"another organization beside hers", func(c, _ m) {
+			c["organization"] = []any{ref("Organization/" + account("hospital").String()), ref("Organization/" + account("clinic").String())}
+		}, CodeSteward + " Consent.organization[1]"},
+		{"a person as the organization", func(c, _ m) { c["organization"] = []any{ref("Practitioner/" + account("doctor").String())} }, CodeSteward + " Consent.organization[0]"},
 		{"no source", func(c, _ m) { delete(c, "sourceReference") }, CodeRequired + " Consent.source"},
 		{"two sources", func(c, _ m) { c["sourceAttachment"] = m{"title": "x"} }, CodeRequired + " Consent.source"},
 		{"research scope", func(c, _ m) { c["scope"] = m{"coding": []any{m{"system": systemScope, "code": "research"}}} }, CodeScope + " Consent.scope"},

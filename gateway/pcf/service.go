@@ -67,7 +67,7 @@ type Resource struct {
 }
 
 func (s *Service) options(c *Chart, patient tx.Account) Options {
-	o := Options{Patient: patient, Community: c.Community, Directory: s.Directory, Policies: s.Policies, Zone: s.Zone, Now: time.Unix(int64(c.Time), 0)}
+	o := Options{Patient: patient, Steward: c.Steward, Community: c.Community, Directory: s.Directory, Policies: s.Policies, Zone: s.Zone, Now: time.Unix(int64(c.Time), 0)}
 	for _, p := range c.Consents.Proxies {
 		if p.Proxy.NotBefore <= c.Time && (p.Proxy.NotAfter == 0 || c.Time < p.Proxy.NotAfter) {
 			o.Proxies = append(o.Proxies, p.Proxy.Account)
