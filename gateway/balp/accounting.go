@@ -95,7 +95,7 @@ type Terms struct {
 	Patient   Who
 	From, To  time.Time // [From, To); a zero From is six years before the request
 	Requested time.Time
-	// Self is who accounts (Who.Reference, Value without one, or Display alone): what it uses itself is no
+	// Self is who accounts (Who.Reference, Value or Display): what it uses itself is no
 	// disclosure. "" accounts for the whole network.
 	Self string
 	// LeftOut are the purposes whose disclosures the rule leaves out, each named with what lies below
@@ -227,7 +227,7 @@ func (t *Terms) counts(e *Event) bool {
 		}
 		return false
 	}
-	return (e.Kind == Disclose || e.Kind == Export) && t.excluded(e) == Accountable && (t.Self == "" || e.recipient().name() != t.Self)
+	return (e.Kind == Disclose || e.Kind == Export) && t.excluded(e) == Accountable && !e.Recipient.is(t.Self)
 }
 
 // excluded is why the rule leaves an event out: what was said of it, or that each of its purposes is

@@ -17,7 +17,7 @@ func (s *Service) accounting(x *recording, r *http.Request, subject balp.Subject
 	}
 	q := r.URL.Query()
 	now := time.Now()
-	t := balp.Terms{Patient: balp.Who{Reference: subject.Ref}, Requested: now, To: now, Everything: q.Get("everything") == "true", Officer: x.asker.Operator}
+	t := balp.Terms{Patient: balp.Who{Reference: subject.Ref}, Requested: now, To: now, Self: s.Organization.Value, Everything: q.Get("everything") == "true", Officer: x.asker.Operator}
 	for name, to := range map[string]*time.Time{"start": &t.From, "end": &t.To} {
 		if v := q.Get(name); v != "" {
 			at, err := time.Parse(time.DateOnly, v)

@@ -3,6 +3,7 @@ package oversight_test
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 	"salus/gateway/chart"
 	"salus/gateway/oversight"
 	"salus/gateway/rest"
+	"salus/ledger/module/consent"
+	"salus/ledger/tx"
 )
 
 // carer is an app of somebody who cares for a patient.
@@ -58,6 +61,36 @@ func TestTheLogIsForThePatientAndTheOperator(t *testing.T) {
 		rec := ask(x.method, x.target, "", x.as)
 		if rec.Code != x.want || !strings.Contains(rec.Body.String(), x.code) {
 			t.Errorf("%s: got %d %s, want %d %s", x.name, rec.Code, rec.Body, x.want, x.code)
+		}
+	}
+}
+
+// What this organisation itself got for a purpose that counts is its own use and no disclosure; a report of every access has it.
+func TestOwnUseIsNoDisclosure(t *testing.T) {
+	recorder, ask := recorded(t)
+	for _, m := range []tx.Account{{1}, {2}} {
+		if _, err := recorder.Record(t.Context(), balp.Event{
+			Kind: balp.Disclose, Outcome: balp.Success, Organization: balp.Accounts{}.Member(m), Recipient: balp.Accounts{}.Member(m),
+			Purposes: consent.PurposesOf(consent.HRESCH), Patient: balp.Who{Reference: "Patient/p1"},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string][]string{
+		"":                 {tx.Account{2}.String()},
+		"&everything=true": {tx.Account{1}.String(), tx.Account{2}.String()},
+	} {
+		var a struct{ Items []struct{ Recipient string } }
+		rec := ask("GET", "AuditEvent/$accounting-of-disclosures?_format=application/json"+query, "", app("Patient/p1"))
+		if rec.Code != http.StatusOK || json.Unmarshal(rec.Body.Bytes(), &a) != nil {
+			t.Fatalf("got %d %s", rec.Code, rec.Body)
+		}
+		var got []string
+		for _, i := range a.Items[:min(len(a.Items), 2)] { // after these, that she looked
+			got = append(got, strings.TrimPrefix(i.Recipient, "Organization/"))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: got disclosures to %q, want %q", query, got, want)
 		}
 	}
 }

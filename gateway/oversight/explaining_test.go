@@ -99,6 +99,13 @@ var files = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _
 
 func gateway(t *testing.T) func(method, target, body string, as oversight.Asker) *httptest.ResponseRecorder {
 	t.Helper()
+	_, ask := recorded(t)
+	return ask
+}
+
+// recorded is gateway with what it records events by. The organisation is the member 1.
+func recorded(t *testing.T) (*balp.Recorder, func(method, target, body string, as oversight.Asker) *httptest.ResponseRecorder) {
+	t.Helper()
 	slots, err := record.NewSlotMap(rand.NewChaCha8([32]byte{1}))
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +115,7 @@ func gateway(t *testing.T) func(method, target, body string, as oversight.Asker)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = journal.Close() })
+	recorder := &balp.Recorder{Journal: journal}
 	var asker oversight.Asker
 	known := func(ref string) (tx.Account, error) {
 		if a, ok := (desk{}).Person(pcf.Reference{Reference: ref}); ok {
@@ -119,13 +127,13 @@ func gateway(t *testing.T) func(method, target, body string, as oversight.Asker)
 		Next: http.NotFoundHandler(), Base: "https://clinic.example/fhir", Prefix: "/fhir", Asker: func(*http.Request) (oversight.Asker, error) { return asker, nil },
 		Known: known, Patients: func() ([]string, error) { return []string{"Patient/p1"}, nil },
 		Consents: &pcf.Service{Chain: &sample{slots}, Directory: desk{}, Slots: func(context.Context, tx.Account) (*record.SlotMap, error) { return slots, nil }},
-		Steward:  nobody{}, Real: func(tx.Account) uint64 { return 0 }, Log: slog.New(slog.DiscardHandler),
-		Events: &balp.Reader{Recorder: &balp.Recorder{Journal: journal}, Log: func(context.Context, tx.Account) ([]audit.Link, error) { return nil, nil }},
+		Steward:  nobody{}, Real: func(tx.Account) uint64 { return 0 }, Log: slog.New(slog.DiscardHandler), Organization: balp.Who{Value: tx.Account{1}.String()},
+		Events: &balp.Reader{Recorder: recorder, Log: func(context.Context, tx.Account) ([]audit.Link, error) { return nil, nil }},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(method, target, body string, as oversight.Asker) *httptest.ResponseRecorder {
+	return recorder, func(method, target, body string, as oversight.Asker) *httptest.ResponseRecorder {
 		asker = as
 		rec := httptest.NewRecorder()
 		var h http.Handler = s

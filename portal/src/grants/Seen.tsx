@@ -44,7 +44,7 @@ function Table({ own, patient, now, from, grantee, purposes, members, others, be
       <h3>{t('seen.title')}</h3>
       {purposes.length > 1 && <NativeSelect label={t('seen.purpose')} value={String(p)} onChange={(e) => setChosen(Number(e.currentTarget.value))} data={purposes.map((n) => ({ value: String(n), label: purpose(n) }))} />}
       <p>{from > now ? t('cool.sum', { ...sum, time: time(from), until: look(after, now).given }) : t('seen.sum', sum)}</p>
-      <div className="scroll" role="region" aria-label={t('seen.title')} tabIndex={0}>
+      <div className="scroll seen" role="region" aria-label={t('seen.title')} tabIndex={0}>
         <table>
           <thead><tr><th scope="col">{t('seen.kind')}</th><th scope="col">{t('seen.then')}</th><th scope="col">{t('seen.records')}</th></tr></thead>
           <tbody>
