@@ -111,6 +111,9 @@ type FHIR struct {
 	// KeepLog is for how many years the gateway's journal of who asked it for what is kept, at least 6;
 	// 0 keeps it for ever.
 	KeepLog int64 `toml:"keep_log"`
+	// StaffPseudonyms hides from patients who of the staff it was: their log has a pseudonym for each, always the
+	// same. The organisation's own readers of the log see the name.
+	StaffPseudonyms bool `toml:"staff_pseudonyms"`
 	// Packages are npm packages (.tgz) of FHIR R4, such as US Core or IPS, whose profiles and value
 	// sets are checked, and whose search parameters are searched by: files in the node's home or
 	// absolute, each, if it is to be pinned, with "#sha256=<64 hex digits>" behind its name.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"path/filepath"
@@ -43,6 +44,10 @@ func (n *Node) openOversight(keys *keys, member *client.Submitter, callers *call
 	}
 	names := &directory{record: n.record, staff: staff{n.cfg}}
 	here := balp.Who{System: "urn:salus:member", Value: n.cfg.Member.String(), Display: n.cfg.Name}
+	var alias func(balp.Who) balp.Who
+	if n.cfg.FHIR.StaffPseudonyms {
+		alias = names.alias(seal.Sum("staff-pseudonyms", keys.store[:]))
+	}
 	return oversight.New(oversight.Config{
 		Next: next, Base: n.cfg.FHIRBase(), Prefix: "/fhir", Asker: callers.asker, Known: n.record.Known, Patients: names.patients,
 		Consents: &pcf.Service{
@@ -58,7 +63,7 @@ func (n *Node) openOversight(keys *keys, member *client.Submitter, callers *call
 		Steward: member,
 		Events: &balp.Reader{
 			Recorder: &balp.Recorder{Journal: journal, Site: balp.Site{Name: n.cfg.Name, Observer: here}},
-			Chain:    n.client.Chain(), Names: people{directory: names}, Register: register,
+			Chain:    n.client.Chain(), Names: people{directory: names}, Register: register, Alias: alias,
 			Log: func(_ context.Context, patient tx.Account) ([]audit.Link, error) {
 				v := n.app.View()
 				defer v.Close()
@@ -123,6 +128,21 @@ func (d *directory) referenceOf(account tx.Account) string {
 		return ref
 	}
 	return ""
+}
+
+// alias gives this organisation's practitioners pseudonyms: their accounts, or what the key makes of the reference
+// of one who has none.
+func (d *directory) alias(key [32]byte) func(balp.Who) balp.Who {
+	return func(w balp.Who) balp.Who {
+		if !strings.HasPrefix(w.Reference, "Practitioner") { // or PractitionerRole
+			return w
+		}
+		if s, err := d.staff.Signer(strings.TrimPrefix(w.Reference, "Practitioner/")); err == nil {
+			return balp.Accounts{}.Person(s.Account())
+		}
+		sum := seal.Sum("staff-pseudonym", key[:], []byte(w.Reference))
+		return balp.Who{System: "urn:salus:staff", Value: hex.EncodeToString(sum[:16])}
+	}
 }
 
 // Person implements pcf.Directory.

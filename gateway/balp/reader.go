@@ -26,6 +26,7 @@ type Subject struct {
 	Ref     string
 	Account tx.Account
 	Real    uint64 // the slots of her map that stand for a label; 0 if it is not at hand
+	Herself bool   // she reads it, and not somebody for the organisation
 }
 
 // A Reader reads the events of this member's journal and the ledger's entries as one log. The ledger's
@@ -35,6 +36,9 @@ type Reader struct {
 	Chain    string
 	Names    Names
 	Register *Register // what the privacy officer keeps; nil: nothing
+	// Alias is by what name a patient finds a person of this organisation's staff in her log, and nobody else
+	// (EHDS, Regulation (EU) 2025/327, Art. 9); nil: by the one that the organisation knows.
+	Alias func(Who) Who
 	// Log returns a patient's audit chain, verified to be complete (record.Log).
 	Log func(ctx context.Context, patient tx.Account) ([]audit.Link, error)
 }
@@ -124,6 +128,9 @@ func (r *Reader) entries(ctx context.Context, s Subject, q *Query) (out []entry,
 			return nil, err
 		}
 	}
+	if s.Herself && r.Alias != nil {
+		r.rename(out)
+	}
 	var bad error
 	out = slices.DeleteFunc(out, func(e entry) bool {
 		a, err := r.Recorder.Site.build(&e.event, e.id)
@@ -135,6 +142,27 @@ func (r *Reader) entries(ctx context.Context, s Subject, q *Query) (out []entry,
 	})
 	slices.SortFunc(out, func(a, b entry) int { return q.order(&a, &b) })
 	return out, bad
+}
+
+// rename gives the persons in events their aliases, before anything is searched for: a name that is not told
+// is not found either.
+func (r *Reader) rename(all []entry) {
+	aliases := map[Who]Who{}
+	for i := range all {
+		e := &all[i].event
+		as, ok := aliases[e.User]
+		if !ok {
+			as = r.Alias(e.User)
+			aliases[e.User] = as
+		}
+		if as == e.User {
+			continue
+		}
+		if named := e.User.Reference; named != "" {
+			e.Query = strings.ReplaceAll(e.Query, named, cmp.Or(as.Reference, as.Value))
+		}
+		e.User = as
+	}
 }
 
 // Read returns one event of a patient's log, or with the zero Subject of the journal, by its id. It is

@@ -2,6 +2,7 @@ package balp
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -200,5 +201,67 @@ func TestNoAnswerWithoutARecord(t *testing.T) {
 	}
 	if _, err := r.Recorder.Record(t.Context(), Event{Kind: Read, Outcome: Success, User: doctor, Purposes: consent.PurposesOf(consent.TREAT)}); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v, want %v", err, ErrClosed)
+	}
+}
+
+// TestAPatientFindsPseudonymsOfStaff is A-12: in every way that she reads it, and in what she searches by; whoever
+// reads for the organisation finds the names.
+func TestAPatientFindsPseudonymsOfStaff(t *testing.T) {
+	r := newReader(t)
+	e := wholeEvent(Search)
+	e.Query = "GET Observation?performer=" + doctor.Reference
+	r.record(t, e, e, wholeEvent(Update))
+	r.Alias = func(w Who) Who {
+		if w.Reference == doctor.Reference {
+			return Who{System: SystemAccount, Value: "someone"}
+		}
+		return w
+	}
+	her, other := subject, subject
+	her.Herself = true
+	whole := func(p *Page) (s string) {
+		for _, body := range p.Events {
+			s += string(body)
+			var a auditEvent
+			if err := json.Unmarshal(body, &a); err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range a.Entity {
+				q, err := base64.StdEncoding.DecodeString(x.Query)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s += string(q)
+			}
+		}
+		return s
+	}
+	if got := whole(search(t, r, her, "")); strings.Contains(got, doctor.Reference) || !strings.Contains(got, `"someone"`) || !strings.Contains(got, "performer=someone") {
+		t.Errorf("she reads %s", got)
+	}
+	if got := whole(search(t, r, other, "")); !strings.Contains(got, doctor.Reference) || strings.Contains(got, "someone") {
+		t.Errorf("the organisation reads %s", got)
+	}
+	for query, want := range map[string]int{"agent=" + doctor.Reference: 0, "agent=someone": 3} {
+		if got := search(t, r, her, query).Total; got != want {
+			t.Errorf("she searches by %s: got %d, want %d", query, got, want)
+		}
+	}
+	if got := search(t, r, other, "agent="+doctor.Reference).Total; got != 3 {
+		t.Errorf("the organisation searches: got %d, want 3", got)
+	}
+	one, err := r.Read(t.Context(), her, "local-1", herself)
+	if err != nil || strings.Contains(string(one), doctor.Reference) {
+		t.Errorf("she reads one: %v, %s", err, one)
+	}
+	e.Kind, e.Recipient, e.Purposes, e.Organization = Disclose, Who{}, 0, Who{}
+	r.record(t, e)
+	a, err := r.Accounting(t.Context(), her, Terms{Patient: alice, From: at.AddDate(-1, 0, 0), To: at.AddDate(0, 0, 1), Requested: at.AddDate(0, 0, 1), Everything: true}, herself)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := a.JSON(&b); err != nil || strings.Contains(b.String(), doctor.Reference) || doctor.Display != "" && strings.Contains(b.String(), doctor.Display) {
+		t.Errorf("her accounting: %v, %s", err, &b)
 	}
 }
