@@ -61,12 +61,11 @@ type arrivals struct {
 	log     *slog.Logger
 	every   time.Duration
 
-	mu      sync.Mutex // guards what follows
-	match   *balp.Matching
-	entry   uint64 // of the log, the next to be read
-	event   uint64 // of the journal, the last that was
-	told    map[balp.Unmatched]bool
-	current []balp.Unmatched
+	mu    sync.Mutex // guards what follows
+	match *balp.Matching
+	entry uint64 // of the log, the next to be read
+	event uint64 // of the journal, the last that was
+	told  map[balp.Unmatched]bool
 
 	unmatched atomic.Int64
 }
@@ -97,19 +96,8 @@ func (n *Node) compareArrivals(ctx context.Context) error {
 }
 
 // compare reads on in the ledger's log and in the journal and returns what only one of them tells. It says each
-// such transfer once. rest is called between two views.
+// such transfer once. rest is called between two views; others may go on meanwhile.
 func (a *arrivals) compare(ctx context.Context, rest func(context.Context) error) ([]balp.Unmatched, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	now := a.now()
-	if a.match == nil {
-		since := now.Add(-arrivalsFor)
-		entry, err := a.firstAt(since.Add(-arrivalWithin * a.every))
-		if err != nil {
-			return nil, err
-		}
-		a.match, a.entry = balp.NewMatching(since), entry
-	}
 	// The log first: what the journal has to tell of it is on disk before the answer that waits for it.
 	for more := true; more; {
 		var err error
@@ -122,19 +110,30 @@ func (a *arrivals) compare(ctx context.Context, rest func(context.Context) error
 			}
 		}
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, x := range a.journal.Arrivals(a.event) {
 		a.match.Received(x)
 		a.event = x.Seq
 	}
-	a.current = a.match.Unmatched(now.Add(-arrivalWithin * a.every))
-	for _, u := range a.current {
+	found := a.match.Unmatched(a.now().Add(-arrivalWithin * a.every))
+	for _, u := range found {
 		if !a.told[u] {
 			a.told[u] = true
 			a.log.WarnContext(ctx, "journal_unmatched", "what", u.What, "session", u.Session.String(), "list", u.List.String(), "at", u.At.UTC().Format(time.RFC3339), "entry", u.Index, "event", u.Event)
 		}
 	}
-	a.unmatched.Store(int64(len(a.current)))
-	return a.current, nil
+	a.unmatched.Store(int64(len(found)))
+	return found, nil
+}
+
+// begin finds where both sides begin to be compared. The caller holds a.mu.
+func (a *arrivals) begin() (err error) {
+	since := a.now().Add(-arrivalsFor)
+	if a.entry, err = a.firstAt(since.Add(-arrivalWithin * a.every)); err == nil {
+		a.match = balp.NewMatching(since)
+	}
+	return err
 }
 
 // firstAt is the first log entry of a time or later.
@@ -163,6 +162,13 @@ func entryAt(v *state.View, index uint64) (*ledger.Entry, error) {
 
 // entries reads some entries of the log and reports whether there are more.
 func (a *arrivals) entries() (more bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.match == nil {
+		if err := a.begin(); err != nil {
+			return false, err
+		}
+	}
 	v := a.app.View()
 	defer v.Close()
 	for end := min(v.Size(), a.entry+arrivalsView); a.entry < end; a.entry++ {
