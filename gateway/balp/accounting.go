@@ -150,7 +150,7 @@ func (r *Reader) Accounting(ctx context.Context, s Subject, t Terms, by Event) (
 	if s.Ref == "" && s.Account.IsZero() {
 		return nil, ErrSubject
 	}
-	all, err := r.entries(ctx, s, &Query{oldest: true})
+	all, err := r.entries(ctx, s, &Query{oldest: true}, &by)
 	if err != nil {
 		return nil, err
 	}

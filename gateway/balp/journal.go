@@ -213,16 +213,13 @@ func (w Who) key() string {
 
 // known is what is kept of an event in memory, besides its row.
 type known struct {
-	patient string // Who.key
-	at      int64  // unix milliseconds
-	arrival Arrival
-	arrived bool
+	patient string   // Who.key
+	at      int64    // unix milliseconds
+	arrival *Arrival // nil: it says nothing of a list of records
 }
 
 func knownOf(e *Event) known {
-	k := known{patient: e.Patient.key(), at: e.Time.UnixMilli()}
-	k.arrival, k.arrived = e.arrival()
-	return k
+	return known{e.Patient.key(), e.Time.UnixMilli(), e.arrival()}
 }
 
 func (j *Journal) add(k known, r row) {
@@ -234,9 +231,9 @@ func (j *Journal) add(k known, r row) {
 	if k.patient != "" {
 		j.patients[k.patient] = append(j.patients[k.patient], len(j.rows)-1)
 	}
-	if k.arrived {
+	if k.arrival != nil {
 		k.arrival.Seq = r.before.Seq + 1
-		j.arrivals = append(j.arrivals, k.arrival)
+		j.arrivals = append(j.arrivals, *k.arrival)
 	}
 }
 

@@ -23,12 +23,12 @@ type Arrival struct {
 	Came bool
 }
 
-// arrival is what an event says of a list of records; ok is false if it says nothing of one.
-func (e *Event) arrival() (a Arrival, ok bool) {
+// arrival is what an event says of a list of records, nil if it says nothing of one.
+func (e *Event) arrival() *Arrival {
 	if e.Kind != Receive || e.Session.IsZero() || e.List.IsZero() {
-		return a, false
+		return nil
 	}
-	return Arrival{Transfer: Transfer{e.Session, e.List}, At: e.Time, Came: e.Outcome == Success}, true
+	return &Arrival{Transfer: Transfer{e.Session, e.List}, At: e.Time, Came: e.Outcome == Success}
 }
 
 // Arrivals are those of lists of records (Event.List) in the events after a number, in their order.
@@ -58,46 +58,41 @@ type Unmatched struct {
 // sides may come in any order, each transfer once. The zero value is not ready: NewMatching.
 type Matching struct {
 	since time.Time
-	open  map[Transfer]Unmatched
-	early map[Transfer]bool // failures whose other side has not come: they need none
+	open  map[Transfer]Unmatched // What is "" for what did not come: that needs no other side
 }
 
 // NewMatching compares what is told since a time.
 func NewMatching(since time.Time) *Matching {
-	return &Matching{since: since, open: map[Transfer]Unmatched{}, early: map[Transfer]bool{}}
+	return &Matching{since: since, open: map[Transfer]Unmatched{}}
 }
 
 // Sent is an entry of the ledger. One from before the beginning only ends an arrival's waiting.
 func (m *Matching) Sent(t Transfer, at time.Time, index uint64) {
-	if m.early[t] {
-		delete(m.early, t)
+	if was, ok := m.open[t]; ok && was.What != NotReceived {
+		delete(m.open, t)
 		return
 	}
-	m.side(Unmatched{What: NotReceived, Transfer: t, At: at, Index: index}, NotSent)
+	m.open[t] = Unmatched{What: NotReceived, Transfer: t, At: at, Index: index}
 }
 
 // Received is an event of the journal. That something did not come says only what became of it.
 func (m *Matching) Received(a Arrival) {
-	if _, ok := m.open[a.Transfer]; !ok && !a.Came {
-		m.early[a.Transfer] = true
-		return
+	was, ok := m.open[a.Transfer]
+	switch {
+	case ok && was.What == NotReceived:
+		delete(m.open, a.Transfer)
+	case a.Came:
+		m.open[a.Transfer] = Unmatched{What: NotSent, Transfer: a.Transfer, At: a.At, Event: a.Seq}
+	case !ok:
+		m.open[a.Transfer] = Unmatched{Transfer: a.Transfer}
 	}
-	m.side(Unmatched{What: NotSent, Transfer: a.Transfer, At: a.At, Event: a.Seq}, NotReceived)
-}
-
-func (m *Matching) side(u Unmatched, other string) {
-	if was, ok := m.open[u.Transfer]; ok && was.What == other {
-		delete(m.open, u.Transfer)
-		return
-	}
-	m.open[u.Transfer] = u
 }
 
 // Unmatched is what one side told before a time and the other has not, the oldest first.
 func (m *Matching) Unmatched(before time.Time) []Unmatched {
 	out := []Unmatched{}
 	for _, u := range m.open {
-		if !u.At.Before(m.since) && u.At.Before(before) {
+		if u.What != "" && !u.At.Before(m.since) && u.At.Before(before) {
 			out = append(out, u)
 		}
 	}

@@ -26,7 +26,6 @@ type Subject struct {
 	Ref     string
 	Account tx.Account
 	Real    uint64 // the slots of her map that stand for a label; 0 if it is not at hand
-	Herself bool   // she reads it, and not somebody for the organisation
 }
 
 // A Reader reads the events of this member's journal and the ledger's entries as one log. The ledger's
@@ -67,7 +66,7 @@ func (e *entry) compare(o *entry) int {
 // the caller must have a right to. The search itself is recorded first, as by: who asks and with what
 // query; a patient's own looking is in her log too.
 func (r *Reader) Search(ctx context.Context, s Subject, q Query, by Event) (*Page, error) {
-	all, err := r.entries(ctx, s, &q)
+	all, err := r.entries(ctx, s, &q, &by)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +77,6 @@ func (r *Reader) Search(ctx context.Context, s Subject, q Query, by Event) (*Pag
 	if _, err := r.Recorder.Record(ctx, by); err != nil {
 		return nil, err
 	}
-	all = r.told(&by, all)
 	p := &Page{Total: len(all)}
 	if q.after != "" {
 		mark, err := parseCursor(q.after)
@@ -108,8 +106,8 @@ func (q *Query) order(a, b *entry) int {
 	return b.compare(a)
 }
 
-// entries are the events that match, in order.
-func (r *Reader) entries(ctx context.Context, s Subject, q *Query) (out []entry, err error) {
+// entries are the events that match, in order, as who asks is told of them.
+func (r *Reader) entries(ctx context.Context, s Subject, q *Query, by *Event) (out []entry, err error) {
 	if s.Account != (tx.Account{}) {
 		events, err := r.ledger(ctx, s)
 		if err != nil {
@@ -128,7 +126,8 @@ func (r *Reader) entries(ctx context.Context, s Subject, q *Query) (out []entry,
 			return nil, err
 		}
 	}
-	if s.Herself && r.Alias != nil {
+	if s.Ref != "" && by.User.key() == s.Ref { // she reads it, and not somebody for the organisation
+		out = r.told(out)
 		r.rename(out)
 	}
 	var bad error
@@ -147,6 +146,9 @@ func (r *Reader) entries(ctx context.Context, s Subject, q *Query) (out []entry,
 // rename gives the persons in events their aliases, before anything is searched for: a name that is not told
 // is not found either.
 func (r *Reader) rename(all []entry) {
+	if r.Alias == nil {
+		return
+	}
 	aliases := map[Who]Who{}
 	for i := range all {
 		e := &all[i].event
@@ -168,14 +170,13 @@ func (r *Reader) rename(all []entry) {
 // Read returns one event of a patient's log, or with the zero Subject of the journal, by its id. It is
 // recorded as by. Error: ErrNotFound, also for an event of another patient.
 func (r *Reader) Read(ctx context.Context, s Subject, id string, by Event) ([]byte, error) {
-	all, err := r.entries(ctx, s, &Query{terms: []term{{"_id", id}}})
+	all, err := r.entries(ctx, s, &Query{terms: []term{{"_id", id}}}, &by)
 	if err != nil {
 		return nil, err
 	}
 	if by.Patient == (Who{}) && s.Ref != "" {
 		by.Patient = Who{Reference: s.Ref}
 	}
-	all = r.told(&by, all)
 	by.Kind, by.Outcome, by.Resources = Read, Success, []string{"AuditEvent/" + id}
 	if len(all) != 1 {
 		by.Outcome, by.Reason, by.Resources = Minor, "balp-not-found", nil

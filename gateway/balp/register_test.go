@@ -228,3 +228,23 @@ func TestADisclosureThatWasRecordedLater(t *testing.T) {
 		t.Errorf("got %+v, %v, want what happened in the period, not what was recorded in it", a, err)
 	}
 }
+
+// What is withheld from her is found by the name that the officer entered, whatever name she is told.
+func TestAPseudonymDoesNotEndASuspension(t *testing.T) {
+	r := newReader(t)
+	r.Register = register(t, filepath.Join(t.TempDir(), "accounting"))
+	r.Alias = func(Who) Who { return Who{Value: "someone"} }
+	visit := wholeEvent(Read)
+	visit.User = agency
+	r.record(t, visit)
+	if p := search(t, r, subject, "_id=local-1"); p.Total != 1 {
+		t.Fatalf("got %d events before a suspension, want 1", p.Total)
+	}
+	suspend(t, r.Register, Suspension{Patient: alice.Reference, Recipient: agency.Reference, From: at, Until: at.AddDate(0, 1, 0)})
+	if p := search(t, r, subject, "_id=local-1"); p.Total != 0 {
+		t.Errorf("got %d events while it is suspended, want none", p.Total)
+	}
+	if p := searchAs(t, r, Event{User: clinic}, subject, "_id=local-1"); p.Total != 1 {
+		t.Errorf("the organisation finds %d, want 1", p.Total)
+	}
+}

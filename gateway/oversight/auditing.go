@@ -85,5 +85,5 @@ func (s *Service) subject(a *Asker, q url.Values) (balp.Subject, error) {
 	if err != nil {
 		return balp.Subject{}, balp.ErrNotFound
 	}
-	return balp.Subject{Ref: ref, Account: account, Real: s.Real(account), Herself: a.own()}, nil
+	return balp.Subject{Ref: ref, Account: account, Real: s.Real(account)}, nil
 }
