@@ -18,18 +18,12 @@ type Arrival struct {
 	Err     error   // why not all did
 }
 
-// arrived tells of a list before anything of it is handed on; an error keeps it back.
-func (s *Session) arrived(ctx context.Context, a Arrival) error {
+// arrived tells what ReadFetch's answer says of a list, before anything of it is handed on; an error keeps it back.
+func (s *Session) arrived(ctx context.Context, list *exchange.List, res *Result, err error) error {
 	if s.reading.Arrived == nil {
 		return nil
 	}
-	a.Session, a.Patient = s.ID, s.Patient
-	return s.reading.Arrived(context.WithoutCancel(ctx), a)
-}
-
-// arrivalOf is what ReadFetch's answer says of a list.
-func arrivalOf(list *exchange.List, res *Result, err error) Arrival {
-	a := Arrival{List: list.Root(), Count: uint32(len(list.Items)), Err: err}
+	a := Arrival{Session: s.ID, Patient: s.Patient, List: list.Root(), Count: uint32(len(list.Items)), Err: err}
 	if res != nil {
 		for i := range res.Records {
 			if res.Records[i].Body != nil {
@@ -37,5 +31,5 @@ func arrivalOf(list *exchange.List, res *Result, err error) Arrival {
 			}
 		}
 	}
-	return a
+	return s.reading.Arrived(context.WithoutCancel(ctx), a)
 }

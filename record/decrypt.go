@@ -41,12 +41,12 @@ func (s *Session) Read(ctx context.Context, records []Located) (*Result, error) 
 		fetch, list, err := s.Commit(ctx, some)
 		if err != nil {
 			if list != nil { // the ledger may have it
-				err = errors.Join(err, s.arrived(ctx, Arrival{List: list.Root(), Count: uint32(len(some)), Err: err}))
+				err = errors.Join(err, s.arrived(ctx, list, nil, err))
 			}
 			return nil, err
 		}
 		res, err := s.ReadFetch(ctx, fetch, list, some)
-		if terr := s.arrived(ctx, arrivalOf(list, res, err)); terr != nil {
+		if terr := s.arrived(ctx, list, res, err); terr != nil {
 			return nil, terr
 		}
 		if moved, merr := s.moved(ctx, some); err != nil && moved != nil && merr == nil {
