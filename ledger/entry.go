@@ -3,6 +3,7 @@ package ledger
 import (
 	"reflect"
 
+	"salus/ledger/state"
 	"salus/ledger/tx"
 )
 
@@ -29,6 +30,36 @@ func DecodeEntry(b []byte) (*Entry, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// EntriesAtOnce is how many entries of the log are read from one view: an open one keeps what was since replaced on
+// the disk.
+const EntriesAtOnce = 4096
+
+// ReadEntries gives fn those of a kind among the next entries of the log, EntriesAtOnce of all kinds at most. It returns
+// where to go on, which after an error is where that was, and whether there are more in the view. Errors: that of
+// EntryAt, or fn's.
+func ReadEntries(v *state.View, from uint64, kind EntryKind, fn func(index uint64, e *Entry) error) (next uint64, more bool, err error) {
+	size := v.Size()
+	for next = from; next < min(size, from+EntriesAtOnce); next++ {
+		e, err := EntryAt(v, next)
+		if err == nil && e.Kind == kind {
+			err = fn(next, e)
+		}
+		if err != nil {
+			return next, false, err
+		}
+	}
+	return next, next < size, nil
+}
+
+// EntryAt reads one entry of the log. The error is a *tx.Refusal.
+func EntryAt(v *state.View, index uint64) (*Entry, error) {
+	raw, ok := v.Entry(index)
+	if !ok {
+		return nil, errNoEntry
+	}
+	return DecodeEntry(raw)
 }
 
 // EntryInfo describes one kind of log entry for documents and tools.

@@ -27,8 +27,6 @@ const (
 	arrivalWithin = 10
 	// arrivalsFor is how far back a start compares them: what is older was compared before.
 	arrivalsFor = 31 * 24 * time.Hour
-	// arrivalsView is how many entries of the log are read under one view.
-	arrivalsView = 4096
 )
 
 // arrived puts into the journal what came of a list of records that a session of this organisation asked for. The
@@ -57,7 +55,6 @@ type arrivals struct {
 	self    tx.Account
 	journal *balp.Journal
 	app     *ledger.App
-	now     func() time.Time
 	log     *slog.Logger
 	every   time.Duration
 
@@ -72,7 +69,7 @@ type arrivals struct {
 
 func (n *Node) newArrivals() *arrivals {
 	return &arrivals{
-		self: n.cfg.Member, journal: n.journal(), app: n.app, now: time.Now, log: n.log,
+		self: n.cfg.Member, journal: n.journal(), app: n.app, log: n.log,
 		every: min(arrivalsEvery, n.cfg.FHIR.Journal.Duration), told: map[balp.Unmatched]bool{},
 	}
 }
@@ -116,7 +113,7 @@ func (a *arrivals) compare(ctx context.Context, rest func(context.Context) error
 		a.match.Received(x)
 		a.event = x.Seq
 	}
-	found := a.match.Unmatched(a.now().Add(-arrivalWithin * a.every))
+	found := a.match.Unmatched(time.Now().Add(-arrivalWithin * a.every))
 	for _, u := range found {
 		if !a.told[u] {
 			a.told[u] = true
@@ -128,66 +125,52 @@ func (a *arrivals) compare(ctx context.Context, rest func(context.Context) error
 }
 
 // begin finds where both sides begin to be compared. The caller holds a.mu.
-func (a *arrivals) begin() (err error) {
-	since := a.now().Add(-arrivalsFor)
-	if a.entry, err = a.firstAt(since.Add(-arrivalWithin * a.every)); err == nil {
-		a.match = balp.NewMatching(since)
-	}
-	return err
-}
-
-// firstAt is the first log entry of a time or later.
-func (a *arrivals) firstAt(t time.Time) (uint64, error) {
-	v := a.app.View()
-	defer v.Close()
+func (a *arrivals) begin(v *state.View) error {
+	since := time.Now().Add(-arrivalsFor)
+	from := since.Add(-arrivalWithin * a.every)
 	var failed error
-	at := sort.Search(int(v.Size()), func(i int) bool {
-		e, err := entryAt(v, uint64(i))
+	first := sort.Search(int(v.Size()), func(i int) bool {
+		e, err := ledger.EntryAt(v, uint64(i))
 		if err != nil {
 			failed = err
 			return true
 		}
-		return !time.Unix(int64(e.Time), 0).Before(t)
+		return !time.Unix(int64(e.Time), 0).Before(from)
 	})
-	return uint64(at), failed
-}
-
-func entryAt(v *state.View, index uint64) (*ledger.Entry, error) {
-	raw, ok := v.Entry(index)
-	if !ok {
-		return nil, fmt.Errorf("node: log entry %d is not there", index)
+	if failed != nil {
+		return failed
 	}
-	return ledger.DecodeEntry(raw)
+	for _, x := range a.journal.Arrivals(0) {
+		if x.At.Before(from) {
+			a.event = x.Seq
+		}
+	}
+	a.match, a.entry = balp.NewMatching(since), uint64(first)
+	return nil
 }
 
 // entries reads some entries of the log and reports whether there are more.
 func (a *arrivals) entries() (more bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.match == nil {
-		if err := a.begin(); err != nil {
-			return false, err
-		}
-	}
 	v := a.app.View()
 	defer v.Close()
-	for end := min(v.Size(), a.entry+arrivalsView); a.entry < end; a.entry++ {
-		e, err := entryAt(v, a.entry)
-		if err != nil {
+	if a.match == nil {
+		if err := a.begin(v); err != nil {
 			return false, err
 		}
-		if e.Kind != audit.EntryEvent {
-			continue
-		}
+	}
+	a.entry, more, err = ledger.ReadEntries(v, a.entry, audit.EntryEvent, func(index uint64, e *ledger.Entry) error {
 		var r audit.Record
 		if err := tx.Decode(e.Payload, &r); err != nil {
-			return false, fmt.Errorf("node: log entry %d: %w", a.entry, err)
+			return fmt.Errorf("node: log entry %d: %w", index, err)
 		}
 		if a.asked(v, &r) {
-			a.match.Sent(balp.Transfer{Session: r.Ref, List: r.Root}, time.Unix(int64(e.Time), 0), a.entry)
+			a.match.Sent(balp.Transfer{Session: r.Ref, List: r.Root}, time.Unix(int64(e.Time), 0), index)
 		}
-	}
-	return a.entry < v.Size(), nil
+		return nil
+	})
+	return more, err
 }
 
 // asked reports whether an entry commits to a list that this organisation asked for. A patient's sessions are

@@ -127,11 +127,7 @@ func given(v *state.View, l audit.Link) (consent.Standing, error) {
 	if l.Index == 0 {
 		return g.Standing, errLog
 	}
-	raw, ok := v.Entry(l.Index - 1)
-	if !ok {
-		return g.Standing, errLog
-	}
-	e, err := ledger.DecodeEntry(raw)
+	e, err := ledger.EntryAt(v, l.Index-1)
 	if err != nil || e.Kind != consent.EntryGrant || tx.DecodeAny(e.Payload, &g, len(e.Payload)) != nil {
 		return g.Standing, errLog
 	}

@@ -175,42 +175,31 @@ func (k *Keeper) follow(ctx context.Context) error {
 	}
 	for more := true; more && ctx.Err() == nil; {
 		var err error
-		if more, err = k.entries(maxEntries); err != nil {
+		if more, err = k.entries(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// maxEntries are read from one view of the ledger: an open one keeps what was since replaced on the disk.
-const maxEntries = 4096
-
 // entries notes whose directives have changed in the next entries of the log, and whether there are more.
-func (k *Keeper) entries(most uint64) (more bool, err error) {
+func (k *Keeper) entries() (more bool, err error) {
 	v := k.View()
 	defer v.Close()
-	size := v.Size()
-	for end := min(size, k.log+most); k.log < end; k.log++ {
-		raw, ok := v.Entry(k.log)
-		if !ok {
-			return false, nil
-		}
-		e, err := ledger.DecodeEntry(raw)
-		if err != nil {
-			return false, fmt.Errorf("summary: log entry: %w", err)
-		}
-		if e.Kind != emergency.EntryDirective {
-			continue
-		}
+	k.log, more, err = ledger.ReadEntries(v, k.log, emergency.EntryDirective, func(index uint64, e *ledger.Entry) error {
 		var set emergency.Set
 		if err := tx.Decode(e.Payload, &set); err != nil {
-			return false, fmt.Errorf("summary: log entry: %w", err)
+			return err
 		}
 		if ref, err := k.Records.Reference(set.Patient); err == nil && strings.HasPrefix(ref, "Patient/") {
-			k.touch(ref, k.read+1, k.log)
+			k.touch(ref, k.read+1, index)
 		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("summary: log entry: %w", err)
 	}
-	return k.log < size, nil
+	return more, nil
 }
 
 // relevant reports whether a summary is made of resources of a type, or may refer to them.

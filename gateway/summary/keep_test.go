@@ -361,7 +361,7 @@ func TestTheLogIsFollowedFromWhereTheStoreBegins(t *testing.T) {
 	if d := follow(k); d != nil {
 		t.Errorf("got %+v, want nothing that was seen before", d)
 	}
-	many := make([][]byte, 2*maxEntries+3)
+	many := make([][]byte, 2*ledger.EntriesAtOnce+3)
 	for i := range many {
 		many[i] = tx.MustEncode(ledger.Entry{Kind: emergency.EntryDirective + 1, Height: 2, Payload: []byte{0xa0}})
 	}
