@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"salus/client"
 	"salus/gateway"
 	"salus/internal/devnet"
 )
@@ -26,6 +27,7 @@ type watched struct {
 	dir string
 	org string
 	net *devnet.Network
+	api *client.API
 	log lines
 }
 
@@ -78,6 +80,9 @@ func newWatched(t *testing.T) *watched {
 		}
 	})
 	w.start(1)
+	if w.api, err = w.net.API(w.org); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -181,12 +186,8 @@ func TestAJournalThatIsNotWhatTheLedgerHasIsNoticed(t *testing.T) {
 		t.Skip("a node that is started twice")
 	}
 	w := newWatched(t)
-	api, err := w.net.API(w.org)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for range 5 {
-		if err := api.JSON(t.Context(), http.MethodGet, "/fhir/Patient/nobody", nil, nil); err == nil {
+		if err := w.api.JSON(t.Context(), http.MethodGet, "/fhir/Patient/nobody", nil, nil); err == nil {
 			t.Fatal("nobody is found")
 		}
 	}

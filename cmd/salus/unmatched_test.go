@@ -53,15 +53,11 @@ func (w *watched) thief(name string) *client.Submitter {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	api, err := w.net.API(w.org)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	var status gateway.Status
-	if err := api.JSON(w.t.Context(), "GET", "/v1/status", nil, &status); err != nil {
+	if err := w.api.JSON(w.t.Context(), "GET", "/v1/status", nil, &status); err != nil {
 		w.t.Fatal(err)
 	}
-	return client.New(api, status.Chain).As(tx.NewEd25519Signer(a, ed25519.NewKeyFromSeed(seed)))
+	return client.New(w.api, status.Chain).As(tx.NewEd25519Signer(a, ed25519.NewKeyFromSeed(seed)))
 }
 
 // TestAListThatTheGatewayNeverAskedForIsNoticed is A-06: what the ledger says was asked for in an organisation's name,
@@ -71,12 +67,8 @@ func TestAListThatTheGatewayNeverAskedForIsNoticed(t *testing.T) {
 		t.Skip("a node that is started twice")
 	}
 	w := newWatched(t)
-	api, err := w.net.API(w.org)
-	if err != nil {
-		t.Fatal(err)
-	}
 	const doctor = "hospital-doctor"
-	if err := api.JSON(t.Context(), "POST", "/v1/staff/"+doctor, gateway.Registration{Roles: []string{"sct:309343006"}, Privileges: identity.PrivRead}, nil); err != nil {
+	if err := w.api.JSON(t.Context(), "POST", "/v1/staff/"+doctor, gateway.Registration{Roles: []string{"sct:309343006"}, Privileges: identity.PrivRead}, nil); err != nil {
 		t.Fatal(err)
 	}
 	file, wallet := filepath.Join(t.TempDir(), "bundle.json"), filepath.Join(t.TempDir(), "her.json")
@@ -107,7 +99,7 @@ func TestAListThatTheGatewayNeverAskedForIsNoticed(t *testing.T) {
 				}
 			}
 		}
-		if err := api.JSON(t.Context(), "GET", "/fhir/AuditEvent?type=110107&_count=100", nil, &b); err != nil {
+		if err := w.api.JSON(t.Context(), "GET", "/fhir/AuditEvent?type=110107&_count=100", nil, &b); err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range b.Entry {
