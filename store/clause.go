@@ -15,7 +15,7 @@ type builder struct {
 	reader
 	sight  *Sight
 	within bool // a condition of the sight is being built: it looks without such conditions itself
-	few    bool // another clause leaves few matches: spans are looked up one by one
+	asked  bool // of each resource that something else leaves (driver): what is built of r, where its index allows that
 	n      int  // aliases given out
 
 	compartment bool // matches, under the alias r, are of one compartment
@@ -121,7 +121,8 @@ func (b *builder) clause(alias string, types []string, c *search.Clause) (sqlTex
 	if c.Modifier == search.Missing {
 		return b.missing(alias, types, c)
 	}
-	if b.sight.Owner != "" || b.within {
+	each := b.sight.Owner != "" || b.asked && alias == "r"
+	if each || b.within {
 		if t, ok := b.each(alias, types, c); ok {
 			return t, nil
 		}
@@ -130,7 +131,7 @@ func (b *builder) clause(alias string, types []string, c *search.Clause) (sqlTex
 	if err != nil {
 		return inner, err
 	}
-	if b.few && (alias == "r" || b.sight.Owner != "") && c.Modifier == search.Plain && tableOf(c.Param.Kind, c.Modifier) == "idx_span" && c.Param.Kind != search.Composite && c.Param.Kind != search.Spot {
+	if each && c.Modifier == search.Plain && tableOf(c.Param.Kind, c.Modifier) == "idx_span" && c.Param.Kind != search.Composite && c.Param.Kind != search.Spot {
 		return text("EXISTS ("+inner.s+" AND rid = "+alias+".rid)", inner.args...), nil
 	}
 	not := ""
@@ -162,9 +163,9 @@ func (b *builder) tree(alias string, types []string, t *search.Tree) (sqlText, e
 }
 
 // each asks every resource that the rest of a query leaves whether it has one of the values, by its own row
-// of the index. Who sees one compartment asks so wherever the index allows it: a list of everybody's rows
-// would take the longer the more there is that she does not see. So do conditions of a sight, which many
-// satisfy. ok is false where it does not.
+// of the index, wherever the index allows it: a list of everybody's rows would take the longer the more
+// others have, and the more there is that she does not see who sees one compartment. So do conditions of a sight,
+// which many satisfy. ok is false where the index does not.
 func (b *builder) each(alias string, types []string, c *search.Clause) (t sqlText, ok bool) {
 	column := ""
 	switch c.Param.Kind {
@@ -213,19 +214,6 @@ func (b *builder) systems(of sqlText) sqlText {
 	first := "SELECT MIN(system) FROM idx_token WHERE " + of.s
 	return text("WITH RECURSIVE "+s+"(system) AS ("+first+" UNION ALL SELECT (SELECT MIN(i.system) FROM idx_token i WHERE i."+strings.Replace(of.s, "AND code", "AND i.code", 1)+
 		" AND i.system > "+s+".system) FROM "+s+" WHERE "+s+".system IS NOT NULL) SELECT system FROM "+s+" WHERE system IS NOT NULL", slices.Concat(of.args, of.args)...)
-}
-
-// leavesFew tells clauses that one patient's resources satisfy, or fewer. A range of dates beside one
-// is then asked of each of them: everybody's resources of a year are many more.
-func leavesFew(c *search.Clause) bool {
-	if c.Chain != nil || c.Has != nil || c.Tree != nil {
-		return false
-	}
-	switch c.Modifier {
-	case search.Plain, search.Typed, search.Identifier:
-		return c.Param.Kind == search.Reference || c.Param.Code == "_id" || c.Param.Code == "identifier"
-	}
-	return false
 }
 
 // matching selects the row numbers that have one of the clause's values.

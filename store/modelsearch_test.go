@@ -17,9 +17,12 @@ import (
 // pages reads all pages of a query.
 func pages(t *rapid.T, s *Store, q search.Query, scopes []Scope) (all []Version) {
 	// All is in no compartment: who sees one sees the same, by other ways.
-	owner := rapid.SampledFrom([]string{"", "mine"}).Draw(t, "owner")
+	sight := Sight{Scopes: scopes, Owner: rapid.SampledFrom([]string{"", "mine"}).Draw(t, "owner")}
+	if rapid.Bool().Draw(t, "conditioned") {
+		sight.Within = map[string][][]search.Clause{"A": {{}}, "B": {{}}} // which all satisfy
+	}
 	for range 50 {
-		p, err := s.Search(context.Background(), Search{Query: &q, Sight: Sight{Scopes: scopes, Owner: owner}, Count: 3})
+		p, err := s.Search(context.Background(), Search{Query: &q, Sight: sight, Count: 3})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,10 +62,12 @@ func (t *Tx) Search(q Search) (*Page, error) {
 }
 
 func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, error) {
-	b := &builder{reader: r, sight: &q.Sight, compartment: q.Compartment != "", few: q.Compartment != "" || q.Owner != ""}
-	for i := range q.Query.Where {
-		b.few = b.few || leavesFew(&q.Query.Where[i])
+	b := &builder{reader: r, sight: &q.Sight, compartment: q.Compartment != ""}
+	at, driver, err := b.start(ctx, cursors, &q)
+	if err != nil {
+		return nil, err
 	}
+	b.asked = driver != nothingDrives
 	seen, err := b.seen("r", q.Query.Types)
 	if err != nil {
 		return nil, err
@@ -75,6 +77,7 @@ func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, 
 		where = append(where, text("r.owner = ?", q.Compartment))
 	}
 	for i := range q.Query.Where {
+		b.asked = driver != nothingDrives && driver != i
 		c, err := b.clause("r", q.Query.Types, &q.Query.Where[i])
 		if err != nil {
 			return nil, err
@@ -95,9 +98,15 @@ func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, 
 			return p, nil
 		}
 	}
-	matches, err := b.page(ctx, cursors, &q, all, p)
+	matches, last, err := b.page(ctx, &q, all, at)
 	if err != nil {
 		return nil, err
+	}
+	if last != nil {
+		last.Driver = driver
+		if p.Next, err = cursors.seal(*last); err != nil {
+			return nil, err
+		}
 	}
 	for i := range matches {
 		p.Matches = append(p.Matches, matches[i].Version)
@@ -112,20 +121,32 @@ func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, 
 	return p, nil
 }
 
-// page reads one page and says where the next begins.
-func (b *builder) page(ctx context.Context, cursors *cursors, q *Search, where sqlText, p *Page) ([]found, error) {
+// start returns where a page begins, nil for the first, and what drives the search: on all pages the same,
+// whatever is written between them.
+func (b *builder) start(ctx context.Context, cursors *cursors, q *Search) (at *position, driver int, err error) {
+	if q.Query.Cursor == "" {
+		driver, err = b.driver(ctx, q)
+		return nil, driver, err
+	}
+	if at, err = cursors.open(q.Query.Cursor); err != nil {
+		return nil, 0, err
+	}
+	return at, at.Driver, nil
+}
+
+// page reads the page after a position, or the first, and returns where it ended if another follows.
+func (b *builder) page(ctx context.Context, q *Search, where sqlText, at *position) ([]found, *position, error) {
 	count := q.Query.Count
 	if count < 0 {
 		count = q.Count
 	}
 	keys, joins := b.order(q.Query)
 	var after sqlText
-	if q.Query.Cursor != "" {
-		at, err := cursors.open(q.Query.Cursor, where, keys)
-		if err != nil {
-			return nil, err
+	if at != nil {
+		if at.Query != fingerprint(where, keys) || len(at.Texts) != len(keys) || len(at.Floats) != len(keys) {
+			return nil, nil, ErrCursor
 		}
-		after = beyond(keys, at)
+		after = beyond(keys, *at)
 	}
 	stmt := "SELECT " + columns + ", r.entries"
 	var args []any
@@ -146,15 +167,13 @@ func (b *builder) page(ctx context.Context, cursors *cursors, q *Search, where s
 	stmt += " ORDER BY " + strings.Join(append(order, "r.rid"), ", ") + limit.s
 	matches, last, err := b.sorted(ctx, len(keys), count, stmt, append(args, limit.args...)...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if len(matches) > count {
-		matches = matches[:count]
-		if p.Next, err = cursors.seal(where, keys, last); err != nil {
-			return nil, err
-		}
+	if len(matches) <= count {
+		return matches, nil, nil
 	}
-	return matches, nil
+	last.Query = fingerprint(where, keys)
+	return matches[:count], &last, nil
 }
 
 // A sortKey is a column to sort by. What has no value for it comes last.
@@ -225,6 +244,7 @@ type position struct {
 	Texts  []string  `cbor:"2,keyasint"` // one for each key; "" for a number
 	Floats []float64 `cbor:"3,keyasint"` // one for each key; 0 for a text
 	RID    int64     `cbor:"4,keyasint"`
+	Driver int       `cbor:"5,keyasint"` // what drove the search: the condition is another otherwise
 }
 
 // beyond holds for what comes after a position.
