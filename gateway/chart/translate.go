@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"salus/fhir"
@@ -65,6 +66,8 @@ func (t *translator) body(r fhir.Resource) ([]byte, error) {
 	if err := w.object(0); err != nil {
 		return nil, errTranslate
 	}
+	// What is added to meta stands before what is replaced in it, and is noted after.
+	slices.SortStableFunc(w.splices, func(a, b splice) int { return a.from - b.from })
 	out := make([]byte, 0, len(w.raw)+len(w.source)+32)
 	at := 0
 	for _, s := range w.splices {
@@ -74,7 +77,7 @@ func (t *translator) body(r fhir.Resource) ([]byte, error) {
 	return append(out, w.raw[at:]...), nil
 }
 
-// A walker reads a resource and notes what is to be replaced, in order.
+// A walker reads a resource and notes what is to be replaced.
 type walker struct {
 	d       *json.Decoder
 	raw     []byte
@@ -109,7 +112,7 @@ func (w *walker) object(depth int) error {
 		if begin == len(w.raw) || !bytes.ContainsRune(w.raw[begin:], ':') {
 			sep = ""
 		}
-		w.splices = append([]splice{{begin, begin, `"meta":{"source":` + w.source + `}` + sep}}, w.splices...)
+		w.splices = append(w.splices, splice{begin, begin, `"meta":{"source":` + w.source + `}` + sep})
 	}
 	_, err := w.d.Token()
 	return err

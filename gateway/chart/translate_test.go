@@ -58,6 +58,10 @@ func TestOnlyReferencesAndTheSourceAreChanged(t *testing.T) {
 			`{"resourceType":"Observation","id":"1","meta":{},"note":[{"text":"a \"Patient/x\" \\"}]}`,
 			`{"resourceType":"Observation","id":"1","meta":{` + source + `},"note":[{"text":"a \"Patient/x\" \\"}]}`,
 		},
+		{
+			`{"resourceType":"Observation","id":"1","meta":{"extension":[{"url":"http://a","valueReference":{"reference":"Patient/x"}}]}}`,
+			`{"resourceType":"Observation","id":"1","meta":{` + source + `,"extension":[{"url":"http://a","valueReference":{"reference":"Patient/me"}}]}}`,
+		},
 	} {
 		r, err := fhir.Parse([]byte(x.in))
 		if err != nil {
