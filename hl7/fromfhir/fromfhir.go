@@ -11,6 +11,7 @@
 //	document.go  MDM, SIU, DFT: documents, appointments, charges
 //	wire.go      fields, separators, escapes
 //	json.go      resources as they are read
+//	notice.go    what has to go with a message
 //	lost.go      what a message does not say
 //
 // Its contract: the same change, context and Options give the same bytes. Text of a resource never ends a field, a
