@@ -42,6 +42,8 @@ type Config struct {
 
 	// Feeds are the HL7 v2 feeds, a block [[feed]] each.
 	Feeds []Feed `toml:"feed"`
+	// Notices go with sensitive resources when they are disclosed, a block [[notice]] each.
+	Notices []Notice `toml:"notice"`
 }
 
 // Ledger configures CometBFT and the state machine.

@@ -78,6 +78,9 @@ func (c *Config) Validate() error {
 	if err := c.validateFeeds(); err != nil {
 		return err
 	}
+	if err := c.validateNotices(); err != nil {
+		return err
+	}
 	return c.Ledger.StateSync.validate()
 }
 

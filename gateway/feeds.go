@@ -89,7 +89,7 @@ var (
 	ErrFeedPatient   error = &Problem{"feed-patient", "gateway: the message is about a patient: say whose it is, as Patient/<id> of the own store, so that the disclosure is recorded", http.StatusUnprocessableEntity}
 	ErrFeedResource  error = &Problem{"feed-resource", "gateway: the own store has no such resource", http.StatusNotFound}
 	ErrFeedEvent     error = &Problem{"feed-event", "gateway: the feed makes no such message of the resource; its publish says which, name an event that it lists", http.StatusUnprocessableEntity}
-	ErrFeedWithheld  error = &Problem{"feed-withheld", "gateway: the feed may not tell of the resource, or of what its message would have to say: publish_labels", http.StatusUnprocessableEntity}
+	ErrFeedWithheld  error = &Problem{"feed-withheld", "gateway: the feed may not tell of the resource, or of what its message would have to say (publish_labels), or that has no place for a notice that must go with it", http.StatusUnprocessableEntity}
 	errLetter              = &Problem{"feed-message", "gateway: the feed has no such message, or it is not in that state", http.StatusNotFound}
 	errFeedFailed          = &Problem{"feed-failed", "gateway: the feed's journal cannot be written; its log says why, a restart opens it again", http.StatusServiceUnavailable}
 	errFeedContent         = &Problem{"feed-content", "gateway: the message holds a control character that MLLP frames with", http.StatusUnprocessableEntity}

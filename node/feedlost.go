@@ -40,7 +40,7 @@ func (p *feedPart) Lost(ctx context.Context, name, resource, event string) ([]ga
 	switch {
 	case slices.ContainsFunc([]error{fromfhir.ErrEmpty, fromfhir.ErrEvent, fromfhir.ErrJSON, fromfhir.ErrPatient}, func(known error) bool { return errors.Is(err, known) }):
 		return nil, gateway.ErrFeedEvent
-	case errors.Is(err, errPublishLabel), errors.Is(err, errPublishMessage):
+	case errors.Is(err, errPublishLabel), errors.Is(err, errPublishMessage), errors.Is(err, fromfhir.ErrNotice):
 		return nil, gateway.ErrFeedWithheld
 	}
 	return out, err
@@ -48,7 +48,7 @@ func (p *feedPart) Lost(ctx context.Context, name, resource, event string) ([]ga
 
 // lost makes the messages of an event, or else those that a first version calls for, as far as the feed publishes them.
 func (p *publisher) lost(ctx context.Context, v *store.Version, s *publishedFrom, event string) ([]gateway.FeedLost, error) {
-	if err := p.allowed(v.Body); err != nil {
+	if err := s.allowed(v.Body); err != nil {
 		return nil, err
 	}
 	events := []string{event}
@@ -64,6 +64,9 @@ func (p *publisher) lost(ctx context.Context, v *store.Version, s *publishedFrom
 		list, more, err := fromfhir.Lost(ctx, fromfhir.Change{Resource: v.Body, Event: e, Control: noControl, Time: v.Updated, First: true}, s, p.options)
 		if err != nil {
 			return nil, err
+		}
+		if len(s.notices()) > 0 && !fromfhir.Notable(e) {
+			return nil, fromfhir.ErrNotice
 		}
 		x := gateway.FeedLost{Event: e, More: more, Missing: []gateway.FeedMissing{}}
 		for _, m := range list {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -43,6 +42,7 @@ type publisher struct {
 	out     *feed.Outbound
 	making  *sync.Mutex // of the feed
 	options fromfhir.Options
+	notices []fhir.Notice // that go with what bears their labels
 	file    string
 
 	at    place  // what was read
@@ -70,7 +70,7 @@ const (
 // openPublisher opens the publisher of a feed. One that is new begins with what is written from now on.
 func (n *Node) openPublisher(c config.Feed, f *mllpFeed) (*publisher, error) {
 	p := &publisher{
-		conf: c, log: f.log, store: n.fhir.store, index: n.fhir.index, event: n.fhir.event, room: n.space.room, out: f.out, making: &f.making, file: filepath.Join(n.cfg.Data("feeds"), c.Name, "published"),
+		conf: c, log: f.log, store: n.fhir.store, index: n.fhir.index, event: n.fhir.event, room: n.space.room, out: f.out, making: &f.making, notices: n.cfg.Accompany(), file: filepath.Join(n.cfg.Data("feeds"), c.Name, "published"),
 		options: fromfhir.Options{Base: n.cfg.FHIRBase(), Authorities: c.Authorities, CodeSystems: c.CodeSystems, Application: "SALUS", Sender: orElse(c.Facility, n.cfg.Name), ReceiverAt: c.Receiver},
 	}
 	b, err := os.ReadFile(p.file)
@@ -319,13 +319,16 @@ func (p *publisher) tell(ctx context.Context, v *store.Version, before []byte, e
 		return false, nil
 	}
 	if err == nil {
-		err = p.allowed(v.Body)
+		err = s.allowed(v.Body)
 	}
 	if err != nil {
 		return false, p.withheld(ctx, v, err)
 	}
 	raw, err := fromfhir.Map(ctx, c, s, p.options)
 	if err != nil {
+		return false, p.withheld(ctx, v, err)
+	}
+	if raw, err = fromfhir.Noted(c.Event, raw, s.notices()); err != nil {
 		return false, p.withheld(ctx, v, err)
 	}
 	control := s.control(p.conf.Name, c.Event, v)
@@ -358,27 +361,13 @@ var (
 
 // withheld tells the log of a message that is not sent, by its type alone. It returns errors that are of the moment.
 func (p *publisher) withheld(ctx context.Context, v *store.Version, err error) error {
-	for _, known := range []error{errPublishLabel, errPublishMessage, fromfhir.ErrEmpty, fromfhir.ErrEvent, fromfhir.ErrJSON, fromfhir.ErrPatient} {
+	for _, known := range []error{errPublishLabel, errPublishMessage, fromfhir.ErrNotice, fromfhir.ErrEmpty, fromfhir.ErrEvent, fromfhir.ErrJSON, fromfhir.ErrPatient} {
 		if errors.Is(err, known) {
 			p.log.InfoContext(ctx, "feed_not_published", "type", v.Type, "why", known)
 			return nil
 		}
 	}
 	return err
-}
-
-// allowed refuses a resource with a sensitivity label that the feed does not publish.
-func (p *publisher) allowed(body []byte) error {
-	r, err := fhir.Parse(body)
-	if err != nil {
-		return errPublishMessage
-	}
-	for _, l := range fhir.LabelsOf(r) {
-		if l.Sensitive() && !slices.Contains(p.conf.PublishLabels, string(l)) {
-			return errPublishLabel
-		}
-	}
-	return nil
 }
 
 // disclosed puts a message into the log of those whom it is about, before it is queued.
@@ -401,57 +390,4 @@ func (p *publisher) disclosed(ctx context.Context, v *store.Version, s *publishe
 		}
 	}
 	return nil
-}
-
-// A publishedFrom is a fromfhir.Source: the organisation's own resources that the feed may publish.
-type publishedFrom struct {
-	p    *publisher
-	read []store.Version // what was read, each once
-}
-
-// Read implements fromfhir.Source.
-func (s *publishedFrom) Read(ctx context.Context, reference string) ([]byte, error) {
-	typ, id, _ := strings.Cut(reference, "/")
-	v, err := s.p.store.Read(ctx, store.Key{Scope: store.Own, Type: typ, ID: id})
-	switch {
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrGone):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	if err := s.p.allowed(v.Body); err != nil {
-		return nil, err
-	}
-	if !slices.ContainsFunc(s.read, func(o store.Version) bool { return o.Key == v.Key }) {
-		s.read = append(s.read, v)
-	}
-	return v.Body, nil
-}
-
-// about is whom and what a message made of a version tells of, for an erasure to find it.
-func (s *publishedFrom) about(v *store.Version) (out []string) {
-	for _, r := range append([]store.Version{*v}, s.read...) {
-		for _, x := range []string{versionOf(r.Type, r.ID, r.VID), r.Owner} {
-			if x != "" && !slices.Contains(out, x) {
-				out = append(out, x)
-			}
-		}
-	}
-	return out
-}
-
-// control derives the control id of a message: the same of the same versions, so that what is made again after a
-// crash is known. Of a report it holds its results' versions too, as these change without it.
-func (s *publishedFrom) control(name, event string, v *store.Version) string {
-	key := []string{fmt.Sprintf("%s %s %s/%s/%d", name, event, v.Type, v.ID, v.VID)}
-	if v.Type == "DiagnosticReport" {
-		for i := range s.read {
-			if r := &s.read[i]; r.Type == "Observation" {
-				key = append(key, fmt.Sprintf("%s/%s/%d", r.Type, r.ID, r.VID))
-			}
-		}
-		slices.Sort(key[1:])
-	}
-	h := sha256.Sum256([]byte(strings.Join(key, "\n")))
-	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(h[:12])
 }

@@ -125,7 +125,7 @@ func (n *Node) openFHIR(ctx context.Context, keys *keys, member *client.Submitte
 	callers := &callers{token: keys.token, staff: staff{n.cfg}, smart: apps, keys: staffPasskeys(apps), types: types, index: x}
 	c, err := chart.Open(ctx, chart.Config{
 		Self: n.cfg.Member, Store: st, Record: n.record, Index: x, View: n.app.View, Changed: n.hub.Changed, Client: n.client,
-		Signer: staff{n.cfg}.Signer, Caller: callers.caller, Lasts: n.cfg.FHIR.Session.Duration, WaitActive: n.cfg.FHIR.Wait == "active", StepUp: n.cfg.FHIR.StepUp.Duration, Quorum: n.quorum,
+		Signer: staff{n.cfg}.Signer, Caller: callers.caller, Lasts: n.cfg.FHIR.Session.Duration, WaitActive: n.cfg.FHIR.Wait == "active", StepUp: n.cfg.FHIR.StepUp.Duration, Quorum: n.quorum, Notices: n.cfg.Accompany(),
 		Enrol: func(ctx context.Context, patient tx.Account, claim tx.Hash) error {
 			_, err := member.Repeatable().Submit(ctx, identity.KindEnrol, &identity.Enrol{Patient: patient, Claim: claim})
 			return err

@@ -74,7 +74,9 @@ type Config struct {
 	// WaitActive lets answers to writes wait until their versions are active, where the sender
 	// does not say.
 	WaitActive bool
-	Log        *slog.Logger
+	// Notices go with what bears their labels of other members' records (42 CFR 2.32).
+	Notices []fhir.Notice
+	Log     *slog.Logger
 }
 
 // A Service keeps the charts of one organisation's callers, and carries what is written here to

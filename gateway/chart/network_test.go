@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"salus/client"
+	"salus/config"
 	"salus/fhir"
 	"salus/gateway"
 	"salus/gateway/chart"
@@ -42,6 +43,12 @@ type network struct {
 
 func newNetwork(t *testing.T, params ...governance.Changes) *network {
 	t.Helper()
+	return newNetworkOf(t, func(*config.Config) {}, params...)
+}
+
+// newNetworkOf is a network whose members' configurations are changed.
+func newNetworkOf(t *testing.T, change func(*config.Config), params ...governance.Changes) *network {
+	t.Helper()
 	dir := t.TempDir()
 	o := devnet.Options{Port: freePorts(t)}
 	for _, p := range params {
@@ -53,6 +60,16 @@ func newNetwork(t *testing.T, params ...governance.Changes) *network {
 	n, err := devnet.Open(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, o := range devnet.Orgs() {
+		c, err := n.Config(o.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(c)
+		if err := c.Save(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := n.StartAll(t.Context()); err != nil {
 		t.Fatal(errors.Join(err, n.StopAll()))

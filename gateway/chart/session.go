@@ -341,7 +341,7 @@ func (s *Service) arrive(c *chart, o *record.Opened, adopts bool) (a arrival, ok
 	if err != nil {
 		return a, false // a faulty author's, or no FHIR: the record is there to be opened all the same
 	}
-	t := &translator{author: o.Author, ours: c.ref, adopts: adopts}
+	t := &translator{author: o.Author, ours: c.ref, adopts: adopts, notices: s.Notices}
 	t.theirs, _ = r.Patient()
 	a = arrival{log: o.Log, batch: o.Item.Header, author: o.Author, index: o.Item.Index}
 	if g, is := deletionOf(r); is {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"salus/fhir"
 	"salus/ledger/tx"
@@ -23,6 +24,8 @@ type translator struct {
 	ours   string // ours
 	// adopts: this organisation has no Patient of its own for her, so that theirs takes its place.
 	adopts bool
+	// notices go with what bears their labels.
+	notices []fhir.Notice
 }
 
 // id is the id that a resource of the author's goes by here. It is the same at every member.
@@ -56,10 +59,22 @@ type splice struct {
 	text     string
 }
 
-// body is a resource with its references translated and meta.source naming the author's resource.
+// body is a resource with its references translated, meta.source naming the author's resource, and the notices that
+// go with it in meta.security. What has no place for these is no resource here.
 func (t *translator) body(r fhir.Resource) ([]byte, error) {
 	w := walker{d: json.NewDecoder(bytes.NewReader(r.Raw())), raw: r.Raw(), t: t, source: strconv.Quote(systemMember + ":" + t.author.String() + "#" + r.Type() + "/" + r.ID())}
 	w.d.UseNumber()
+	if len(t.notices) > 0 {
+		var codings []string
+		for _, n := range fhir.NoticesFor(t.notices, fhir.LabelsOf(r)) {
+			c, err := n.Coding()
+			if err != nil {
+				return nil, err
+			}
+			codings = append(codings, string(c))
+		}
+		w.security = strings.Join(codings, ",")
+	}
 	if _, err := w.d.Token(); err != nil {
 		return nil, errTranslate
 	}
@@ -68,7 +83,7 @@ func (t *translator) body(r fhir.Resource) ([]byte, error) {
 	}
 	// What is added to meta stands before what is replaced in it, and is noted after.
 	slices.SortStableFunc(w.splices, func(a, b splice) int { return a.from - b.from })
-	out := make([]byte, 0, len(w.raw)+len(w.source)+32)
+	out := make([]byte, 0, len(w.raw)+len(w.source)+len(w.security)+48)
 	at := 0
 	for _, s := range w.splices {
 		out = append(append(out, w.raw[at:s.from]...), s.text...)
@@ -79,11 +94,12 @@ func (t *translator) body(r fhir.Resource) ([]byte, error) {
 
 // A walker reads a resource and notes what is to be replaced.
 type walker struct {
-	d       *json.Decoder
-	raw     []byte
-	t       *translator
-	source  string
-	splices []splice
+	d        *json.Decoder
+	raw      []byte
+	t        *translator
+	source   string
+	security string // Codings that meta.security gets, with commas; "" for none
+	splices  []splice
 }
 
 // object reads the members of an object whose brace has been read.
@@ -112,7 +128,11 @@ func (w *walker) object(depth int) error {
 		if begin == len(w.raw) || !bytes.ContainsRune(w.raw[begin:], ':') {
 			sep = ""
 		}
-		w.splices = append(w.splices, splice{begin, begin, `"meta":{"source":` + w.source + `}` + sep})
+		text := `"source":` + w.source
+		if w.security != "" {
+			text += `,"security":[` + w.security + `]`
+		}
+		w.splices = append(w.splices, splice{begin, begin, `"meta":{` + text + `}` + sep})
 	}
 	_, err := w.d.Token()
 	return err
@@ -166,7 +186,7 @@ func (w *walker) opening(end int) int {
 	return 0
 }
 
-// meta reads resource.meta and has its source replaced or added.
+// meta reads resource.meta, has its source replaced or added, and the notices added to its security.
 func (w *walker) meta() error {
 	tok, err := w.d.Token()
 	if err != nil {
@@ -175,34 +195,70 @@ func (w *walker) meta() error {
 	if tok != json.Delim('{') {
 		return errTranslate
 	}
-	begin, had := int(w.d.InputOffset()), false
-	empty := true
+	begin := int(w.d.InputOffset())
+	var add []string
+	source, security, empty := false, w.security == "", true
 	for w.d.More() {
 		empty = false
 		key, err := w.d.Token()
 		if err != nil {
 			return err
 		}
-		if key != "source" {
+		switch {
+		case key == "source":
+			source = true
+			var old json.RawMessage
+			if err := w.d.Decode(&old); err != nil {
+				return err
+			}
+			end := int(w.d.InputOffset())
+			w.splices = append(w.splices, splice{end - len(old), end, w.source})
+		case key == "security" && !security:
+			security = true
+			if err := w.secured(); err != nil {
+				return err
+			}
+		default:
 			if err := w.value(2, false); err != nil {
 				return err
 			}
-			continue
 		}
-		had = true
-		var old json.RawMessage
-		if err := w.d.Decode(&old); err != nil {
-			return err
-		}
-		end := int(w.d.InputOffset())
-		w.splices = append(w.splices, splice{end - len(old), end, w.source})
 	}
-	if !had {
-		text := `"source":` + w.source
+	if !source {
+		add = append(add, `"source":`+w.source)
+	}
+	if !security {
+		add = append(add, `"security":[`+w.security+`]`)
+	}
+	if len(add) > 0 {
+		text := strings.Join(add, ",")
 		if !empty {
 			text += ","
 		}
 		w.splices = append(w.splices, splice{begin, begin, text})
+	}
+	_, err = w.d.Token()
+	return err
+}
+
+// secured reads meta.security and has the notices put before what stands in it.
+func (w *walker) secured() error {
+	tok, err := w.d.Token()
+	if err != nil {
+		return err
+	}
+	if tok != json.Delim('[') {
+		return errTranslate
+	}
+	begin, text := int(w.d.InputOffset()), w.security
+	if w.d.More() {
+		text += ","
+	}
+	w.splices = append(w.splices, splice{begin, begin, text})
+	for w.d.More() {
+		if err := w.value(3, false); err != nil {
+			return err
+		}
 	}
 	_, err = w.d.Token()
 	return err

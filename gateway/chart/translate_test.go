@@ -74,9 +74,53 @@ func TestOnlyReferencesAndTheSourceAreChanged(t *testing.T) {
 	}
 }
 
+// A notice goes with what bears its label, however the author said so, and with nothing else.
+func TestANoticeGoesWithWhatBearsItsLabel(t *testing.T) {
+	notice := fhir.Notice{Label: fhir.SUD, Text: `42 CFR part 2 prohibits unauthorized use or disclosure of these "records".`, Policy: "42CFRPart2"}
+	tr := &translator{author: tx.Account{1}, theirs: "Patient/x", ours: "Patient/me", notices: []fhir.Notice{notice, {Label: fhir.HIV, Text: "Another."}}}
+	coding, err := notice.Coding()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const opioids = `"code":{"coding":[{"system":"http://hl7.org/fhir/sid/icd-10-cm","code":"F11.20"}]}`
+	source := `"source":"urn:salus:member:` + tr.author.String() + `#Condition/1"`
+	for _, x := range []struct{ in, want string }{
+		{`{"resourceType":"Condition","id":"1",` + opioids + `}`, `{"meta":{` + source + `,"security":[` + string(coding) + `]},"resourceType":"Condition","id":"1",` + opioids + `}`},
+		{`{"resourceType":"Condition","id":"1","meta":{}}`, `{"resourceType":"Condition","id":"1","meta":{` + source + `}}`},
+		{
+			`{"resourceType":"Condition","id":"1","meta":{"versionId":"1"},` + opioids + `}`,
+			`{"resourceType":"Condition","id":"1","meta":{` + source + `,"security":[` + string(coding) + `],"versionId":"1"},` + opioids + `}`,
+		},
+		{
+			`{"resourceType":"Condition","id":"1","meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"ETHUD"}],"source":"a"}}`,
+			`{"resourceType":"Condition","id":"1","meta":{"security":[` + string(coding) + `,{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"ETHUD"}],` + source + `}}`,
+		},
+	} {
+		r, err := fhir.Parse([]byte(x.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := tr.body(r)
+		if err != nil || string(got) != x.want {
+			t.Errorf("got  %s, %v\nwant %s", got, err, x.want)
+		}
+		if again, err := fhir.Parse(got); err != nil || len(fhir.NoticesFor(tr.notices, fhir.LabelsOf(again))) != strings.Count(string(got), "NORDSCLCD") {
+			t.Errorf("read again it has other notices, %v: %s", err, got)
+		}
+	}
+	r, err := fhir.Parse([]byte(`{"resourceType":"Condition","id":"1","meta":{"security":{"code":"x"}},` + opioids + `}`))
+	if err == nil {
+		_, err = tr.body(r)
+	}
+	if err == nil {
+		t.Error("what has no place for its notice went without")
+	}
+}
+
 // FuzzTranslate: what is a resource stays one, of the same type, and nothing but references, urls
-// and meta.source differs.
+// and meta.source differs; and notices are added.
 func FuzzTranslate(f *testing.F) {
+	f.Add([]byte(`{"resourceType":"Observation","id":"1","meta":{"extension":[{"url":"Binary/1","valueReference":{"reference":"Patient/x"}}],"security":[{"code":"SUD"}]},"note":[{"text":"alcohol use disorder"}]}`))
 	f.Add([]byte(`{"resourceType":"Observation","id":"1","meta":{"source":"x"},"subject":{"reference":"Patient/x"},"a":[1.0,{"url":"Binary/1"}]}`))
 	f.Add([]byte(`{"resourceType":"Patient","id":"x","text":{"div":"\\\""},"link":[{"other":{"reference":"Patient/y"}}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -88,6 +132,17 @@ func FuzzTranslate(f *testing.F) {
 		got, err := tr.body(r)
 		if err != nil {
 			return // meta that is no object
+		}
+		tr.notices = []fhir.Notice{{Label: fhir.SUD, Text: "A notice."}, {Label: fhir.R, Text: "Another."}}
+		if noted, err := tr.body(r); err == nil {
+			want := len(got)
+			for _, n := range fhir.NoticesFor(tr.notices, fhir.LabelsOf(r)) {
+				c, _ := n.Coding()
+				want += len(c)
+			}
+			if _, err := fhir.Parse(noted); err != nil || len(noted) < want {
+				t.Fatalf("with notices it is no resource any more, or lacks one: %v", err)
+			}
 		}
 		again, err := fhir.Parse(got)
 		if err != nil || again.Type() != r.Type() || again.ID() != r.ID() {
