@@ -4,9 +4,15 @@ import "salus/fhir/search"
 
 // chain: what the reference leads to must be seen, and satisfy the rest.
 func (b *builder) chain(alias string, types []string, c *search.Clause) (sqlText, error) {
+	rows, err := b.chained(types, c)
+	return text(alias+".rid IN ("+rows.s+")", rows.args...), err
+}
+
+// chained selects the row numbers of what a chain is satisfied by.
+func (b *builder) chained(types []string, c *search.Clause) (sqlText, error) {
 	ids := b.params(types, c.Param, search.Plain)
 	if len(ids) == 0 {
-		return nothing, nil
+		return noRows, nil
 	}
 	var ors []sqlText
 	for i, t := range c.Chain.Types {
@@ -23,7 +29,7 @@ func (b *builder) chain(alias string, types []string, c *search.Clause) (sqlText
 		ors = append(ors, text("target IN (SELECT "+a+".type || '/' || "+a+".id FROM resource "+a+" WHERE "+w.s+")", w.args...))
 	}
 	w := join(ors, " OR ")
-	return text(alias+".rid IN (SELECT rid FROM idx_ref WHERE p IN ("+marks(len(ids))+") AND ("+w.s+"))", append(ids, w.args...)...), nil
+	return text("SELECT rid FROM idx_ref WHERE p IN ("+marks(len(ids))+") AND ("+w.s+")", append(ids, w.args...)...), nil
 }
 
 // has: something that is seen refers here, and satisfies the rest.

@@ -232,7 +232,7 @@ func (b *builder) matching(types []string, c *search.Clause) (sqlText, error) {
 	}
 	ids := b.params(types, c.Param, m)
 	if len(ids) == 0 || len(c.Values) == 0 {
-		return text("SELECT rid FROM resource WHERE " + nothing.s), nil
+		return noRows, nil
 	}
 	values := c.Values
 	var ors []sqlText

@@ -33,7 +33,7 @@ func (b *builder) composite(types []string, p *search.Param, parts []search.Valu
 		of := p.Components[j].Param.Kind
 		ids := b.parts(types, p, search.Plain, j+1, alternative)
 		if len(ids) == 0 {
-			return text("SELECT rid FROM resource WHERE " + nothing.s), nil
+			return noRows, nil
 		}
 		a, table := b.alias(), tableOf(of, search.Plain)
 		from = append(from, table+" "+a)
@@ -74,7 +74,7 @@ func (b *builder) near(types []string, c *search.Clause) sqlText {
 	one := b.parts(types, c.Param, search.Plain, 1, 0)
 	two := b.parts(types, c.Param, search.Plain, 2, 0)
 	if len(one) == 0 || len(two) == 0 || len(c.Values) == 0 {
-		return text("SELECT rid FROM resource WHERE " + nothing.s)
+		return noRows
 	}
 	x, z := b.alias(), b.alias()
 	difference := func(column string, of float64) sqlText {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"salus/fhir/search"
@@ -39,6 +40,7 @@ func (b *builder) driver(ctx context.Context, q *Search) (int, error) {
 		}
 		return nothingDrives, nil
 	}
+	counter := *b // what is counted gives out aliases that no other page does
 	drives, fewest := nothingDrives, mostDriving
 	var counts []string
 	var args []any
@@ -48,10 +50,14 @@ func (b *builder) driver(ctx context.Context, q *Search) (int, error) {
 		if direct(c) && c.Param.Code == "_id" && c.Modifier == search.Plain && len(c.Values) < fewest {
 			drives, fewest = i, len(c.Values)
 		}
-		if !countable(c) {
+		if !countable(c, false) {
 			continue
 		}
-		m, err := b.matching(q.Query.Types, c)
+		rows := counter.matching
+		if c.Chain != nil {
+			rows = counter.chained
+		}
+		m, err := rows(q.Query.Types, c)
 		if err != nil {
 			return nothingDrives, err
 		}
@@ -93,9 +99,13 @@ func (b *builder) conditioned(types []string) bool {
 // direct tells clauses on a parameter of the resource itself.
 func direct(c *search.Clause) bool { return c.Chain == nil && c.Has == nil && c.Tree == nil }
 
-// countable tells clauses whose rows stand together in an index, so that counting some reads no others.
-func countable(c *search.Clause) bool {
-	if !direct(c) || c.Param.Code == "_id" || len(c.Values) > manyCodes {
+// countable tells clauses whose rows stand together in an index, so that counting some reads no others, and chains
+// that end in one.
+func countable(c *search.Clause, chained bool) bool {
+	if c.Chain != nil {
+		return !slices.ContainsFunc(c.Chain.Clause, func(c search.Clause) bool { return !countable(&c, true) })
+	}
+	if !direct(c) || c.Param.Code == "_id" && !chained || len(c.Values) > manyCodes {
 		return false
 	}
 	for i := range c.Values {

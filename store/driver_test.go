@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ncruces/go-sqlite3"
@@ -63,15 +64,21 @@ func (c *counting) rows(ctx context.Context, q string, args ...any) (*sql.Rows, 
 	return c.Store.rows(ctx, q, args...)
 }
 
-// many writes resources of an owner: each with a code, a date and what it is of.
-func many(t *testing.T, s *Store, from, to int, owner string) {
+// many writes resources of an owner: each with a code, a date and what it is of, among that a B.
+func many(t *testing.T, s *Store, from, until int, owner string) {
 	t.Helper()
 	err := s.Write(t.Context(), func(tx *Tx) error {
-		for i := from; i < to; i++ {
+		to := coded(Own, strings.ReplaceAll(owner, "/", "-"), "", "s", owner)
+		to.Type = "B"
+		if _, err := tx.Put(to); err != nil {
+			return err
+		}
+		for i := from; i < until; i++ {
 			p := coded(Own, fmt.Sprint("r", i), owner, "s", "c")
 			at := float64(i)
 			p.Entries = append(p.Entries,
 				search.Entry{Code: "ref", Kind: search.Reference, Value: search.Value{Text: owner}},
+				search.Entry{Code: "ref", Kind: search.Reference, Value: search.Value{Text: "B/" + strings.ReplaceAll(owner, "/", "-")}},
 				search.Entry{Code: "about", Kind: search.Reference, Value: search.Value{Text: "B/all"}},
 				search.Entry{Code: "date", Kind: search.Date, Value: search.Value{Range: search.Range{Low: at, High: at}}})
 			if _, err := tx.Put(p); err != nil {
@@ -86,12 +93,19 @@ func many(t *testing.T, s *Store, from, to int, owner string) {
 }
 
 var (
-	ofPatient = search.Clause{Param: modelParams["ref"], Values: []search.Value{{Text: "Patient/1"}}}
-	ofAll     = search.Clause{Param: modelParams["about"], Values: []search.Value{{Text: "B/all"}}}
-	withCode  = search.Clause{Param: modelParams["code"], Values: []search.Value{{System: "s", HasSystem: true, Text: "c"}}}
-	withoutIt = search.Clause{Param: modelParams["code"], Modifier: search.Not, Values: []search.Value{{Text: "d"}}}
-	since     = search.Clause{Param: modelParams["date"], Values: []search.Value{{Prefix: search.GE, Range: search.Range{Low: 3, High: 3}}}}
+	ofPatient  = search.Clause{Param: modelParams["ref"], Values: []search.Value{{Text: "Patient/1"}}}
+	ofAll      = search.Clause{Param: modelParams["about"], Values: []search.Value{{Text: "B/all"}}}
+	withCode   = search.Clause{Param: modelParams["code"], Values: []search.Value{{System: "s", HasSystem: true, Text: "c"}}}
+	withoutIt  = search.Clause{Param: modelParams["code"], Modifier: search.Not, Values: []search.Value{{Text: "d"}}}
+	theirs     = search.Clause{Param: &search.Param{Code: "_id", Kind: search.Token}, Values: []search.Value{{Text: "Patient-1"}}}
+	withTheirs = search.Clause{Param: modelParams["code"], Values: []search.Value{{Text: "Patient/1"}}}
+	since      = search.Clause{Param: modelParams["date"], Values: []search.Value{{Prefix: search.GE, Range: search.Range{Low: 3, High: 3}}}}
 )
+
+// chain leads to a B.
+func chain(c search.Clause) search.Clause {
+	return search.Clause{Param: modelParams["ref"], Chain: &search.Chain{Types: []string{"B"}, Clause: []search.Clause{c}}}
+}
 
 // What others have does not make a search longer that finds a patient's resources, whatever else it asks for. It
 // counts steps and no time.
@@ -108,6 +122,8 @@ func TestASearchIsAsLongAsWhatDrivesIt(t *testing.T) {
 		"all but a code, with total":  {Query: &search.Query{Where: []search.Clause{ofPatient, withoutIt}, Total: search.TotalAccurate}},
 		"a filter":                    {Query: &search.Query{Where: []search.Clause{ofPatient, {Tree: &search.Tree{Op: search.Or, Of: []search.Clause{withCode, ofAll}}}}}},
 		"an id":                       {Query: &search.Query{Where: []search.Clause{withCode, {Param: &search.Param{Code: "_id", Kind: search.Token}, Values: []search.Value{{Text: "r1"}}}}}},
+		"a chain":                     {Query: &search.Query{Where: []search.Clause{withCode, chain(withTheirs)}}},
+		"a chain to an id":            {Query: &search.Query{Where: []search.Clause{withCode, chain(theirs)}}},
 		"in a compartment":            {Query: &search.Query{Where: []search.Clause{withCode, since}}, Compartment: "Patient/1"},
 		"seen by its owner":           {Query: &search.Query{Where: []search.Clause{withCode, since}}, Sight: Sight{Owner: "Patient/1"}},
 		"under a condition all keep":  {Query: &search.Query{Where: []search.Clause{withCode, ofPatient}}, Sight: Sight{Within: map[string][][]search.Clause{"A": {{ofAll}}}}},

@@ -13,6 +13,9 @@ func text(s string, args ...any) sqlText { return sqlText{s, args} }
 // nothing holds for no resource.
 var nothing = text("1 = 0")
 
+// noRows selects nothing.
+var noRows = text("SELECT rid FROM resource WHERE " + nothing.s)
+
 // join puts pieces together, in parentheses.
 func join(parts []sqlText, by string) sqlText {
 	if len(parts) == 1 {
