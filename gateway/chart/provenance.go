@@ -139,5 +139,5 @@ func splitVersion(ref string) (typ, id string, vid int64, ok bool) {
 		return "", "", 0, false
 	}
 	vid, err := strconv.ParseInt(parts[3], 10, 64)
-	return parts[0], parts[1], vid, err == nil && vid > 0
+	return parts[0], parts[1], vid, err == nil && vid > 0 && vid <= maxVersion
 }

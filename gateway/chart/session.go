@@ -369,10 +369,13 @@ func (s *Service) arrive(c *chart, o *record.Opened, adopts bool) (a arrival, ok
 	return a, true
 }
 
+// maxVersion is the highest version of a resource that an author is taken at its word for: those after it have numbers too.
+const maxVersion = 1 << 40
+
 // versionOf is the author's version of a resource, or the first at the time of its block.
 func versionOf(r fhir.Resource, block uint64) (vid int64, at time.Time) {
 	vid, err := strconv.ParseInt(r.VersionID(), 10, 64)
-	if err != nil || vid < 1 || vid > 1<<40 {
+	if err != nil || vid < 1 || vid > maxVersion {
 		vid = 1
 	}
 	at, ok := r.LastUpdated()
