@@ -83,7 +83,7 @@ func TestWhatAnotherMemberSealsEndsNoAnswer(t *testing.T) {
 	st := storetest.Open(t, store.Options{})
 	s := &Service{Config: Config{Index: x, Store: st}}
 	c := &chart{ref: "Patient/me", scope: st.NewScope(), state: map[store.Key]standing{}}
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's
+	rnd := rand.New(rand.NewPCG(1, 2))
 	types := map[string]string{}
 	put := func(body []byte) {
 		a, ok := s.arrive(c, &record.Opened{Body: body, Located: record.Located{Author: tx.Account{1}, Time: 1_700_000_000}}, false)
