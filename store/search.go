@@ -85,6 +85,10 @@ func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, 
 		where = append(where, c)
 	}
 	all := join(where, " AND ")
+	o := b.order(q.Query)
+	if at != nil && (at.Query != fingerprint(all, o.keys) || len(at.Texts) != len(o.keys) || len(at.Floats) != len(o.keys)) {
+		return nil, ErrCursor
+	}
 	p := &Page{Total: -1}
 	if q.Query.Total == search.TotalAccurate || q.Query.Total == search.TotalEstimate || q.Query.Summary == search.SummaryCount || q.Query.Count == 0 {
 		rows, err := r.src.rows(ctx, "SELECT COUNT(*) FROM resource r WHERE "+all.s, all.args...)
@@ -98,7 +102,7 @@ func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, 
 			return p, nil
 		}
 	}
-	matches, last, err := b.page(ctx, &q, all, at)
+	matches, last, err := b.page(ctx, &q, all, o, at)
 	if err != nil {
 		return nil, err
 	}
@@ -135,28 +139,24 @@ func (b *builder) start(ctx context.Context, cursors *cursors, q *Search) (at *p
 }
 
 // page reads the page after a position, or the first, and returns where it ended if another follows.
-func (b *builder) page(ctx context.Context, q *Search, where sqlText, at *position) ([]found, *position, error) {
+func (b *builder) page(ctx context.Context, q *Search, where sqlText, o ordering, at *position) ([]found, *position, error) {
 	count := q.Query.Count
 	if count < 0 {
 		count = q.Count
 	}
-	keys, joins := b.order(q.Query)
 	var after sqlText
 	if at != nil {
-		if at.Query != fingerprint(where, keys) || len(at.Texts) != len(keys) || len(at.Floats) != len(keys) {
-			return nil, nil, ErrCursor
-		}
-		after = beyond(keys, *at)
+		after = beyond(o.keys, *at)
 	}
 	stmt := "SELECT " + columns + ", r.entries"
 	var args []any
 	var order []string
-	for _, k := range keys {
+	for _, k := range o.keys {
 		stmt += ", " + k.column
 		order = append(order, k.column+k.direction())
 	}
 	stmt += " FROM resource r"
-	for _, j := range joins {
+	for _, j := range o.joins {
 		stmt, args = stmt+j.s, append(args, j.args...)
 	}
 	stmt, args = stmt+" WHERE "+where.s, append(args, where.args...)
@@ -165,14 +165,14 @@ func (b *builder) page(ctx context.Context, q *Search, where sqlText, at *positi
 	}
 	limit := bounded(count + 1)
 	stmt += " ORDER BY " + strings.Join(append(order, "r.rid"), ", ") + limit.s
-	matches, last, err := b.sorted(ctx, len(keys), count, stmt, append(args, limit.args...)...)
+	matches, last, err := b.sorted(ctx, len(o.keys), count, stmt, append(args, limit.args...)...)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(matches) <= count {
 		return matches, nil, nil
 	}
-	last.Query = fingerprint(where, keys)
+	last.Query = fingerprint(where, o.keys)
 	return matches[:count], &last, nil
 }
 
@@ -190,21 +190,26 @@ func (k sortKey) direction() string {
 	return " ASC"
 }
 
-// order is what a query sorts by: columns, and the tables they are in.
-func (b *builder) order(q *search.Query) (keys []sortKey, joins []sqlText) {
-	for _, o := range q.Sort {
-		k := sortKey{descending: o.Descending}
-		switch o.Param.Code {
+// An ordering is what a query sorts by: columns, and the tables they are in.
+type ordering struct {
+	keys  []sortKey
+	joins []sqlText
+}
+
+func (b *builder) order(q *search.Query) (o ordering) {
+	for _, by := range q.Sort {
+		k := sortKey{descending: by.Descending}
+		switch by.Param.Code {
 		case "_lastUpdated":
 			k.column = "r.updated"
 		case "_id":
 			k.column, k.text = "r.id", true
 		default:
-			k.column, k.text = b.sortBy(q.Types, o, &joins)
+			k.column, k.text = b.sortBy(q.Types, by, &o.joins)
 		}
-		keys = append(keys, k)
+		o.keys = append(o.keys, k)
 	}
-	return keys, joins
+	return o
 }
 
 // sortBy joins a parameter's values and returns the column to sort by.

@@ -198,6 +198,6 @@ func gateways() []Defence {
 		{"a portal sign-in with a key that was revoked", "gateway/portal/prove.go", "Portal.signIn", `k.LiveAt(height) && `, `(k.LiveAt(height) || true) && `, "gateway/portal", "TestOnlyALiveKeyOverThisChallengeOpensASession"},
 		{"a portal sign-in with a proof used before", "gateway/portal/prove.go", "Portal.signIn", `if !p.proofs.take(nonce, p.Now()) {`, `if !p.proofs.take(nonce, p.Now()) && false {`, "gateway/portal", "TestOnlyALiveKeyOverThisChallengeOpensASession"},
 		{"another site's page in the portal's name", "gateway/portal/guard.go", "Portal.ours", `if origin != "" && origin != p.Origin {`, `if false {`, "gateway/portal", "TestEveryRouteIsDeniedToWhoMayNot"},
-		{"a cursor of another user's search", "store/search.go", "builder.page", `at.Query != fingerprint(where, keys) || `, ``, "store", "TestACursorGoesWithItsSearchOnly"},
+		{"a cursor of another user's search", "store/search.go", "reader.search", `at.Query != fingerprint(all, o.keys) || `, ``, "store", "TestACursorGoesWithItsSearchOnly"},
 	}
 }
