@@ -119,3 +119,31 @@ func TestWritesOfOneCommitDoNotUndoEachOther(t *testing.T) {
 		}
 	})
 }
+
+// However many forms conditions of writes have, the statements that are kept for them are bounded.
+func TestStatementsOfAWriterAreBounded(t *testing.T) {
+	on(t, func(t *testing.T, open func() *Store) {
+		s := open()
+		many(t, s, 0, 3, "Patient/1")
+		err := s.Write(t.Context(), func(tx *Tx) error {
+			for n := range maxStatements + 200 {
+				values := make([]search.Value, n)
+				for i := range values {
+					values[i].Text = fmt.Sprint("r", i)
+				}
+				q := &search.Query{Types: []string{"A"}, Count: 2, Where: []search.Clause{{Param: &search.Param{Code: "_id", Kind: search.Token}, Values: values}}}
+				if p, err := tx.Search(Search{Query: q, Sight: Sight{Scopes: []Scope{Own}}}); err != nil || len(p.Matches) != min(len(values), 3, q.Count) {
+					return fmt.Errorf("%d values: %d found, %w", len(values), len(p.Matches), err)
+				}
+				if len(tx.w.stmts) > maxStatements {
+					return fmt.Errorf("%d statements are kept", len(tx.w.stmts))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		many(t, s, 3, 5, "Patient/1")
+	})
+}

@@ -93,10 +93,16 @@ func (w *writer) run() {
 
 // end gives the connection back. Nothing is lost when that fails: every commit is durable.
 func (w *writer) end() {
+	w.unprepare()
+	_ = w.conn.Close()
+}
+
+// unprepare closes the statements that were prepared. Rows that are still read keep theirs open.
+func (w *writer) unprepare() {
 	for _, st := range w.stmts {
 		_ = st.Close()
 	}
-	_ = w.conn.Close()
+	clear(w.stmts)
 }
 
 func (w *writer) group(first *job) {
@@ -180,10 +186,14 @@ func (w *writer) one(j *job) (err error) {
 	return t.undo()
 }
 
-// prepared is a statement of the writer's connection.
+// prepared is a statement of the writer's connection. Searches within writes come in as many forms as clients think of:
+// when there are too many, all are prepared anew.
 func (w *writer) prepared(q string) (*sql.Stmt, error) {
 	if st, ok := w.stmts[q]; ok {
 		return st, nil
+	}
+	if len(w.stmts) >= maxStatements {
+		w.unprepare()
 	}
 	st, err := w.conn.PrepareContext(context.Background(), w.d.bind(q))
 	if err == nil {
