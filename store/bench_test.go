@@ -91,6 +91,7 @@ func BenchmarkSearch(b *testing.B) {
 		"patient and code":  {Where: []search.Clause{patient, code}},
 		"patient by date":   {Where: []search.Clause{patient}, Sort: []search.Order{{Param: date, Descending: true}}},
 		"code":              {Where: []search.Clause{code}},
+		"status":            {Where: []search.Clause{{Param: &search.Param{Code: "status", Kind: search.Token}, Values: []search.Value{{Text: "final"}}}}},
 		"everything":        {},
 		"patient and total": {Where: []search.Clause{patient}, Total: search.TotalAccurate},
 	} {

@@ -14,6 +14,7 @@
 //	point.go    one resource by its key, past database/sql
 //	search.go   answering a search.Query, page by page
 //	driver.go   which clause drives a search, so that all others are asked of what it leaves
+//	walk.go     pages of what has one value, read in the order of its index
 //	clause.go   one clause of it as SQL (sqltext.go, value.go, composite.go, chain.go)
 //	include.go  what the matches refer to, and what refers to them
 //	follow.go   what was written after something, for those who carry it on

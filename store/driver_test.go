@@ -96,6 +96,7 @@ var (
 	ofPatient  = search.Clause{Param: modelParams["ref"], Values: []search.Value{{Text: "Patient/1"}}}
 	ofAll      = search.Clause{Param: modelParams["about"], Values: []search.Value{{Text: "B/all"}}}
 	withCode   = search.Clause{Param: modelParams["code"], Values: []search.Value{{System: "s", HasSystem: true, Text: "c"}}}
+	anySystem  = search.Clause{Param: modelParams["code"], Values: []search.Value{{Text: "c"}}}
 	withoutIt  = search.Clause{Param: modelParams["code"], Modifier: search.Not, Values: []search.Value{{Text: "d"}}}
 	theirs     = search.Clause{Param: &search.Param{Code: "_id", Kind: search.Token}, Values: []search.Value{{Text: "Patient-1"}}}
 	withTheirs = search.Clause{Param: modelParams["code"], Values: []search.Value{{Text: "Patient/1"}}}
@@ -124,6 +125,9 @@ func TestASearchIsAsLongAsWhatDrivesIt(t *testing.T) {
 		"an id":                       {Query: &search.Query{Where: []search.Clause{withCode, {Param: &search.Param{Code: "_id", Kind: search.Token}, Values: []search.Value{{Text: "r1"}}}}}},
 		"a chain":                     {Query: &search.Query{Where: []search.Clause{withCode, chain(withTheirs)}}},
 		"a chain to an id":            {Query: &search.Query{Where: []search.Clause{withCode, chain(theirs)}}},
+		"a code alone":                {Query: &search.Query{Where: []search.Clause{withCode}}},
+		"a code of any system":        {Query: &search.Query{Where: []search.Clause{anySystem}}},
+		"a reference alone":           {Query: &search.Query{Where: []search.Clause{ofAll}}},
 		"in a compartment":            {Query: &search.Query{Where: []search.Clause{withCode, since}}, Compartment: "Patient/1"},
 		"seen by its owner":           {Query: &search.Query{Where: []search.Clause{withCode, since}}, Sight: Sight{Owner: "Patient/1"}},
 		"under a condition all keep":  {Query: &search.Query{Where: []search.Clause{withCode, ofPatient}}, Sight: Sight{Within: map[string][][]search.Clause{"A": {{ofAll}}}}},
@@ -141,7 +145,7 @@ func TestASearchIsAsLongAsWhatDrivesIt(t *testing.T) {
 	before := map[string]int{}
 	for name, q := range queries {
 		n, found := steps(q)
-		want, ok := map[string]int{"date": 17, "in a compartment": 17, "seen by its owner": 17, "an id": 1, "what nobody has, and a code": 0}[name]
+		want, ok := map[string]int{"date": 17, "in a compartment": 17, "seen by its owner": 17, "a code alone": 50, "a code of any system": 50, "a reference alone": 50, "an id": 1, "what nobody has, and a code": 0}[name]
 		if !ok {
 			want = 20
 		}

@@ -102,7 +102,7 @@ func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, 
 			return p, nil
 		}
 	}
-	matches, last, err := b.page(ctx, &q, all, o, at)
+	matches, last, err := b.page(ctx, &q, seen, all, o, at)
 	if err != nil {
 		return nil, err
 	}
@@ -139,14 +139,25 @@ func (b *builder) start(ctx context.Context, cursors *cursors, q *Search) (at *p
 }
 
 // page reads the page after a position, or the first, and returns where it ended if another follows.
-func (b *builder) page(ctx context.Context, q *Search, where sqlText, o ordering, at *position) ([]found, *position, error) {
+func (b *builder) page(ctx context.Context, q *Search, seen, where sqlText, o ordering, at *position) ([]found, *position, error) {
 	count := q.Query.Count
 	if count < 0 {
 		count = q.Count
 	}
+	from, on, walks, err := b.walk(ctx, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	rid, all := "r.rid", where
+	if walks {
+		// In that order: SQLite does not change a cross join's.
+		from, rid, all = from+" CROSS JOIN resource r", "w.rid", join([]sqlText{on, text("r.rid = w.rid"), seen}, " AND ")
+	} else {
+		from = "resource r"
+	}
 	var after sqlText
 	if at != nil {
-		after = beyond(o.keys, *at)
+		after = beyond(o.keys, rid, *at)
 	}
 	stmt := "SELECT " + columns + ", r.entries"
 	var args []any
@@ -155,16 +166,16 @@ func (b *builder) page(ctx context.Context, q *Search, where sqlText, o ordering
 		stmt += ", " + k.column
 		order = append(order, k.column+k.direction())
 	}
-	stmt += " FROM resource r"
+	stmt += " FROM " + from
 	for _, j := range o.joins {
 		stmt, args = stmt+j.s, append(args, j.args...)
 	}
-	stmt, args = stmt+" WHERE "+where.s, append(args, where.args...)
+	stmt, args = stmt+" WHERE "+all.s, append(args, all.args...)
 	if after.s != "" {
 		stmt, args = stmt+" AND ("+after.s+")", append(args, after.args...)
 	}
 	limit := bounded(count + 1)
-	stmt += " ORDER BY " + strings.Join(append(order, "r.rid"), ", ") + limit.s
+	stmt += " ORDER BY " + strings.Join(append(order, rid), ", ") + limit.s
 	matches, last, err := b.sorted(ctx, len(o.keys), count, stmt, append(args, limit.args...)...)
 	if err != nil {
 		return nil, nil, err
@@ -252,8 +263,8 @@ type position struct {
 	Driver int       `cbor:"5,keyasint"` // what drove the search: the condition is another otherwise
 }
 
-// beyond holds for what comes after a position.
-func beyond(keys []sortKey, at position) sqlText {
+// beyond holds for what comes after a position, the number of whose row is in the column rid.
+func beyond(keys []sortKey, rid string, at position) sqlText {
 	var ors []sqlText
 	var equal []sqlText
 	for i, k := range keys {
@@ -270,7 +281,7 @@ func beyond(keys []sortKey, at position) sqlText {
 		ors = append(ors, join(append(append([]sqlText{}, equal...), text(k.column+op, v)), " AND "))
 		equal = append(equal, text(k.column+" = ?", v))
 	}
-	return join(append(ors, join(append(equal, text("r.rid > ?", at.RID)), " AND ")), " OR ")
+	return join(append(ors, join(append(equal, text(rid+" > ?", at.RID)), " AND ")), " OR ")
 }
 
 // sorted reads matches with their sort keys, and where the page ends.
