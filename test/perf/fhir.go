@@ -315,7 +315,9 @@ var fhirQueries = []fhirQuery{
 	{"date", "of a patient in a year", func(i int) string {
 		return fmt.Sprintf("Observation?patient=Patient/perf-%d&date=ge20%02d-01-01&date=lt20%02d-01-01", i%fhirPatients, i%23, i%23+1)
 	}},
-	{"everybody", "of everybody with a code, the first 50", func(i int) string { return fmt.Sprintf("Observation?code=http://loinc.org|%d-%d&_count=50", 1000+i%50, i%10) }},
+	{"everybody", "of everybody with a code, the first 50", func(i int) string {
+		return fmt.Sprintf("Observation?code=http://loinc.org|%d-%d&_count=50", 1000+i%50, i%10)
+	}},
 	{"include", "of a patient with the patient", func(i int) string {
 		return fmt.Sprintf("Observation?patient=Patient/perf-%d&_count=10&_include=Observation:subject", i%fhirPatients)
 	}},
