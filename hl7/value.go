@@ -36,7 +36,7 @@ func (v Value) Valued() bool {
 	}
 	d := v.m.delims
 	for _, c := range v.raw {
-		if c != d.Component && c != d.Repetition && c != d.Subcomponent {
+		if c == 0 || c != d.Component && c != d.Repetition && c != d.Subcomponent { // 0: a delimiter that MSH-2 does not name
 			return true
 		}
 	}
