@@ -3,6 +3,7 @@ package tofhir
 import (
 	"sort"
 	"strings"
+	"time"
 
 	"salus/hl7"
 )
@@ -64,17 +65,19 @@ func (x val) place(n int) (place, hl7.Value) {
 // t is the text of component n; reading it marks it as mapped.
 func (x val) t(n int) string {
 	p, v := x.place(n)
-	s := x.c.decode(v)
+	s := strings.TrimSpace(x.c.decode(p, v.Text))
 	if s != "" {
 		x.c.read[p] = true
 	}
 	return s
 }
 
-// has says whether component n has text, without marking it.
+// has says whether component n has text, without marking it. Blanks alone, also
+// escaped ones, are none, as they are to t.
 func (x val) has(n int) bool {
 	_, v := x.place(n)
-	return v.Valued()
+	s, err := v.Text()
+	return err != nil || strings.TrimSpace(s) != "" // t tells what is wrong with it
 }
 
 // drop takes back that component n was mapped: it was read and could not be said.
@@ -92,19 +95,48 @@ func (x val) whole() string {
 			x.c.read[p] = true
 		}
 	}
-	s, err := x.v.Whole()
-	if err != nil && x.c.err == nil {
-		x.c.err = err
+	return x.c.decode(x.at, x.v.Whole)
+}
+
+// decode reads a value as text that FHIR can say. Control characters, which an escape
+// sequence may bring, cannot be said, and a value without them would be another one:
+// the message is refused.
+func (c *mapping) decode(at place, read func() (string, error)) string {
+	s, err := read()
+	if err == nil && strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\n\r", r) }) {
+		s = ""
+		c.refuse(at)
+	}
+	if err != nil && c.err == nil {
+		c.err = err
 	}
 	return s
 }
 
-func (c *mapping) decode(v hl7.Value) string {
-	s, err := v.Text()
-	if err != nil && c.err == nil {
-		c.err = err
+// refuse makes a value that FHIR does not admit where it stands the error of the map, if it is the first.
+func (c *mapping) refuse(at place) {
+	if c.err == nil {
+		c.err = &hl7.Error{Code: hl7.CodeValue, Segment: c.m.At(at.seg).Name(), Index: at.seg + 1, Field: at.field, Condition: hl7.DataType}
 	}
-	return strings.TrimSpace(s)
+}
+
+// ordered refuses a Period that ends before it starts (per-1). Of dates of different
+// precision what both have is compared.
+func (c *mapping) ordered(at place, period any) {
+	p, _ := period.(object)
+	start, _ := p["start"].(string)
+	end, _ := p["end"].(string)
+	if len(start) > 10 && len(end) > 10 {
+		from, err1 := time.Parse(time.RFC3339Nano, start)
+		to, err2 := time.Parse(time.RFC3339Nano, end)
+		if err1 == nil && err2 == nil && to.Before(from) {
+			c.refuse(at)
+		}
+		return
+	}
+	if n := min(len(start), len(end), 10); end[:n] < start[:n] {
+		c.refuse(at)
+	}
 }
 
 // use marks fields that are the form of the message, not its content.

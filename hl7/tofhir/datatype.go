@@ -56,6 +56,7 @@ func (c *mapping) convert(kind string, v val) (any, bool) {
 				o[k] = t
 			}
 		}
+		c.ordered(v.at, o)
 		return o, len(o) > 0
 	case "DRSTART":
 		return c.when(v.part(1), 1, "DTM")
@@ -214,6 +215,7 @@ func (c *mapping) identifier(kind, arg string, v val) (object, bool, bool) {
 		}
 		if len(period) > 0 {
 			o["period"] = period
+			c.ordered(v.at, period)
 		}
 	case "EI":
 		put(o, "value", v.t(1))
@@ -272,21 +274,21 @@ func (c *mapping) concept(kind, arg string, v val) (any, bool, bool) {
 		return o, len(o) > 0, true
 	case "IDCC":
 		name, n, _ := strings.Cut(arg, ":")
-		code := v.t(1)
+		code := single(v.t(1))
 		k := object{"system": tho + "v2-" + n, "code": code}
 		if t, ok := lookup(name, code); ok {
 			k = t.coding()
 		}
 		return object{"coding": []any{k}}, code != "", true
 	case "CONF":
-		code := v.t(1)
+		code := single(v.t(1)) // never left out: it protects what it is on
 		k := object{"system": tho + "v2-0272", "code": code}
 		if own, ok := ownCodes("confidentiality", code); ok {
 			k = object{"system": tho + "v3-Confidentiality", "code": own}
 		}
 		return object{"coding": []any{k}}, code != "", true
 	case "CODING":
-		code := v.t(1)
+		code := single(v.t(1))
 		if code == "" {
 			return nil, false, true
 		}
@@ -344,3 +346,6 @@ func code(s string) string {
 	}
 	return s
 }
+
+// single is a code with single blanks, as FHIR's data type code admits them.
+func single(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -39,7 +39,11 @@ func (w *walker) content(s hl7.SegmentRef) {
 			a, ok = w.attachment(v)
 		}
 		if !ok {
-			a = object{"contentType": "text/plain; charset=utf-8", "data": base64.StdEncoding.EncodeToString([]byte(v.whole()))}
+			text := said(v.whole())
+			if text == "" {
+				continue
+			}
+			a = object{"contentType": "text/plain; charset=utf-8", "data": base64.StdEncoding.EncodeToString([]byte(text))}
 		}
 		name := w.first(s, 3)
 		title := name.t(2)
@@ -53,10 +57,10 @@ func (w *walker) content(s hl7.SegmentRef) {
 
 // attachment maps an ED whose data are base64 and decode.
 func (w *walker) attachment(v val) (object, bool) {
-	if !strings.EqualFold(w.decode(v.v.Component(4)), "Base64") {
+	if !strings.EqualFold(strings.TrimSpace(w.decode(v.at, v.v.Component(4).Text)), "Base64") {
 		return nil, false
 	}
-	data := strings.Join(strings.Fields(w.decode(v.v.Component(5))), "")
+	data := strings.Join(strings.Fields(w.decode(v.at, v.v.Component(5).Text)), "")
 	if b, err := base64.StdEncoding.DecodeString(data); err != nil || len(b) == 0 {
 		return nil, false
 	}
@@ -67,7 +71,7 @@ func (w *walker) attachment(v val) (object, bool) {
 	switch {
 	case sub == "pdf":
 		a["contentType"] = "application/pdf"
-	case strings.Contains(kind, "/"):
+	case strings.Contains(kind, "/") && code(kind) != "":
 		a["contentType"] = kind
 	case kind != "" && sub != "" && (kind == "text" || kind == "image" || kind == "application" || kind == "audio"):
 		a["contentType"] = kind + "/" + sub
@@ -131,13 +135,19 @@ func (w *walker) resourceOf(s hl7.SegmentRef) {
 
 // finish fills in what FHIR requires once all segments are read.
 func (w *walker) finish() {
-	if x := w.document; x != nil && x.body["content"] == nil {
-		x.body["content"] = []any{object{"attachment": object{"title": "content not sent"}}}
+	for _, x := range w.list {
+		switch x.kind {
+		case "DocumentReference":
+			orElse(x.body, "content", []any{object{"attachment": object{"title": "content not sent"}}})
+		case "Appointment":
+			x.booked()
+		}
 	}
-	x := w.appointment
-	if x == nil {
-		return
-	}
+}
+
+// booked gives an appointment the end that its duration tells, and a state that FHIR
+// admits with the times it has: without both of them only some are (app-2, app-3).
+func (x *resource) booked() {
 	start, _ := x.body["start"].(string)
 	if start != "" && x.body["end"] == nil {
 		if t, err := time.Parse(time.RFC3339Nano, start); err == nil {
@@ -146,7 +156,6 @@ func (w *walker) finish() {
 			}
 		}
 	}
-	// Without both times only some states are valid (app-2, app-3): it is proposed.
 	if x.body["start"] == nil || x.body["end"] == nil {
 		delete(x.body, "start")
 		delete(x.body, "end")

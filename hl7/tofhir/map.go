@@ -122,14 +122,14 @@ func Map(m *hl7.Message, o Options) (*Result, error) {
 	if c.event == "" && c.code == "ORU" {
 		c.event = "R01"
 	}
-	if !mapped(c.code, c.event) {
+	if !Known(c.code, c.event) {
 		cond, code := hl7.UnsupportedEvent, hl7.CodeEvent
 		if !mapped(c.code, "") {
 			cond, code = hl7.UnsupportedMessage, hl7.CodeType
 		}
 		return nil, &hl7.Error{Code: code, Segment: "MSH", Index: 1, Field: 9, Condition: cond}
 	}
-	if !m.Segment("MSH").Field(10).Valued() {
+	if id := c.decode(place{field: 10}, m.Segment("MSH").Field(10).Text); strings.TrimSpace(id) == "" && c.err == nil {
 		return nil, &hl7.Error{Code: hl7.CodeRequired, Segment: "MSH", Index: 1, Field: 10, Condition: hl7.RequiredMissing}
 	}
 	if err := c.walk(); err != nil {
@@ -245,7 +245,7 @@ func Overlay(old, update []byte, nulls []string) ([]byte, error) {
 				v = joined
 			}
 		}
-		for _, other := range choices(k) { // deceasedBoolean gives way to deceasedDateTime
+		for _, other := range choices(k) { // deceasedBoolean gives way to deceasedDateTime, no value to a value (obs-6, obs-7)
 			delete(a, other)
 		}
 		a[k] = v
@@ -258,7 +258,7 @@ func choices(k string) []string {
 		{"deceasedBoolean", "deceasedDateTime"},
 		{"multipleBirthBoolean", "multipleBirthInteger"},
 		{"effectiveDateTime", "effectivePeriod"},
-		{"valueQuantity", "valueCodeableConcept", "valueString", "valueDateTime", "valueRange", "valueRatio", "valueTime", "valuePeriod"},
+		{"valueQuantity", "valueCodeableConcept", "valueString", "valueDateTime", "valueRange", "valueRatio", "valueTime", "valuePeriod", "component", "dataAbsentReason"},
 		{"occurrenceDateTime", "occurrenceString"},
 	} {
 		for i, s := range set {

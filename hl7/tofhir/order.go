@@ -2,6 +2,7 @@ package tofhir
 
 import (
 	"encoding/json"
+	"math/big"
 	"strings"
 
 	"salus/hl7"
@@ -50,6 +51,7 @@ func (w *walker) obr(s hl7.SegmentRef) {
 	w.segment(s, r, w.orc)
 	r.body["basedOn"] = []any{x.ref()}
 	orElse(r.body, "status", "unknown")
+	orElse(r.body, "code", object{"text": "not stated"})
 	w.report = r
 }
 
@@ -91,13 +93,11 @@ func (w *walker) obx(s hl7.SegmentRef) {
 	} else {
 		status.drop(1)
 	}
-	if w.peek(s, 11) == "N" {
+	orElse(x.body, "code", object{"text": "not stated"})
+	valued := w.value(s, x.body)
+	if w.peek(s, 11) == "N" && !valued { // obs-6
 		x.body["dataAbsentReason"] = object{"coding": []any{object{"system": tho + "data-absent-reason", "code": "not-asked"}}}
 	}
-	if w.peek(s, 3) == "" && x.body["code"] == nil {
-		x.body["code"] = object{"text": "not stated"}
-	}
-	w.value(s, x.body)
 	switch {
 	case w.report != nil:
 		set(w.report.body, "result*", x.ref())
@@ -117,11 +117,13 @@ func (w *walker) obx(s hl7.SegmentRef) {
 }
 
 // value maps OBX-5 by OBX-2. Repetitions of text are lines of one text; of others,
-// each further repetition is a component of the same code (N-03).
-func (w *walker) value(s hl7.SegmentRef, o object) {
+// each repetition is a component of the same code (N-03), and the observation itself
+// has no value: beside components of its own code FHIR forbids one (obs-7). It says
+// whether there is one.
+func (w *walker) value(s hl7.SegmentRef, o object) bool {
 	all, kind := w.vals(s, 5), w.first(s, 2)
 	if len(all) == 0 {
-		return
+		return false
 	}
 	unit := w.first(s, 6)
 	switch name := kind.t(1); name {
@@ -130,21 +132,35 @@ func (w *walker) value(s hl7.SegmentRef, o object) {
 		for _, v := range all {
 			lines = append(lines, v.whole())
 		}
-		o["valueString"] = strings.Join(lines, "\n")
-		return
+		put(o, "valueString", said(strings.Join(lines, "\n")))
+		return o["valueString"] != nil
 	default:
-		for i, v := range all {
+		some := false
+		for _, v := range all {
 			k, out := w.typed(name, v, unit)
 			if k == "" {
-				k, out = "valueString", v.whole()
+				k, out = "valueString", said(v.whole())
 			}
-			if i == 0 {
-				o[k] = out
+			switch {
+			case out == "":
 				continue
+			case len(all) == 1:
+				o[k] = out
+			default:
+				set(o, "component*", object{"code": o["code"], k: out})
 			}
-			set(o, "component*", object{"code": o["code"], k: out})
+			some = true
 		}
+		return some
 	}
+}
+
+// said is a text with its blanks and lines, or "" if there is nothing else.
+func said(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return ""
+	}
+	return s
 }
 
 func (w *walker) typed(kind string, v, unit val) (string, any) {
@@ -207,7 +223,7 @@ func (w *walker) structured(v, unit val) (string, any) {
 		o := q(low)
 		o["comparator"] = comp
 		return "valueQuantity", o
-	case okLow && okHigh && sep == "-" && plain:
+	case okLow && okHigh && sep == "-" && plain && below(low, high): // rng-2
 		return "valueRange", object{"low": q(low), "high": q(high)}
 	case okLow && okHigh && (sep == ":" || sep == "/") && plain:
 		return "valueRatio", object{"numerator": q(low), "denominator": q(high)}
@@ -215,6 +231,12 @@ func (w *walker) structured(v, unit val) (string, any) {
 		return "", nil
 	}
 	return "", nil
+}
+
+func below(a, b json.Number) bool {
+	x, okX := new(big.Rat).SetString(string(a))
+	y, okY := new(big.Rat).SetString(string(b))
+	return okX && okY && x.Cmp(y) < 0
 }
 
 // nte adds a note to what it follows; one that follows what has no notes is listed.
@@ -228,9 +250,9 @@ func (w *walker) nte(s hl7.SegmentRef) {
 	for _, v := range w.vals(s, 3) {
 		lines = append(lines, v.whole())
 	}
-	note["text"] = strings.Join(lines, "\n")
-	key := "note*"
-	set(w.noted.body, key, note)
+	if put(note, "text", said(strings.Join(lines, "\n"))); note["text"] != nil {
+		set(w.noted.body, "note*", note)
+	}
 }
 
 func (w *walker) rxa(s hl7.SegmentRef) {

@@ -65,6 +65,7 @@ func (c *mapping) period(o object, v val, from, to int) {
 	}
 	if len(p) > 0 {
 		o["period"] = p
+		c.ordered(v.at, p)
 	}
 }
 

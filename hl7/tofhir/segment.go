@@ -49,6 +49,9 @@ func (c *mapping) rows(s hl7.SegmentRef, kind string, into object, near ...hl7.S
 			}
 			if out, ok := c.convert(r.kind, v); ok {
 				set(into, r.to, out)
+				if period, ok := strings.CutSuffix(r.to, ".end"); ok {
+					c.ordered(v.at, into[period])
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package tofhir
 
 import (
+	"slices"
 	"strings"
 
 	"salus/hl7"
@@ -12,7 +13,7 @@ func mapped(code, event string) bool {
 		"ADT": "A01 A02 A03 A04 A05 A08 A11 A13 A28 A31 A37 A40", "ORU": "R01", "ORM": "O01", "OML": "O21",
 		"MDM": "T01 T02 T11", "VXU": "V04", "SIU": "S12 S13 S14 S15 S16 S17 S26", "DFT": "P03",
 	}[code]
-	return events != "" && (event == "" || len(event) == 3 && strings.Contains(events, event))
+	return events != "" && (event == "" || slices.Contains(strings.Fields(events), event))
 }
 
 // walker carries what the segments of a message say of each other.
@@ -53,13 +54,8 @@ func (c *mapping) walk() error {
 		c.merge = &Merge{Survivor: c.patient.entry.Identifier, Replaced: other.entry.Identifier, Undo: true}
 	}
 	w := &walker{mapping: c}
-	if n := c.first(pids[0], 18); n.has(1) && !unlink {
-		out, _ := c.convert("CX:AN", n)
-		id := out.(object)
-		x, _ := c.put("Account", "", Identifier{id["system"].(string), id["value"].(string)})
-		x.entry.Create = true
-		x.body["identifier"], x.body["status"], x.body["subject"] = []any{id}, "active", []any{c.patient.ref()}
-		w.account = x
+	if !unlink {
+		w.charged(pids[0])
 	}
 	w.visit()
 	for i := range c.m.Len() {
@@ -69,6 +65,18 @@ func (c *mapping) walk() error {
 	}
 	w.finish()
 	return nil
+}
+
+// charged maps the account that PID-18 names.
+func (w *walker) charged(pid hl7.SegmentRef) {
+	id, ok, _ := w.identifier("CX", "AN", w.first(pid, 18))
+	if !ok {
+		return
+	}
+	x, _ := w.put("Account", "", Identifier{id["system"].(string), id["value"].(string)})
+	x.entry.Create = true
+	x.body["identifier"], x.body["status"], x.body["subject"] = []any{id}, "active", []any{w.patient.ref()}
+	w.account = x
 }
 
 // person maps a PID; the patient is found by the first identifier of PID-3.
@@ -131,6 +139,7 @@ func (w *walker) visit() {
 		for _, f := range []int{6, 2} { // event occurred, else event recorded
 			if t, ok := w.when(w.first(evn, f), 1, "DTM"); ok && evn.Exists() {
 				set(x.body, "period.end", t)
+				w.ordered(place{seg: evn.Index(), field: f}, x.body["period"])
 				break
 			}
 		}
