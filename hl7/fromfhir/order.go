@@ -169,20 +169,33 @@ func (m *maker) observation(o object, n int) (int, error) {
 	return n, nil
 }
 
-// components writes the components that are further values of the same code as repetitions; true says that all are.
+// components writes the components that are values of the observation's own code as
+// repetitions of OBX-5; true says that all are. An observation without a value of its
+// own has two of them or more.
 func (m *maker) components(s *segment, o object) bool {
 	all := objects(o["component"])
 	if len(all) == 0 {
 		return true
 	}
+	kind, unit, bare := s.get(2), s.get(6), s.get(5) == ""
+	if bare && len(all) == 1 {
+		return false
+	}
 	var more []string
 	for _, c := range all {
 		x := m.loose("OBX")
 		m.value(x, c)
-		if len(c) != 2 || !reflect.DeepEqual(c["code"], o["code"]) || x.get(2) != s.get(2) || x.get(6) != s.get(6) || x.get(5) == "" || s.get(2) == "TX" || s.get(2) == "ST" {
+		if bare && more == nil {
+			kind, unit = x.get(2), x.get(6)
+		}
+		if len(c) != 2 || !reflect.DeepEqual(c["code"], o["code"]) || x.get(2) != kind || x.get(6) != unit || x.get(5) == "" || kind == "TX" || kind == "ST" {
 			return false
 		}
 		more = append(more, x.get(5))
+	}
+	if bare {
+		s.set(2, kind)
+		s.set(6, unit)
 	}
 	for _, r := range more {
 		s.append(5, r)

@@ -270,6 +270,36 @@ func TestWhatComesInAndGoesOutIsTheSameAgain(t *testing.T) {
 	}
 }
 
+// Repetitions of OBX-5 are components of one Observation without a value, and go out as repetitions (N-03).
+func TestRepeatedValuesGoOutAsRepetitions(t *testing.T) {
+	sample, err := os.ReadFile("../testdata/oru_r01.hl7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"|NM|2345-7^Glucose^LN||5.40~5.60~5.80|mmol/L^mmol/L^UCUM", "|CWE|2345-7^Glucose^LN||A^Alpha^L~B^Beta^L",
+		"|SN|2345-7^Glucose^LN||<^1~^1^-^2|", "|DT|2345-7^Glucose^LN||20260102~20260103",
+	} {
+		raw := bytes.Replace(sample, []byte("|NM|2345-7^Glucose^LN|1|5.40|mmol/L^mmol/L^UCUM|4-6"), []byte(want+"|"), 1)
+		if round(t, want, raw) != 1 {
+			t.Errorf("%s: no message", want)
+		}
+		w, refs, err := worldOf(t, raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ref := range refs {
+			if !strings.HasPrefix(ref, "DiagnosticReport/") {
+				continue
+			}
+			out, err := Map(t.Context(), Change{Resource: w[ref], Event: "ORU^R01", Control: "C1", First: true, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, w, options())
+			if value := strings.Split(want, "|")[4]; err != nil || !bytes.Contains(out, []byte("|"+value)) || bytes.Count(out, []byte("OBX|")) != 2 {
+				t.Errorf("%s: got %v %s", want, err, lines(out))
+			}
+		}
+	}
+}
+
 // TXA-18: the strictest label that table 0272 has goes out, and comes in as the same.
 func TestConfidentialityGoesOutAndComesInAgain(t *testing.T) {
 	v3 := func(code string) object { return object{"system": tho + "v3-Confidentiality", "code": code} }
