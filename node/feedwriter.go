@@ -22,6 +22,7 @@ import (
 	"salus/hl7"
 	"salus/hl7/feed"
 	"salus/hl7/tofhir"
+	"salus/internal/mistake"
 	"salus/seal"
 	"salus/store"
 )
@@ -35,6 +36,7 @@ type feedWriter struct {
 	index   *index.Index
 	within  *transactor
 	event   func(context.Context, balp.Event) error
+	toFHIR  func(*hl7.Message, tofhir.Options) (*tofhir.Result, error) // tofhir.Map
 	mapping tofhir.Options
 	labels  []security
 
@@ -69,7 +71,7 @@ func (n *Node) feedWriter(keys *keys, c config.Feed, log *slog.Logger, turn *syn
 	}
 	key := seal.Sum("feed-identifiers", keys.store[:])
 	w := &feedWriter{
-		name: c.Name, log: log, store: n.fhir.store, index: n.fhir.index, within: n.fhir.within, event: n.fhir.event, turn: turn, told: map[uint64]*told{}, proposer: c.Proposer, intents: n.feeds.intents,
+		name: c.Name, log: log, store: n.fhir.store, index: n.fhir.index, within: n.fhir.within, event: n.fhir.event, turn: turn, told: map[uint64]*told{}, proposer: c.Proposer, intents: n.feeds.intents, toFHIR: tofhir.Map,
 		mapping: tofhir.Options{Base: "urn:salus:feed:" + c.Name, Key: key[:], Zone: zone, Authorities: c.Authorities, CodeSystems: c.CodeSystems},
 	}
 	for _, l := range c.Labels {
@@ -97,6 +99,7 @@ func securityOf(label string) security {
 
 // The reasons of dead letters that come from here. They are stable.
 var (
+	errFeedMap        = &feed.Rejection{Code: "feed-map"}                                    // a mistake in the map
 	errFeedAmbiguous  = &feed.Rejection{Code: "feed-ambiguous", Condition: hl7.DuplicateKey} // an identifier is of several resources
 	errFeedIdentifier = &feed.Rejection{Code: "feed-identifier", Condition: hl7.ValueTooLong}
 	errFeedMergeNone  = &feed.Rejection{Code: "feed-merge-unknown", Condition: hl7.UnknownKey}       // nobody to merge into
@@ -120,7 +123,7 @@ func (w *feedWriter) apply(ctx context.Context, m feed.Message) error {
 func (w *feedWriter) write(ctx context.Context, m feed.Message) error {
 	o := w.mapping
 	o.Recorded, o.Original = m.Received, m.Raw
-	r, err := tofhir.Map(m.Parsed, o)
+	r, err := mistake.Keep(ctx, w.log, "feed_map_panicked", errFeedMap, func() (*tofhir.Result, error) { return w.toFHIR(m.Parsed, o) })
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ const self = "salus/"
 // lower layers, and the peers named for it below. A room includes what is below
 // its folder, unless that is a room itself.
 var layers = [][]string{
-	{"ledger/tx", "threshold", "seal", "fhir", "hl7", "internal/durable"},
+	{"ledger/tx", "threshold", "seal", "fhir", "hl7", "internal/durable", "internal/mistake"},
 	{"hl7/tofhir", "hl7/fromfhir", "fhir/index", "fhir/validate", "fhir/patch", "fhir/terminology", "fhir/ips", "fhir/fhirxml"},
 	{"ledger/state", "config", "internal", "hl7/feed", "ccda", "tabular"},
 	{"ledger"},

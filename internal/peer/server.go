@@ -16,11 +16,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"strconv"
 	"sync"
 	"time"
 
+	"salus/internal/mistake"
 	"salus/ledger/tx"
 )
 
@@ -192,25 +192,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, limit time.Durati
 			panic(p)
 		} else if p != nil {
 			// Its type and where it happened, no more: values may quote what it choked on.
-			s.log.ErrorContext(r.Context(), "peer_call_panicked", "path", r.Pattern, "type", fmt.Sprintf("%T", p), "at", frames())
+			s.log.ErrorContext(r.Context(), "peer_call_panicked", "path", r.Pattern, "type", fmt.Sprintf("%T", p), "at", mistake.At())
 			s.fail(w, r, errInternal)
 		}
 	}()
 	f(from)
-}
-
-// frames names the functions and lines under a panic, without their arguments.
-func frames() []string {
-	pcs := make([]uintptr, 16)
-	walk := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs)]) // past recover and the panic itself
-	var out []string
-	for {
-		f, more := walk.Next()
-		out = append(out, fmt.Sprintf("%s:%d", f.Function, f.Line))
-		if !more {
-			return out
-		}
-	}
 }
 
 // enter waits for a place of the member's own share, then for one of all; false means that
