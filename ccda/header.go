@@ -154,6 +154,10 @@ func (m *mapper) language(l *node) object {
 	if code == "" {
 		return nil
 	}
+	if strings.ContainsAny(code, " \t\r\n") { // no tag has blanks, nor has a code two of them
+		m.lostAttr(c, "code", ReasonValue)
+		return nil
+	}
 	c.feed("code")
 	o := object{"language": coding("urn:ietf:bcp:47", code)}
 	if v, ok := flag(l.one("preferenceInd")); ok {
