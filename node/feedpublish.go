@@ -325,7 +325,7 @@ func (p *publisher) tell(ctx context.Context, v *store.Version, before []byte, e
 	if err != nil {
 		return false, p.withheld(ctx, v, err)
 	}
-	raw, err := mistake.Keep(ctx, p.log, "feed_map_panicked", errPublishMessage, func() ([]byte, error) { return fromfhir.Map(ctx, c, s, p.options) })
+	raw, err := mistake.Keep(ctx, p.log, "feed_map", errPublishMessage, func() ([]byte, error) { return fromfhir.Map(ctx, c, s, p.options) })
 	if err != nil {
 		return false, p.withheld(ctx, v, err)
 	}

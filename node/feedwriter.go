@@ -123,7 +123,7 @@ func (w *feedWriter) apply(ctx context.Context, m feed.Message) error {
 func (w *feedWriter) write(ctx context.Context, m feed.Message) error {
 	o := w.mapping
 	o.Recorded, o.Original = m.Received, m.Raw
-	r, err := mistake.Keep(ctx, w.log, "feed_map_panicked", errFeedMap, func() (*tofhir.Result, error) { return w.toFHIR(m.Parsed, o) })
+	r, err := mistake.Keep(ctx, w.log, "feed_map", errFeedMap, func() (*tofhir.Result, error) { return w.toFHIR(m.Parsed, o) })
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,9 @@ import (
 )
 
 // Keep returns what f returns; if f panics with an error of the runtime (a nil map, an index), as mistakes do, it logs
-// event with the place and returns instead. Other panics are somebody's decision to halt, and go on.
-func Keep[T any](ctx context.Context, log *slog.Logger, event string, instead error, f func() (T, error)) (v T, err error) {
+// program_mistake with in, which names the function, and the place, and returns instead. Other panics are somebody's
+// decision to halt, and go on.
+func Keep[T any](ctx context.Context, log *slog.Logger, in string, instead error, f func() (T, error)) (v T, err error) {
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -26,7 +27,7 @@ func Keep[T any](ctx context.Context, log *slog.Logger, event string, instead er
 		if _, ok := p.(runtime.Error); !ok {
 			panic(p)
 		}
-		log.ErrorContext(ctx, event, "type", fmt.Sprintf("%T", p), "at", At())
+		log.ErrorContext(ctx, "program_mistake", "in", in, "type", fmt.Sprintf("%T", p), "at", At())
 		var none T
 		v, err = none, instead
 	}()
