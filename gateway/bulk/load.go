@@ -44,27 +44,26 @@ func (s *Service) importNDJSON(ctx context.Context, c *rest.Call) (*rest.Reply, 
 		return nil, err
 	}
 	i := &importer{exporter: exporter{Service: s, request: &request{server: c.Server, leave: *c.Leave}, job: j}, call: c}
-	err = i.run(ctx)
-	if err == nil || errors.Is(err, errBody) {
-		err = errors.Join(err, i.end())
+	end := i.run(ctx)
+	if err = end; errors.Is(end, errBody) {
+		err = nil
+	}
+	if err == nil {
+		err = i.end()
 	}
 	if i.out != nil {
 		i.out.abandon()
 	}
-	if i.rejected == 0 {
-		s.remove(j.ID)
-		if err := s.destroy(j); err != nil {
-			return nil, err
-		}
-	} else if errors.Is(err, errBody) {
+	if err == nil && i.rejected > 0 && ctx.Err() == nil {
 		s.finish(j, nil)
-	} else {
-		s.finish(j, err)
+		return i.answer(end)
 	}
-	if err != nil && !errors.Is(err, errBody) {
+	// There is no report, or nobody who will be told of it.
+	s.remove(j.ID)
+	if err := errors.Join(err, s.destroy(j)); err != nil {
 		return nil, err
 	}
-	return i.answer(err)
+	return i.answer(end)
 }
 
 // An importer does one import.

@@ -2,10 +2,14 @@ package bulk
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -127,6 +131,37 @@ func TestAnImportThatBreaksOffKeepsWhatItAccepted(t *testing.T) {
 	if r := w.do("app", "GET /fhir/Patient/p999", nil); r.StatusCode != 200 {
 		t.Errorf("got %d", r.StatusCode)
 	}
+}
+
+// Of an import whose client goes nothing is left that counts as one of its jobs, and no failure is logged.
+func TestAnImportWhoseClientGoesLeavesNoJob(t *testing.T) {
+	var log bytes.Buffer
+	w := newWorld(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	for name, rest := range map[string]string{"with lines to come": strings.Repeat(`{"resourceType":"Patient"}`+"\n", groupLines), "at its end": ""} {
+		ctx, cancel := context.WithCancel(t.Context())
+		body := io.MultiReader(strings.NewReader(strings.Repeat("{broken\n", groupLines)), after{cancel}, strings.NewReader(rest))
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/fhir/$import", body)
+		r.Header.Set("X-Client", "app")
+		r.Header.Set("Content-Type", "application/fhir+ndjson")
+		w.rest.ServeHTTP(httptest.NewRecorder(), r)
+		if names := w.onDisk(); ctx.Err() == nil || len(w.bulk.jobs) != 0 || len(names) != 0 {
+			t.Errorf("%s: %d jobs are left, and %s", name, len(w.bulk.jobs), names)
+		}
+	}
+	if log.Len() > 0 {
+		t.Errorf("the log says %s", log.String())
+	}
+	if accepted, rejected, _ := w.load("app", strings.NewReader("{broken\n{\"resourceType\":\"Patient\"}"), 200); accepted != 1 || rejected != 1 || len(w.bulk.jobs) != 1 {
+		t.Errorf("of one that stays: %d and %d, %d jobs", accepted, rejected, len(w.bulk.jobs))
+	}
+}
+
+// after is an end that does something when it is reached.
+type after struct{ do func() }
+
+func (a after) Read([]byte) (int, error) {
+	a.do()
+	return 0, io.EOF
 }
 
 // FuzzSealed: what was written is read, in any pieces.
