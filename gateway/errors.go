@@ -92,7 +92,8 @@ func (g *Gateway) problemOf(ctx context.Context, err error) *Problem {
 		return errAway
 	case errors.Is(err, client.ErrBusy):
 		return errBusy
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(ctx.Err(), context.Canceled): // the caller has gone, whatever the database calls that
 		return errAway
 	}
 	g.Log.ErrorContext(ctx, "request_failed", "err", err)

@@ -32,7 +32,7 @@ type output struct {
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if err := s.serve(w, r); err != nil {
-		f := rest.FaultOf(err)
+		f := rest.FaultFor(r.Context(), err)
 		if f.Status >= 500 && !errors.As(err, new(*rest.Fault)) {
 			s.Log.ErrorContext(r.Context(), "request_failed", "err", err)
 		}

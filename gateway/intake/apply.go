@@ -57,19 +57,19 @@ func (s *Service) check(ctx context.Context, list []change) error {
 		}
 		r, err := fhir.Parse(c.entry.Resource)
 		if err != nil {
-			return refusal(http.StatusUnprocessableEntity, err, i)
+			return refusal(ctx, http.StatusUnprocessableEntity, err, i)
 		}
 		issues := s.Check(ctx, r)
 		if bad := slices.IndexFunc(issues, func(i rest.Issue) bool { return i.Severity == "error" || i.Severity == "fatal" || i.Severity == "" }); bad >= 0 {
-			return refusal(http.StatusUnprocessableEntity, &rest.Fault{Status: http.StatusUnprocessableEntity, Issues: issues[bad:]}, i)
+			return refusal(ctx, http.StatusUnprocessableEntity, &rest.Fault{Status: http.StatusUnprocessableEntity, Issues: issues[bad:]}, i)
 		}
 	}
 	return nil
 }
 
 // refusal is an error about one entry.
-func refusal(status int, err error, entry int) error {
-	p := *problemOf(err)
+func refusal(ctx context.Context, status int, err error, entry int) error {
+	p := *problemOf(ctx, err)
 	p.Status = status
 	return &refused{p, entry}
 }

@@ -89,7 +89,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = x.record(balp.Success, "")
 	} else {
-		p := problemOf(err)
+		p := problemOf(r.Context(), err)
 		if p.Status >= http.StatusInternalServerError {
 			s.Log.ErrorContext(r.Context(), "intake_failed", "err", err)
 		}
@@ -99,7 +99,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		p := problemOf(err)
+		p := problemOf(r.Context(), err)
 		if p.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}

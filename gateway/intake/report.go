@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -121,7 +122,7 @@ var (
 )
 
 // problemOf is an error as the sender sees it.
-func problemOf(err error) *Problem {
+func problemOf(ctx context.Context, err error) *Problem {
 	var p *Problem
 	var doc *ccda.Error
 	var table *tabular.Error
@@ -139,7 +140,7 @@ func problemOf(err error) *Problem {
 	case errors.As(err, &mapping):
 		return &Problem{Code: "mapping", Text: mapping.Error(), Status: http.StatusUnprocessableEntity}
 	}
-	f := rest.FaultOf(err)
+	f := rest.FaultFor(ctx, err)
 	out := &Problem{Code: "internal", Text: "intake: the node failed; its log says why", Status: f.Status}
 	if len(f.Issues) > 0 {
 		out.Code, out.Text, out.Where = f.Issues[0].Code, f.Issues[0].Text, f.Issues[0].Expression

@@ -104,7 +104,7 @@ func (s *Importer) Import(r *http.Request, format string, progress func(Progress
 	if err != nil || len(x.seen) == 0 {
 		e := balp.Event{Outcome: balp.Success}
 		if err != nil {
-			p := problemOf(err)
+			p := problemOf(r.Context(), err)
 			e.Outcome, e.Reason = balp.OutcomeOf(p.Status), p.Code
 		}
 		if e := x.event(e); e != nil {

@@ -67,7 +67,7 @@ func (x *recording) fault(err error) {
 	case errors.As(err, &ledger):
 		reply{status: http.StatusUnprocessableEntity, issue: "ledger-refused", text: ledger.Text}.send(x)
 	default:
-		f := rest.FaultOf(err)
+		f := rest.FaultFor(x.r.Context(), err)
 		if f.Status == http.StatusInternalServerError {
 			x.s.Log.ErrorContext(x.r.Context(), "request_failed", "err", err)
 		}

@@ -73,7 +73,8 @@ func (p *Portal) problemOf(ctx context.Context, err error) *Problem {
 	case errors.Is(err, client.ErrBusy):
 		return errBusy
 	case errors.Is(err, record.ErrTooFew), errors.Is(err, peer.ErrUnreachable), errors.Is(err, client.ErrUnreachable),
-		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(ctx.Err(), context.Canceled): // the caller has gone, whatever the database calls that
 		return errAway
 	}
 	p.Log.ErrorContext(ctx, "portal_request_failed", "err", err)

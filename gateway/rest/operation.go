@@ -73,6 +73,15 @@ func NewFault(status int, typ, code, text string) *Fault { return fault(status, 
 // internal, and say nothing.
 func FaultOf(err error) *Fault { return faultOf(err) }
 
+// FaultFor is FaultOf for a request with that context. What ends because its caller has gone is no
+// failure, whatever the database calls it.
+func FaultFor(ctx context.Context, err error) *Fault {
+	if f := faultOf(err); f != errInternal || !errors.Is(ctx.Err(), context.Canceled) {
+		return f
+	}
+	return errHungUp
+}
+
 // Outcome is an OperationOutcome in JSON.
 func Outcome(issues []Issue) []byte { return outcomeOf(issues) }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -191,17 +190,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.send(w, r, a, out)
 }
 
-// faultOf is what the caller sees of an error; what is this server's own is logged. A read that
-// ends because its caller has gone is no failure, whatever the database calls it.
+// faultOf is what the caller sees of an error; what is this server's own is logged.
 func (s *Server) faultOf(ctx context.Context, err error) *Fault {
-	f := faultOf(err)
-	if f != errInternal {
-		return f
+	f := FaultFor(ctx, err)
+	if f == errInternal {
+		s.Log.ErrorContext(ctx, "request_failed", "err", err)
 	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return errHungUp
-	}
-	s.Log.ErrorContext(ctx, "request_failed", "err", err)
 	return f
 }
 

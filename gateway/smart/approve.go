@@ -39,7 +39,7 @@ func (s *Server) mayChoose(r *http.Request, u *User, patient string) bool {
 		return false
 	}
 	ok, err := s.Charts.May(r.Context(), u, patient)
-	if err != nil {
+	if err != nil && r.Context().Err() == nil {
 		s.Log.ErrorContext(r.Context(), "the charts could not be asked", "err", err)
 	}
 	return ok && err == nil
@@ -49,7 +49,7 @@ func (s *Server) mayChoose(r *http.Request, u *User, patient string) bool {
 func (s *Server) charts(r *http.Request, u *User, text string) (list []Chart) {
 	if s.Charts != nil {
 		found, err := s.Charts.Find(r.Context(), u, text, maxCharts)
-		if err != nil {
+		if err != nil && r.Context().Err() == nil {
 			s.Log.ErrorContext(r.Context(), "the charts could not be asked", "err", err)
 		}
 		list = found
