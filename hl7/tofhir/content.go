@@ -86,7 +86,10 @@ func (x val) drop(n int) {
 	x.c.lost[p] = true
 }
 
-// whole is all of the repetition as text, delimiters kept.
+// pages are the breaks of printed reports that text in FHIR cannot have.
+var pages = strings.NewReplacer("\f", "\n", "\v", "\n")
+
+// whole is all of the repetition as text, delimiters kept. The break of a page is one of a line.
 func (x val) whole() string {
 	for n := 1; n <= x.v.Components(); n++ {
 		for k := 1; k <= x.v.Component(n).Subcomponents(); k++ {
@@ -95,7 +98,10 @@ func (x val) whole() string {
 			x.c.read[p] = true
 		}
 	}
-	return x.c.decode(x.at, x.v.Whole)
+	return x.c.decode(x.at, func() (string, error) {
+		s, err := x.v.Whole()
+		return pages.Replace(s), err
+	})
 }
 
 // decode reads a value as text that FHIR can say. Control characters, which an escape

@@ -260,7 +260,7 @@ func TestValueTypes(t *testing.T) {
 		"NM|-.50": "valueQuantity map[value:-0.50]", "NM|many": "valueString many", "ST|a\\T\\b": "valueString a&b",
 		"SN|>^100": "valueQuantity map[comparator:> value:100]", "SN|^1^-^2": "valueRange map[high:map[value:2] low:map[value:1]]",
 		"SN|^1^:^128": "valueRatio map[denominator:map[value:128] numerator:map[value:1]]", "SN|<>^5": "valueString <>^5",
-		"TX|one~two": "valueString one\ntwo", "DT|20260102": "valueDateTime 2026-01-02", "TM|101500": "valueTime 10:15:00",
+		"TX|one~two": "valueString one\ntwo", "FT|page one\fpage\\X0B\\two": "valueString page one\npage\ntwo", "DT|20260102": "valueDateTime 2026-01-02", "TM|101500": "valueTime 10:15:00",
 		"TS|20260102101500-0500": "valueDateTime 2026-01-02T10:15:00-05:00",
 		"CE|A^Alpha^LN^B^Beta^L": "valueCodeableConcept map[coding:[map[code:A display:Alpha system:http://loinc.org] map[code:B display:Beta system:urn:salus:feed:test:code-system:L]] text:Alpha]",
 		"CWE|A^Alpha^LN":         "valueCodeableConcept map[coding:[map[code:A display:Alpha system:http://loinc.org]] text:Alpha]",

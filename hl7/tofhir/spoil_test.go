@@ -123,7 +123,7 @@ func TestWhatCannotBeSaidIsRefused(t *testing.T) {
 		field int
 		code  string
 	}{
-		"control character in text":     {pid + "\nOBR|1|P1|F1|C^P^LN\nOBX|1|TX|X^X^LN||a\\X0C\\b||||||F", 5, hl7.CodeValue},
+		"control character in text":     {pid + "\nOBR|1|P1|F1|C^P^LN\nOBX|1|TX|X^X^LN||a\\X01\\b||||||F", 5, hl7.CodeValue},
 		"control character in a number": {pid + "\nOBR|1|P1\\X00\\|F1|C^P^LN\nOBX|1|TX|X^X^LN||a||||||F", 2, hl7.CodeValue},
 		"identifier of blanks":          {"\nPID|1||\\X20\\^^^CLINIC^MR||Example^Ann\nOBR|1|P1|F1|C^P^LN", 3, hl7.CodeRequired},
 	} {
