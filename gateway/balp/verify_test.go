@@ -201,7 +201,13 @@ func TestManyFaultsAreListedInBoundedSpace(t *testing.T) {
 	j := openJournal(t, t.TempDir())
 	heads := kept(t, j, 0, 3*maxFaults)
 	for i := 0; i < len(j.rows); i += 2 {
-		if _, err := j.files[0].WriteAt([]byte{0xff}, j.rows[i].offset+frameHead+20); err != nil {
+		var b [1]byte
+		at := j.rows[i].offset + frameHead + 20
+		if _, err := j.files[0].ReadAt(b[:], at); err != nil {
+			t.Fatal(err)
+		}
+		b[0] ^= 1
+		if _, err := j.files[0].WriteAt(b[:], at); err != nil {
 			t.Fatal(err)
 		}
 	}

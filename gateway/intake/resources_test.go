@@ -355,7 +355,7 @@ func TestALargeFileIsNotHeldInMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.disk.WriteAt([]byte{1}, 100); err != nil {
+	if _, err := s.disk.WriteAt([]byte{^b[100]}, 100); err != nil {
 		t.Fatal(err)
 	}
 	r, err := s.open()
