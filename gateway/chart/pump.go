@@ -24,10 +24,13 @@ const (
 	together = 1000
 	// usual and fewest are how many compartments may be handed on at once, while few versions wait
 	// and while crowd or more do and others come. A compartment that waits its turn gathers versions, which share
-	// the work of a batch; and those who write are not kept from it. Versions that somebody waits for do not gather, but
-	// their batches share a block, which costs as much as several of them: as many go at once as are waited for, most at the most.
-	usual, fewest, crowd = 24, 2, 600
-	most                 = 96
+	// the work of a batch; and those who write are not kept from it. So that batches share a block, too, which costs as
+	// much as several of them, the fewest go together, and then none for a lull. Versions that somebody waits for do not
+	// gather: as many go at once as are waited for, most at the most. So it is when long or more wait: who writes
+	// faster for long than the ledger takes waits for it.
+	usual, fewest, crowd = 24, 8, 600
+	most, long           = 96, window * 3 / 4
+	lull                 = time.Second
 	// calm is after how long without a write nothing is left to gather, and nobody to make room for.
 	calm = 250 * time.Millisecond
 	// retryPause is how long a compartment waits whose versions could not be handed on.
@@ -55,6 +58,7 @@ type pump struct {
 	turns  []string             // compartments that wait for theirs, in their order
 	late   map[string]time.Time // those whose turn failed, and when they get another
 	came   time.Time            // when the last version that was read was written
+	began  time.Time            // when the last compartment was begun with
 
 	work sync.WaitGroup
 }
@@ -148,10 +152,13 @@ func (p *pump) take(ctx context.Context) (more bool, err error) {
 // dispatch begins with those compartments that have waited longest, as many as there are places for.
 // A compartment that waits costs nothing but its versions. The caller holds mu.
 func (p *pump) dispatch(ctx context.Context) {
-	for len(p.turns) > 0 && p.busy < p.places() && ctx.Err() == nil {
+	now := time.Now()
+	places := p.places(now)
+	for len(p.turns) > 0 && p.busy < places && ctx.Err() == nil {
 		owner := p.turns[0]
 		p.turns = p.turns[1:]
 		p.busy++
+		p.began = now
 		p.work.Go(func() { p.turn(ctx, owner) })
 	}
 }
@@ -225,11 +232,19 @@ func (p *pump) carried(owner string, q *queue, n int) (empty bool) {
 	return true
 }
 
-// places is how many compartments may be handed on at once now. The caller holds mu.
-func (p *pump) places() int {
+// places is how many compartments may be handed on at once at that time. The caller holds mu.
+func (p *pump) places(now time.Time) int {
 	n := usual
-	if time.Since(p.came) <= calm {
-		n = max(fewest, usual-len(p.road)*usual/crowd)
+	switch waiting := len(p.road); {
+	case waiting >= long:
+		n = most
+	case now.Sub(p.came) > calm:
+	case waiting < crowd:
+		n = max(fewest, usual-waiting*usual/crowd)
+	case now.Sub(p.began) < lull:
+		n = 0
+	default:
+		n = fewest
 	}
 	return max(n, min(most, len(p.waits)))
 }

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,28 +10,33 @@ import (
 	"salus/store/storetest"
 )
 
-// While many versions wait, few compartments go, so that versions share a batch; as many as somebody waits for go at
-// once and share a block. When nobody writes any more there is nothing to gather.
+// While many versions wait, few compartments go, together, so that versions share a batch and batches a block; as many as
+// somebody waits for go at once. When nobody writes any more there is nothing to gather, and when writes have come
+// faster for long than the ledger takes them, they wait for it.
 func TestFewCompartmentsGoWhileManyVersionsWait(t *testing.T) {
-	for _, x := range []struct{ versions, awaited, want int }{
-		{0, 0, usual},
-		{crowd, 0, fewest},
-		{window, 0, fewest},
-		{64, 64, 64},
-		{crowd, 64, 64},
-		{window, 1, fewest},
-		{window, window, most},
+	now := time.Now()
+	for _, x := range []struct{ versions, awaited, want, soon, calm int }{
+		{0, 0, usual, usual, usual},
+		{crowd - 1, 0, fewest, fewest, usual},
+		{crowd, 0, fewest, 0, usual},
+		{long - 1, 0, fewest, 0, usual},
+		{long, 0, most, most, most},
+		{64, 64, 64, 64, 64},
+		{crowd, 64, 64, 64, 64},
+		{long - 1, 1, fewest, 1, usual},
+		{window, window, most, most, most},
 	} {
-		p := &pump{came: time.Now(), road: make([]int64, x.versions), waits: map[int64][]chan struct{}{}}
+		p := &pump{came: now, began: now.Add(-lull), road: make([]int64, x.versions), waits: map[int64][]chan struct{}{}}
 		for i := range x.awaited {
 			p.waits[int64(i)] = nil
 		}
-		if got := p.places(); got != x.want {
-			t.Errorf("%d versions, %d awaited: got %d places, want %d", x.versions, x.awaited, got, x.want)
-		}
-		p.came = time.Now().Add(-time.Minute)
-		if got, want := p.places(), max(usual, min(most, x.awaited)); got != want {
-			t.Errorf("%d versions, %d awaited, nobody writes: got %d places, want %d", x.versions, x.awaited, got, want)
+		got := []int{p.places(now)}
+		p.began = now
+		got = append(got, p.places(now))
+		p.came = now.Add(-time.Minute)
+		got = append(got, p.places(now))
+		if want := []int{x.want, x.soon, x.calm}; !slices.Equal(got, want) {
+			t.Errorf("%d versions, %d awaited: got %d places, soon after others, and when nobody writes; want %d", x.versions, x.awaited, got, want)
 		}
 	}
 }
