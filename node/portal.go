@@ -15,7 +15,6 @@ import (
 
 	"salus/client"
 	"salus/exchange"
-	"salus/fhir"
 	"salus/gateway"
 	"salus/gateway/portal"
 	"salus/gateway/smart"
@@ -107,7 +106,7 @@ func (n *Node) mandate(patient tx.Account) (mask, except uint64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	return slots.GrantMasks(rand.Reader, fhir.AllLabels(), nil)
+	return slots.MasksWithout(rand.Reader, nil)
 }
 
 // claimKey is the public half of the claim code that this organisation keeps for a patient whom it enrolled.

@@ -85,6 +85,12 @@ func (m *SlotMap) Mask(labels []fhir.Label) (uint64, error) {
 	return mask, nil
 }
 
+// MasksWithout is GrantMasks of every label but those, which are denied.
+func (m *SlotMap) MasksWithout(random io.Reader, without []fhir.Label) (mask, except uint64, err error) {
+	allowed := slices.DeleteFunc(fhir.AllLabels(), func(l fhir.Label) bool { return slices.Contains(without, l) })
+	return m.GrantMasks(random, allowed, without)
+}
+
 // GrantMasks returns what a grant puts on the ledger to allow the allowed labels and deny
 // the denied ones. Both masks are filled up with dummy slots to their constant numbers of
 // bits, so that no grant looks different from another.

@@ -110,7 +110,7 @@ func (c *identityExecutor) mandate(e *env, api *client.API, patient, executor tx
 	if !c.Until.IsZero() {
 		m.NotAfter = uint64(c.Until.Unix())
 	}
-	m.Mask, m.Except, err = everything(e, api, patient)
+	m.Mask, m.Except, err = masks(e, api, patient, nil)
 	return m, err
 }
 
@@ -126,9 +126,9 @@ func purposesOf(codes []string) (consent.Purposes, error) {
 	return ps, nil
 }
 
-// everything is the masks of a proxy without restrictions, under the map of a patient whom the
+// masks are those of a proxy who sees all but some labels, under the map of a patient whom the
 // home's organisation stewards.
-func everything(e *env, api *client.API, patient tx.Account) (mask, except uint64, err error) {
+func masks(e *env, api *client.API, patient tx.Account, without []fhir.Label) (mask, except uint64, err error) {
 	var code record.ClaimCode
 	if err := api.JSON(e.ctx, "POST", "/v1/patients/"+patient.String()+"/claim", struct{}{}, &code); err != nil {
 		return 0, 0, err
@@ -137,7 +137,7 @@ func everything(e *env, api *client.API, patient tx.Account) (mask, except uint6
 	if err != nil {
 		return 0, 0, err
 	}
-	return slots.GrantMasks(rand.Reader, fhir.AllLabels(), nil)
+	return slots.MasksWithout(rand.Reader, without)
 }
 
 type identityProxy struct {
@@ -147,6 +147,18 @@ type identityProxy struct {
 	Majority time.Time `help:"Day on which the child comes of age, YYYY-MM-DD. The ledger gets the first day of its quarter." format:"2006-01-02" xor:"end"`
 	Until    time.Time `help:"Day on which it ends, YYYY-MM-DD." format:"2006-01-02" xor:"end"`
 	Purpose  []string  `help:"HL7 v3 PurposeOfUse codes." default:"FAMRQT,TREAT"`
+	Without  []string  `help:"Never records with these labels; 'none' for all records. With --majority it is SEX, STD and R, which is what ADOL means, unless said otherwise."`
+}
+
+// without is what the proxy does not see.
+func (c *identityProxy) without() ([]fhir.Label, error) {
+	switch {
+	case len(c.Without) == 0 && !c.Majority.IsZero():
+		return record.Confidential(), nil
+	case len(c.Without) == 1 && c.Without[0] == "none":
+		return nil, nil
+	}
+	return labels(c.Without)
 }
 
 func (c *identityProxy) Run(e *env) error {
@@ -161,6 +173,10 @@ func (c *identityProxy) Run(e *env) error {
 	if c.Document == "" || c.Majority.IsZero() && c.Until.IsZero() {
 		return usageError{"say with --document which papers were seen, and with --majority or --until when it ends"}
 	}
+	without, err := c.without()
+	if err != nil {
+		return err
+	}
 	api, err := e.api()
 	if err != nil {
 		return err
@@ -172,7 +188,7 @@ func (c *identityProxy) Run(e *env) error {
 	if x.Purposes, err = purposesOf(c.Purpose); err != nil {
 		return err
 	}
-	if x.Mask, x.Except, err = everything(e, api, a); err != nil {
+	if x.Mask, x.Except, err = masks(e, api, a, without); err != nil {
 		return err
 	}
 	if x.Document, err = c.commit(); err != nil {
@@ -191,6 +207,9 @@ func (c *identityProxy) Run(e *env) error {
 		return err
 	}
 	e.say("It ends by itself: %s", when(x.NotAfter))
+	if len(without) > 0 {
+		e.say("It is without %v", without)
+	}
 	return nil
 }
 
