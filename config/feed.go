@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"salus/fhir"
 	"salus/hl7/fromfhir"
@@ -75,6 +76,9 @@ type Feed struct {
 	// PublishLabels are the sensitivity labels that what is published may bear; empty publishes nothing
 	// that is labelled sensitive.
 	PublishLabels []string `toml:"publish_labels"`
+	// PublishAttested says where the receiver attested that the law of a [[notice]] binds it, e.g. "agreement of
+	// 2026-03-01"; without it no label that has a notice may be among publish_labels.
+	PublishAttested string `toml:"publish_attested"`
 	// PublishFrom are the feeds that listen whose messages are published again; empty publishes nothing
 	// that came in by a feed, so that no message goes in a circle.
 	PublishFrom []string `toml:"publish_from"`
@@ -185,6 +189,9 @@ func (f *Feed) validate() error {
 			}
 		}
 	}
+	if a := f.PublishAttested; a != "" && (len(a) > maxNotice || !utf8.ValidString(a) || !printable(a)) {
+		return fmt.Errorf("publish_attested: use 1 to %d characters on one line", maxNotice)
+	}
 	if f.Connections < 0 || f.Connections > 1024 {
 		return errors.New("connections: must be between 0 and 1024")
 	}
@@ -244,6 +251,7 @@ func (f *Feed) onlyOut() error {
 		{"tries", f.Tries != 0},
 		{"publish", len(f.Publish) > 0},
 		{"publish_labels", len(f.PublishLabels) > 0},
+		{"publish_attested", f.PublishAttested != ""},
 		{"publish_from", len(f.PublishFrom) > 0},
 		{"facility", f.Facility != ""},
 		{"receiver", f.Receiver != ""},
@@ -264,6 +272,7 @@ func (f *Feed) onlyPublishing() error {
 		{"authorities", f.Send != "" && len(f.Authorities) > 0},
 		{"code_systems", f.Send != "" && len(f.CodeSystems) > 0},
 		{"publish_labels", len(f.PublishLabels) > 0},
+		{"publish_attested", f.PublishAttested != ""},
 		{"publish_from", len(f.PublishFrom) > 0},
 		{"facility", f.Facility != ""},
 		{"receiver", f.Receiver != ""},

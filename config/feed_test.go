@@ -27,6 +27,7 @@ func TestSavedFeedsLoadEqual(t *testing.T) {
 	o := sending()
 	o.Tries = 7
 	o.Publish, o.PublishLabels, o.PublishFrom, o.Facility, o.Receiver = []string{"ADT", "ORU^R01"}, []string{"PSY"}, []string{"adt"}, "CLINIC", "LAB"
+	o.PublishAttested = "agreement of 2026-03-01"
 	o.Authorities, o.CodeSystems = map[string]string{"FAC": "urn:oid:1.2.3"}, map[string]string{"99LOCAL": "https://codes.example.org/lab"}
 	c.Feeds = []Feed{f, o}
 	if err := c.Save(); err != nil {
@@ -70,6 +71,8 @@ func TestEveryFeedThatCannotWorkIsRefusedByItsKey(t *testing.T) {
 		{`feed out: publish: "ADT^A06"`, func(_, out *Feed) { out.Publish = []string{"ADT^A06"} }},
 		{`feed out: publish: ""`, func(_, out *Feed) { out.Publish = []string{""} }},
 		{"feed out: publish_labels: is for", func(_, out *Feed) { out.PublishLabels = []string{"R"} }},
+		{"feed out: publish_attested: is for", func(_, out *Feed) { out.PublishAttested = "a" }},
+		{"feed adt: publish_attested: is for", func(in, _ *Feed) { in.PublishAttested = "a" }},
 		{`feed out: publish_labels: "N"`, func(_, out *Feed) { out.Publish, out.PublishLabels = []string{"ADT"}, []string{"N"} }},
 		{"feed out: authorities: is for", func(_, out *Feed) { out.Authorities = map[string]string{"A": "urn:a"} }},
 		{`feed out: publish_from: "out"`, func(_, out *Feed) { out.Publish, out.PublishFrom = []string{"ADT"}, []string{"out"} }},

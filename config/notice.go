@@ -11,7 +11,8 @@ import (
 )
 
 // A Notice goes with what bears a label when one organisation discloses it to another: into meta.security of other
-// members' records, and as a note into the messages of feeds. A message without a place for it is not sent.
+// members' records, and as a note into the messages of feeds. A message without a place for it is not sent, and a feed
+// whose receiver has not attested that it is bound has no such messages (Feed.PublishAttested).
 type Notice struct {
 	// Label is a sensitivity label, as salus consent labels lists them.
 	Label string `toml:"label"`
@@ -37,6 +38,12 @@ func (c *Config) validateNotices() error {
 			return fmt.Errorf("config: notice: text: of %s: use 1 to %d characters on one line", n.Label, maxNotice)
 		case !policyCode.MatchString(n.Policy):
 			return fmt.Errorf("config: notice: policy: %q is no code", n.Policy)
+		}
+		for j := range c.Feeds {
+			f := &c.Feeds[j]
+			if slices.Contains(f.PublishLabels, n.Label) && f.PublishAttested == "" {
+				return fmt.Errorf("config: feed %s: publish_attested: %s has a notice: say where the receiver attested that its law binds it", f.Name, n.Label)
+			}
 		}
 	}
 	return nil

@@ -43,3 +43,28 @@ func TestNoticesAreReadOrRefused(t *testing.T) {
 		}
 	}
 }
+
+// C-16: a feed whose receiver has not attested that the law of a notice binds it has no messages with its label.
+func TestANoticeWantsAnAttestation(t *testing.T) {
+	c := valid(t)
+	c.Notices = []Notice{{Label: "SUD", Text: "a", Policy: "42CFRPart2"}}
+	for _, x := range []struct {
+		labels   []string
+		attested string
+		want     bool
+	}{
+		{nil, "", true},
+		{[]string{"PSY"}, "", true},
+		{[]string{"PSY", "SUD"}, "", false},
+		{[]string{"PSY", "SUD"}, "agreement of 2026-03-01", true},
+		{[]string{"SUD"}, " ", false},
+		{[]string{"SUD"}, "a\nb", false},
+	} {
+		o := sending()
+		o.Publish, o.PublishLabels, o.PublishAttested = []string{"ADT"}, x.labels, x.attested
+		c.Feeds = []Feed{o}
+		if err := c.Validate(); (err == nil) != x.want || err != nil && !strings.Contains(err.Error(), "feed out: publish_attested: ") {
+			t.Errorf("%q, attested %q: got %v", x.labels, x.attested, err)
+		}
+	}
+}

@@ -19,6 +19,7 @@ func TestANoticeGoesWithWhatAFeedPublishes(t *testing.T) {
 		p, _ := strconv.Atoi(port)
 		c.Feeds = append(c.Feeds, config.Feed{
 			Name: "out", Plain: true, Send: net.JoinHostPort("127.0.0.1", strconv.Itoa(p+1)), Publish: []string{"ADT", "OML^O21"}, PublishLabels: []string{"SUD"},
+			PublishAttested: "agreement of 2026-03-01",
 		})
 		c.Notices = []config.Notice{{Label: "SUD", Text: text, Policy: "42CFRPart2"}}
 	})
