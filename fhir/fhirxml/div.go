@@ -41,7 +41,10 @@ func declared(e *xml.StartElement) bool {
 	return false
 }
 
-var errMarkup = errors.New("fhirxml: not a narrative")
+var (
+	errMarkup    = errors.New("fhirxml: not a narrative")
+	errCharacter = errors.New("fhirxml: not a character of XML")
+)
 
 // markup reads up to the end tag of an element whose start tag is read: elements of XHTML without prefixes,
 // text and comments.
@@ -59,6 +62,10 @@ func markup(d *xml.Decoder, src []byte) error {
 			}
 		case xml.EndElement:
 			open--
+		case xml.Comment:
+			if !characters(t) {
+				return errCharacter
+			}
 		case xml.ProcInst, xml.Directive:
 			return errMarkup
 		}

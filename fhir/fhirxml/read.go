@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"salus/fhir"
 	"salus/fhir/element"
@@ -49,6 +50,27 @@ func ToJSON(m *element.Model, src []byte) ([]byte, error) {
 	return nil, err
 }
 
+// characters reports whether that is UTF-8 of the characters of XML 1.0 (2.2) alone. The decoder of the standard library
+// looks at those of text and attributes, and not at those of comments, which are part of a narrative, and instructions.
+func characters(src []byte) bool {
+	for i := 0; i < len(src); {
+		c := src[i]
+		if c < utf8.RuneSelf {
+			if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+				return false
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(src[i:])
+		if n == 1 || r == 0xfffe || r == 0xffff {
+			return false
+		}
+		i += n
+	}
+	return true
+}
+
 // next is the next tag. After the root's end it is io.EOF.
 func (r *reading) next() (xml.Token, error) {
 	for {
@@ -67,6 +89,14 @@ func (r *reading) next() (xml.Token, error) {
 		case xml.CharData:
 			if len(bytes.TrimSpace(t)) > 0 {
 				return nil, issue(CodeText, r.place())
+			}
+		case xml.Comment:
+			if !characters(t) {
+				return nil, issue(CodeSyntax, r.place())
+			}
+		case xml.ProcInst:
+			if !characters(t.Inst) {
+				return nil, issue(CodeSyntax, r.place())
 			}
 		}
 	}
