@@ -110,7 +110,8 @@ func (p PublicKey) Validate() error {
 
 // Verify checks one signature over digest. pol matters to passkeys only. The
 // key is one that Validate took. The errors are *Refusal; CodeBadSignature also
-// when s is by another key or algorithm.
+// when s is by another key or algorithm. The account of s is not signed: the
+// caller looks the key up in that account's ring, and must.
 func (p PublicKey) Verify(digest Hash, s *Signature, pol PasskeyPolicy) error {
 	if err := s.Validate(); err != nil {
 		return err
