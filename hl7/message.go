@@ -2,8 +2,7 @@
 // encoding with bars and hats.
 //
 // Its contract: a Message keeps the bytes it was read from. Bytes of a message
-// that Parse accepts are the bytes that Encode returns; an edit (Set) writes the
-// one field anew and leaves everything else as it was. Parse is tolerant in what
+// that Parse accepts are the bytes that Encode returns. Parse is tolerant in what
 // senders get wrong (LF or CRLF after segments, blank lines, Z segments, segments
 // out of order, bytes above 127 without MSH-18) and strict in what would make the
 // meaning a guess (no MSH, delimiters that are not distinct, a line that is no
@@ -39,7 +38,7 @@ func Standard() Delimiters {
 	return Delimiters{Field: '|', Component: '^', Repetition: '~', Escape: '\\', Subcomponent: '&'}
 }
 
-// A Message is one HL7 v2 message. It is not safe for concurrent edits.
+// A Message is one HL7 v2 message; nothing changes it.
 type Message struct {
 	prefix   []byte // line ends before MSH
 	delims   Delimiters

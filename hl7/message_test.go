@@ -36,25 +36,6 @@ func TestPathsReadParts(t *testing.T) {
 	}
 }
 
-func TestSetChangesOneFieldAlone(t *testing.T) {
-	m := mustParse(t, adt)
-	if err := m.Set("PID-5.2", "A|n\nn"); err != nil {
-		t.Fatal(err)
-	}
-	want := strings.Replace(adt, "^Ann^", "^A\\F\\n\\.br\\n^", 1)
-	if got := string(m.Encode()); got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := m.Get("PID-5.2").Plain(); got != "A|n\nn" {
-		t.Errorf("got %q", got)
-	}
-	for _, p := range []string{"MSH-1", "MSH-2", "MSH-18", "OBX-1", "PID", "PID-0", "PID-1.1.1.1"} {
-		if err := m.Set(p, "x"); !errors.Is(err, &Error{Code: CodePath}) {
-			t.Errorf("%s: got %v", p, err)
-		}
-	}
-}
-
 func TestParseRefuses(t *testing.T) {
 	for in, code := range map[string]string{
 		"": CodeEmpty, "PID|1": CodeNoHeader, "MSH|^^~\\&|": CodeDelimiters, "MSHA^~\\&": CodeDelimiters,
@@ -222,11 +203,6 @@ func FuzzParse(f *testing.F) {
 		Accepts{}.Check(m)
 		if _, err := Parse(BuildAck(m, Ack{Code: AA}).Encode()); err != nil {
 			t.Fatal(err)
-		}
-		if m.Set("MSH-7", "x") == nil {
-			if _, err := Parse(m.Encode()); err != nil {
-				t.Fatal(err)
-			}
 		}
 	})
 }
