@@ -181,6 +181,17 @@ func TestHostileDocumentsAreRefused(t *testing.T) {
 	}
 }
 
+// An attribute with a name that no standard has is kept under "*", and there may be several.
+func TestAttributesOfUnknownNamesAreNoRepetition(t *testing.T) {
+	s := strings.Replace(string(fixture(t)), `xsi:type="CD"`, `xsi:type="CD" xsi:a1="x" xsi:a2="y" sdtc:b1="x" sdtc:b2="y" c1="x" c2="y"`, 1)
+	if s == string(fixture(t)) {
+		t.Fatal("the fixture has changed")
+	}
+	if _, err := Map([]byte(s), Options{}); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestEncodingsGiveTheSameResources(t *testing.T) {
 	s := strings.Replace(string(fixture(t)), "Testa", "Zoë", 1)
 	family := func(in []byte) any {

@@ -138,7 +138,7 @@ func parse(src []byte) (*node, error) {
 				default:
 					k = "*"
 				}
-				if k != "*" && n.find(k) != nil {
+				if !strings.HasSuffix(k, "*") && n.find(k) != nil {
 					return nil, fail(CodeSyntax)
 				}
 				n.attrs = append(n.attrs, attribute{name: k, value: a.Value})

@@ -31,6 +31,7 @@ func write(b *bytes.Buffer, n *node) {
 		if k == "*" {
 			k = fmt.Sprintf("o:a%d", i)
 		}
+		k = strings.Replace(k, "*", fmt.Sprintf("a%d", i), 1)
 		b.WriteString(" " + k + `="` + esc(a.value) + `"`)
 	}
 	b.WriteString(">")
