@@ -156,18 +156,17 @@ func withSets(b []byte, sets map[string]metaSet, change func(a, b metaSet) metaS
 	i := slices.IndexFunc(root, func(m member) bool { return m.name == "meta" }) // what is presented has one
 	list, end := members(b, root[i].valueAt)
 	out, changed := []byte{'{'}, false
-	put := func(name string, value []byte) {
+	put := func(member []byte) {
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		out = append(append(append(out, '"'), name...), `":`...)
-		out = append(out, value...)
+		out = append(out, member...)
 	}
 	replace := func(name string, now metaSet) {
 		next := change(now, sets[name])
 		changed = changed || len(next) != len(now)
 		if len(next) > 0 {
-			put(name, append(append([]byte{'['}, bytes.Join(raws(next), []byte{','})...), ']'))
+			put(slices.Concat([]byte(`"`+name+`":[`), bytes.Join(raws(next), []byte{','}), []byte{']'}))
 		}
 	}
 	for _, m := range list {
@@ -181,7 +180,7 @@ func withSets(b []byte, sets map[string]metaSet, change func(a, b metaSet) metaS
 		case m.name == "_profile" && sets["profile"] != nil:
 			return nil, errMetaExtended
 		default:
-			put(m.name, b[m.valueAt:m.valueTo])
+			put(b[m.start:m.valueTo]) // a name may be written with escapes
 		}
 	}
 	for _, name := range metaNames {

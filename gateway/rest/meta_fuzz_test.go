@@ -14,6 +14,7 @@ func FuzzMeta(f *testing.F) {
 	f.Add([]byte(`{"resourceType":"Patient","id":"a","meta":{"tag":[{"code":"x"}],"profile":["p"]},"active" : true}`), []byte(metaBody+`{"tag":[{"code":"y"},{"code":"y"}],"profile":["p","q"]}}]}`))
 	f.Add([]byte(`{"meta":{},"resourceType":"Patient"}`), []byte(metaBody+`{"security":[{"system":"s","code":"R","display":"\u00e9"}]}}]}`))
 	f.Add([]byte(`{"resourceType":"Patient","meta":{"tag":null,"extension":[]}}`), []byte(metaBody+`{"tag":[1,null,"a"]}}]}`))
+	f.Add([]byte(`{"resourceType":"Patient","meta":{"\"\u0001":1,"t\u0061g":[{"code":"x"}]}}`), []byte(metaBody+`{"tag":[{"code":"y"}]}}]}`))
 	f.Fuzz(func(t *testing.T, resource, parameters []byte) {
 		r, err := fhir.Parse(resource)
 		if err != nil {
