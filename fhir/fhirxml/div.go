@@ -22,13 +22,17 @@ func (r *reading) div(e *xml.StartElement) error {
 	} else if err != nil {
 		return malformed(err, r.place())
 	}
-	raw := string(r.src[from:r.d.InputOffset()])
-	raw = strings.ReplaceAll(strings.ReplaceAll(raw, "\r\n", "\n"), "\r", "\n") // XML 1.0, 2.11
+	raw := lineEnds(string(r.src[from:r.d.InputOffset()]))
 	if !declared(e) {
 		raw = `<div xmlns="` + xhtml + `"` + strings.TrimPrefix(raw, "<div")
 	}
 	r.out = quote(r.out, raw)
 	return nil
+}
+
+// lineEnds ends the lines of markup as a reader of XML hears them (XML 1.0, 2.11).
+func lineEnds(raw string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(raw, "\r\n", "\n"), "\r", "\n")
 }
 
 // declared reports whether a start tag names its namespace itself.

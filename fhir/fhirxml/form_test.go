@@ -264,6 +264,7 @@ func FuzzJSON(f *testing.F) {
 	for _, s := range forms {
 		f.Add([]byte(s.json))
 	}
+	f.Add([]byte(`{"resourceType":"Basic","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">a\r\nb\rc</div>"},"code":{"text":"x"}}`))
 	m := definition.R4().Model()
 	f.Fuzz(func(t *testing.T, src []byte) {
 		x, err := ToXML(m, src, true)

@@ -163,7 +163,7 @@ func (w *writing) element(o *element.Option, value, extra element.Node) error {
 			return unsaid(t)
 		}
 		w.line()
-		w.out = append(w.out, strings.TrimSpace(value.Text())...)
+		w.out = append(w.out, lineEnds(strings.TrimSpace(value.Text()))...)
 		return nil
 	}
 	if t.Kind == element.Primitive {
