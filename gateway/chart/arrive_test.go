@@ -13,16 +13,20 @@ import (
 	"salus/record"
 )
 
-// A deletion that another member made is one of a version that can have a next.
+// A deletion that another member made is one of a resource, and of a version that can have a next.
 func TestADeletionOfNoPossibleVersionIsNone(t *testing.T) {
-	for version, want := range map[string]bool{"1": true, fmt.Sprint(maxVersion): true, "0": false, "-1": false, "9223372036854775807": false, "1x": false, "": false} {
-		r, err := fhir.Parse([]byte(`{"resourceType":"Provenance","id":"deleted-1","recorded":"2026-01-02T03:04:05.000Z","target":[{"reference":"Observation/1/_history/` + version + `"}],` +
+	const of = "Observation/1/_history/"
+	for target, want := range map[string]bool{
+		of + "1": true, of + fmt.Sprint(maxVersion): true, of + "0": false, of + "-1": false, of + "9223372036854775807": false, of + "1x": false, of: false,
+		"Observation/1": false, "/1/_history/1": false, "Observation//_history/1": false, "a/Observation/1/_history/1": false, "Observation/1 2/_history/1": false,
+	} {
+		r, err := fhir.Parse([]byte(`{"resourceType":"Provenance","id":"deleted-1","recorded":"2026-01-02T03:04:05.000Z","target":[{"reference":"` + target + `"}],` +
 			`"activity":{"coding":[{"system":"` + systemActivity + `","code":"DELETE"}]}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if g, ok := deletionOf(r); ok != want || ok && (g.Type != "Observation" || g.ID != "1") {
-			t.Errorf("version %q: got %+v, %v; want %v", version, g, ok, want)
+			t.Errorf("%q: got %+v, %v; want %v", target, g, ok, want)
 		}
 	}
 }

@@ -134,10 +134,10 @@ func (s *Service) LogIndex(v *store.Version) (uint64, error) {
 
 // splitVersion takes a version reference apart.
 func splitVersion(ref string) (typ, id string, vid int64, ok bool) {
-	parts := strings.Split(ref, "/")
-	if len(parts) != 4 || parts[2] != "_history" {
+	m := relative.FindStringSubmatch(ref)
+	if m == nil {
 		return "", "", 0, false
 	}
-	vid, err := strconv.ParseInt(parts[3], 10, 64)
-	return parts[0], parts[1], vid, err == nil && vid > 0 && vid <= maxVersion
+	vid, err := strconv.ParseInt(strings.TrimPrefix(m[3], "/_history/"), 10, 64)
+	return m[1], m[2], vid, err == nil && vid > 0 && vid <= maxVersion
 }
