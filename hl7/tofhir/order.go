@@ -43,6 +43,9 @@ func (w *walker) obr(s hl7.SegmentRef) {
 		}
 	}
 	orElse(x.body, "status", "unknown")
+	if x.body["orderDetail"] != nil {
+		orElse(x.body, "code", object{"text": "not stated"}) // R4 ServiceRequest, prr-1
+	}
 	if w.code != "ORU" {
 		return
 	}

@@ -165,6 +165,7 @@ func FuzzMap(f *testing.F) {
 	}
 	f.Add(head + "ORU^R01|M1|P|2.5.1" + pid + "\nOBR|1|P1|F1|C^P^LN\nOBX|1|SN|X^X^LN||^1^-^2||||||F")
 	f.Add(head + "ADT^A01|M1|P|2.5.1" + pid + `||||||||||\X20\`)
+	f.Add(head + "ORM^O01|M1|P|2.5.1" + pid + "\nORC|NW|P2\nOBR|1|P2" + strings.Repeat("|", 44) + "24323-8^Panel^LN")
 	f.Fuzz(func(t *testing.T, s string) {
 		m, err := hl7.Parse([]byte(s))
 		if err != nil {

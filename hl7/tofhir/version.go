@@ -7,5 +7,5 @@ const Source = "HL7/v2-to-fhir 8c9b414be1729c98988b17e7fa86221fc8018c73"
 // rows, codes and code (version_test.go). A change of the mapping changes both.
 const (
 	Version = "tofhir-3"
-	Digest  = "6fbac37dbf5e4a3fd0cfb2246fd3b0c9e203da50182fd33bdb5d12e85fa7d2bf"
+	Digest  = "bebad7480464900f4853deb70b8e7ff6329c742d1f0b67de2d532fa25f9cda4d"
 )
