@@ -2,7 +2,6 @@ package balp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -28,8 +27,11 @@ func (j *Journal) Append(ctx context.Context, e Event) (uint64, error) {
 	if err := e.Valid(); err != nil {
 		return 0, err
 	}
-	plain, err := json.Marshal(e)
-	if err != nil || len(plain) > maxFrame-64 {
+	plain, err := appendJSON(make([]byte, 0, 768), &e)
+	if err != nil {
+		return 0, ErrEvent
+	}
+	if len(plain) > maxFrame-64 {
 		return 0, ErrLarge
 	}
 	if err := ctx.Err(); err != nil {
