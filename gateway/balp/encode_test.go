@@ -43,8 +43,8 @@ func fill(r *rand.Rand, v reflect.Value, much float64) {
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(r, v.Elem(), 1)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(r, v.Field(i), much)
+		for _, field := range v.Fields() {
+			fill(r, field, much)
 		}
 	default:
 		panic("balp: an event has a field of a new kind")
