@@ -47,6 +47,7 @@ var (
 	errEmergencyUnknown = rest.NewFault(http.StatusNotFound, "not-found", "emergency-unknown-patient", "this organisation knows no such patient: adopt her pseudonym first")
 	errEmergencyNone    = rest.NewFault(http.StatusConflict, "conflict", "emergency-ended", "no emergency that this practitioner declared about the patient is open here")
 	errEmergencyParam   = rest.NewFault(http.StatusBadRequest, "not-supported", "emergency-parameter", "the parameters are patient, reason and seconds")
+	errStepUp           = rest.NewFault(http.StatusUnauthorized, "login", "emergency-step-up", "an emergency needs somebody who has just signed in: authorise again with max_age")
 )
 
 // emergencies are the operations of emergencies.
@@ -119,11 +120,11 @@ func (s *Service) stepUpAge() time.Duration {
 
 // askStepUp asks for a fresh sign-in (RFC 9470).
 func (s *Service) askStepUp() *rest.Reply {
-	text := "an emergency needs somebody who has just signed in: authorise again with max_age"
+	text := errStepUp.Issues[0].Text
 	return &rest.Reply{
-		Status: http.StatusUnauthorized,
+		Status: errStepUp.Status,
 		Header: http.Header{"Www-Authenticate": {fmt.Sprintf(`Bearer error="insufficient_user_authentication", error_description=%q, max_age="%d"`, text, int(s.stepUpAge()/time.Second))}},
-		Body:   rest.Outcome([]rest.Issue{{Type: "login", Code: "emergency-step-up", Text: text}}),
+		Body:   rest.Outcome(errStepUp.Issues),
 	}
 }
 

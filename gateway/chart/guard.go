@@ -146,6 +146,4 @@ func peek(r *http.Request) url.Values {
 	return form
 }
 
-var errPatient = &rest.Fault{Status: http.StatusBadRequest, Issues: []rest.Issue{{
-	Type: "value", Code: "chart-patient", Text: "the header " + HeaderPatient + " names a patient as Patient/<id>",
-}}}
+var errPatient = rest.NewFault(http.StatusBadRequest, "value", "chart-patient", "the header "+HeaderPatient+" names a patient as Patient/<id>")

@@ -40,6 +40,11 @@ func (p reply) send(w http.ResponseWriter) {
 	_, _ = w.Write(p.body) // a client that has gone has nobody to be told
 }
 
+var (
+	errUnsettled = rest.NewFault(http.StatusServiceUnavailable, "transient", "ledger-unsettled", client.ErrUnsettled.Error())
+	errNoQuorum  = rest.NewFault(http.StatusServiceUnavailable, "transient", "ledger-no-quorum", client.ErrNoQuorum.Text)
+)
+
 // fault answers an error.
 func (x *recording) fault(err error) {
 	var refusal *pcf.Refusal
@@ -47,9 +52,9 @@ func (x *recording) fault(err error) {
 	var ledger *tx.Refusal
 	switch {
 	case errors.Is(err, client.ErrUnsettled):
-		reply{status: http.StatusServiceUnavailable, header: later, issues: []rest.Issue{{Type: "transient", Code: "ledger-unsettled", Text: client.ErrUnsettled.Error()}}}.send(x)
+		reply{status: errUnsettled.Status, header: later, issues: errUnsettled.Issues}.send(x)
 	case errors.Is(err, client.ErrNoQuorum):
-		reply{status: http.StatusServiceUnavailable, header: later, issues: []rest.Issue{{Type: "transient", Code: "ledger-no-quorum", Text: client.ErrNoQuorum.Text}}}.send(x)
+		reply{status: errNoQuorum.Status, header: later, issues: errNoQuorum.Issues}.send(x)
 	case errors.As(err, &refusal):
 		p := reply{status: http.StatusUnprocessableEntity}
 		for _, i := range refusal.Issues {

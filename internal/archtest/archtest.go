@@ -103,7 +103,7 @@ type importSite struct{ file, pkg, path string }
 
 // imports lists every import of the tree's Go files outside of tests.
 func imports(tree fs.FS) (sites []importSite, err error) {
-	err = goFiles(tree, func(file string, f *ast.File) {
+	err = goFiles(tree, parser.ImportsOnly, func(file string, f *ast.File) {
 		for _, s := range f.Imports {
 			p, _ := strconv.Unquote(s.Path.Value)
 			sites = append(sites, importSite{file, path.Dir(file), p})
@@ -114,7 +114,7 @@ func imports(tree fs.FS) (sites []importSite, err error) {
 
 // goFiles parses every Go file that is part of a package: no tests, no testdata,
 // and nothing in the root, which holds documents.
-func goFiles(tree fs.FS, fn func(file string, f *ast.File)) error {
+func goFiles(tree fs.FS, mode parser.Mode, fn func(file string, f *ast.File)) error {
 	return fs.WalkDir(tree, ".", func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -131,7 +131,7 @@ func goFiles(tree fs.FS, fn func(file string, f *ast.File)) error {
 		if err != nil {
 			return err
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), file, src, parser.ImportsOnly|parser.ParseComments)
+		f, err := parser.ParseFile(token.NewFileSet(), file, src, mode|parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return err
 		}
@@ -229,7 +229,7 @@ var badNames = []string{"util", "utils", "common", "helper", "helpers", "misc", 
 func Docs(tree fs.FS) (wrong []string, err error) {
 	docs := map[string][]string{} // package folder -> files with a doc comment
 	names := map[string]string{}
-	err = goFiles(tree, func(file string, f *ast.File) {
+	err = goFiles(tree, parser.ImportsOnly, func(file string, f *ast.File) {
 		pkg := path.Dir(file)
 		names[pkg] = f.Name.Name
 		if f.Doc == nil {

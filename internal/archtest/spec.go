@@ -24,9 +24,9 @@ number and the name may not.
 | code | name | sentence |
 |---|---|---|
 `)
-	escape := strings.NewReplacer("|", `\|`, "<", `\<`)
+
 	for _, c := range ledger.Codes(mods) {
-		fmt.Fprintf(&b, "| %#04x | %s | %s |\n", c.Code, c.Name, escape.Replace(c.Text))
+		fmt.Fprintf(&b, "| %#04x | %s | %s |\n", c.Code, c.Name, escapeCell.Replace(c.Text))
 	}
 	return b.String()
 }
