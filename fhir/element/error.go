@@ -1,6 +1,7 @@
 package element
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -39,13 +40,19 @@ type Error struct {
 	Column  int    // bytes, counted from 1
 }
 
+// Codes returns every code with its sentence.
+func Codes() map[string]string { return maps.Clone(sentences) }
+
+// Text is the sentence of the error's code.
+func (e *Error) Text() string { return sentences[e.Code] }
+
 // Error returns code, place and sentence.
 func (e *Error) Error() string {
 	s := "element: " + e.Code
 	if e.Path != "" {
 		s += " at " + e.Path
 	}
-	s += ": " + sentences[e.Code]
+	s += ": " + e.Text()
 	if e.Line > 0 {
 		s += " (line " + strconv.Itoa(e.Line) + ", byte " + strconv.Itoa(e.Column) + ")"
 	}

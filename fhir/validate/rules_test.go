@@ -128,6 +128,17 @@ func TestNoResourceIsAnError(t *testing.T) {
 	}
 }
 
+func TestANameThatIsTooLongIsSaidToBe(t *testing.T) {
+	r, err := fhir.Parse([]byte(`{"resourceType":"Patient","` + strings.Repeat("n", 2000) + `":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := validator(t, Options{}).Validate(context.Background(), r)
+	if len(got) != 1 || got[0].Code != element.CodeName || got[0].Text != element.Codes()[element.CodeName] {
+		t.Errorf("got %v, want %s with its sentence", got, element.CodeName)
+	}
+}
+
 func TestStructureAloneLooksAtNoMeaning(t *testing.T) {
 	v := validator(t, Options{Strictness: Structure})
 	for _, s := range []ruleTest{

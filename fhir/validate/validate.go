@@ -116,7 +116,7 @@ func (v *Validator) Validate(ctx context.Context, r fhir.Resource, profiles ...s
 	if err != nil {
 		i := Issue{Severity: Error, Type: "structure", Code: element.CodeSyntax, Text: "this is not JSON that can be read"}
 		if e, ok := errors.AsType[*element.Error](err); ok {
-			i.Code, i.Expression = e.Code, e.Path
+			i.Code, i.Text, i.Expression = e.Code, e.Text(), e.Path
 		}
 		return []Issue{i}
 	}

@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/token"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"salus/fhir"
+	"salus/fhir/element"
 	"salus/fhir/fhirxml"
 	"salus/fhir/patch"
 	"salus/fhir/search"
@@ -51,6 +53,7 @@ func FHIRCodes(tree fs.FS) (doc string, wrong []string, err error) {
 		{http.StatusBadRequest, search.Codes()},
 		{http.StatusUnprocessableEntity, validate.Codes()},
 		{http.StatusUnprocessableEntity, patch.Codes()},
+		{http.StatusUnprocessableEntity, onlyIn(element.Codes(), fhir.Codes())},
 	} {
 		for code, text := range room.codes {
 			all = append(all, fhirCode{strconv.Itoa(room.status), code, text})
@@ -73,7 +76,7 @@ What is refused under /fhir is answered with an OperationOutcome. In each issue,
 ` + "`urn:salus:code`" + ` and ` + "`details.text`" + ` a sentence; ` + "`expression`" + ` is the place, where there is one. A code is never given another
 meaning, and programs may branch on it; sentences may be reworded, and say more than here where … stands. The status is
 that of the answer when such an issue is an error; ` + "`$validate`" + ` answers 200 whatever it finds. Where a severity stands instead, nothing is
-refused. Codes of what comes by another way than FHIR are in [docs/intake.md](../docs/intake.md) and [docs/hl7v2.md](../docs/hl7v2.md).
+refused. What the ledger refuses of an emergency has its name in [codes.md](codes.md). Codes of what comes by another way than FHIR are in [docs/intake.md](../docs/intake.md) and [docs/hl7v2.md](../docs/hl7v2.md).
 
 | code | status | sentence |
 |---|---|---|
@@ -89,6 +92,12 @@ refused. Codes of what comes by another way than FHIR are in [docs/intake.md](..
 }
 
 var escapeCell = strings.NewReplacer("|", `\|`, "<", `\<`)
+
+// onlyIn are the codes of one room that another, which comes before it, does not have.
+func onlyIn(codes, before map[string]string) map[string]string {
+	maps.DeleteFunc(codes, func(code, _ string) bool { return before[code] != "" })
+	return codes
+}
 
 // faults are the codes in a file's calls of fault and NewFault, with their status, and of issue, and in its literals.
 func faults(f *ast.File) (out []fhirCode) {

@@ -197,6 +197,8 @@ func (w *world) judge(i int, q *request) int {
 		for _, x := range o.Issue {
 			if x.Code == "" || x.Details.Text == "" || len(x.Details.Coding) == 0 || !code.MatchString(x.Details.Coding[0].Code) {
 				wrong("got an issue without a stable code: %+v", x)
+			} else if c := x.Details.Coding[0].Code; !w.codes[c] {
+				wrong("got the code %s, which spec/codes-fhir.md does not list", c)
 			}
 		}
 	}

@@ -33,7 +33,24 @@ type world struct {
 	token  string
 	log    *record
 	log0   *slog.Logger
+	codes  map[string]bool // that the FHIR server says it has
 	stop   func()
+}
+
+// listed are the codes in spec/codes-fhir.md.
+func listed(t *testing.T) map[string]bool {
+	t.Helper()
+	b, err := os.ReadFile("../../spec/codes-fhir.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for line := range strings.Lines(string(b)) {
+		if cells := strings.Split(line, " | "); len(cells) == 3 {
+			out[strings.TrimPrefix(cells[0], "| ")] = true
+		}
+	}
+	return out
 }
 
 // A record is the log of the node.
@@ -84,7 +101,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, config: c, token: strings.TrimSpace(string(token)), log: &record{}}
+	w := &world{t: t, config: c, token: strings.TrimSpace(string(token)), log: &record{}, codes: listed(t)}
 	w.log0 = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(t.Context())
 	n, err := node.New(ctx, c, w.log0)
