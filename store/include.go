@@ -9,10 +9,10 @@ import (
 )
 
 // include follows _include and _revinclude from the matches, and with :iterate from what they
-// brought. It brings nothing that the scopes do not show.
-func (b *builder) include(ctx context.Context, q *search.Query, matches []found) (all []found, err error) {
+// brought. It brings nothing that the scopes do not show. cut says that there may be more than it brings.
+func (b *builder) include(ctx context.Context, q *search.Query, matches []found) (all []found, cut bool, err error) {
 	if len(q.Include)+len(q.RevInclude) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	have := map[int64]bool{}
 	for i := range matches {
@@ -21,33 +21,44 @@ func (b *builder) include(ctx context.Context, q *search.Query, matches []found)
 	from, first := matches, true
 	for len(from) > 0 && len(all) < maxIncluded {
 		var fresh []found
-		take := func(l []found, err error) error {
+		take := func(l []found) {
 			for i := range l {
-				if !have[l[i].rid] && len(all)+len(fresh) < maxIncluded {
+				switch {
+				case have[l[i].rid]:
+				case len(all)+len(fresh) == maxIncluded:
+					cut = true
+				default:
 					have[l[i].rid] = true
 					fresh = append(fresh, l[i])
 				}
 			}
-			return err
 		}
 		for i := range q.Include {
 			if x := &q.Include[i]; first || x.Iterate {
-				if err := take(b.forward(ctx, x, from)); err != nil {
-					return nil, err
+				l, err := b.forward(ctx, x, from)
+				if err != nil {
+					return nil, false, err
 				}
+				take(l)
 			}
 		}
 		for i := range q.RevInclude {
 			if x := &q.RevInclude[i]; first || x.Iterate {
-				if err := take(b.backward(ctx, x, from)); err != nil {
-					return nil, err
+				l, more, err := b.backward(ctx, x, from)
+				if err != nil {
+					return nil, false, err
 				}
+				take(l)
+				cut = cut || more
 			}
 		}
 		all = append(all, fresh...)
 		from, first = fresh, false
 	}
-	return all, nil
+	// What came last was not asked what it brings.
+	iterates := func(x search.Include) bool { return x.Iterate }
+	cut = cut || len(from) > 0 && (slices.ContainsFunc(q.Include, iterates) || slices.ContainsFunc(q.RevInclude, iterates))
+	return all, cut, nil
 }
 
 // forward reads what resources refer to.
@@ -106,8 +117,8 @@ func (b *builder) forward(ctx context.Context, x *search.Include, from []found) 
 	return out, nil
 }
 
-// backward reads what refers to resources.
-func (b *builder) backward(ctx context.Context, x *search.Include, from []found) ([]found, error) {
+// backward reads what refers to resources; more says that it may not be all.
+func (b *builder) backward(ctx context.Context, x *search.Include, from []found) (out []found, more bool, err error) {
 	var targets []any
 	for i := range from {
 		if x.Target == "" || x.Target == from[i].Type {
@@ -115,18 +126,17 @@ func (b *builder) backward(ctx context.Context, x *search.Include, from []found)
 		}
 	}
 	if len(targets) == 0 || x.Source == "*" || x.Param == nil {
-		return nil, nil // _revinclude names a parameter: everything that refers here has no bound
+		return nil, false, nil // _revinclude names a parameter: everything that refers here has no bound
 	}
 	ids := b.params([]string{x.Source}, x.Param, search.Plain)
 	if len(ids) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
-	var out []found
 	for len(targets) > 0 && len(out) <= maxIncluded {
 		n := min(len(targets), 200)
 		w, err := b.seen("r", []string{x.Source})
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		args := slices.Concat(ids, targets[:n], w.args)
 		targets = targets[n:]
@@ -134,9 +144,9 @@ func (b *builder) backward(ctx context.Context, x *search.Include, from []found)
 		l, err := b.list(ctx, true, "SELECT "+columns+`, r.entries FROM resource r WHERE r.rid IN
 			(SELECT rid FROM idx_ref WHERE p IN (`+marks(len(ids))+`) AND target IN (`+marks(n)+")) AND "+w.s+" ORDER BY r.rid"+limit.s, append(args, limit.args...)...)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		out = append(out, l...)
+		out, more = append(out, l...), more || len(l) > maxIncluded
 	}
-	return out, nil
+	return out, more || len(targets) > 0, nil
 }

@@ -202,6 +202,53 @@ func TestIncludesBringWhatTheyName(t *testing.T) {
 	})
 }
 
+// TestAPageSaysWhenItMayLackWhatIsIncluded has as many references to one resource as a page brings, then one more.
+func TestAPageSaysWhenItMayLackWhatIsIncluded(t *testing.T) {
+	on(t, func(t *testing.T, open func() *Store) {
+		s := open()
+		refer := func(from, to int, where ...string) {
+			t.Helper()
+			err := s.Write(t.Context(), func(tx *Tx) error {
+				for i := from; i < to; i++ {
+					p := Put{Key: Key{Type: "B", ID: fmt.Sprint(i)}, Body: []byte("{}")}
+					for _, r := range where {
+						p.Entries = append(p.Entries, search.Entry{Code: "ref", Kind: search.Reference, Value: search.Value{Text: r}})
+					}
+					if _, err := tx.Put(p); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(t, s, Put{Key: Key{Type: "A", ID: "1"}, Body: []byte("{}")})
+		put(t, s, Put{Key: Key{Type: "A", ID: "2"}, Body: []byte("{}")})
+		want := func(what string, n int, cut, iterate bool) {
+			t.Helper()
+			p, err := s.Search(t.Context(), Search{Sight: Sight{Scopes: []Scope{Own}}, Count: 10, Query: &search.Query{
+				Types: []string{"A"}, Count: -1, RevInclude: []search.Include{{Source: "B", Param: modelParams["ref"], Iterate: iterate}},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Included) != n || p.Cut != cut {
+				t.Errorf("%s: got %d included, cut %t, want %d, %t", what, len(p.Included), p.Cut, n, cut)
+			}
+		}
+		want("nothing", 0, false, true)
+		refer(0, maxIncluded-1, "A/1", "A/2")
+		want("one less", maxIncluded-1, false, true)
+		refer(maxIncluded-1, maxIncluded, "A/2")
+		want("as many", maxIncluded, false, false)
+		want("as many, which may bring others", maxIncluded, true, true)
+		refer(maxIncluded, maxIncluded+1, "A/1")
+		want("one more", maxIncluded, true, false)
+	})
+}
+
 func TestACursorGoesWithItsSearchOnly(t *testing.T) {
 	on(t, func(t *testing.T, open func() *Store) {
 		s := open()

@@ -35,6 +35,7 @@ type Search struct {
 type Page struct {
 	Matches  []Version
 	Included []Version // by _include and _revinclude, each once, none that is among the matches
+	Cut      bool      // there may be more of these: a page brings 1,000 at most
 	Total    int64     // matches on all pages; -1 where the query does not want it counted
 	Next     string    // the cursor of the next page; "" on the last
 }
@@ -115,10 +116,11 @@ func (r reader) search(ctx context.Context, cursors *cursors, q Search) (*Page, 
 	for i := range matches {
 		p.Matches = append(p.Matches, matches[i].Version)
 	}
-	included, err := b.include(ctx, q.Query, matches)
+	included, cut, err := b.include(ctx, q.Query, matches)
 	if err != nil {
 		return nil, err
 	}
+	p.Cut = cut
 	for i := range included {
 		p.Included = append(p.Included, included[i].Version)
 	}

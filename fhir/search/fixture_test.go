@@ -1,7 +1,9 @@
 package search
 
 import (
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,13 @@ func (s some) Param(typ, code string) (*Param, bool) {
 }
 
 func (s some) Known(typ string) bool { _, ok := s[typ]; return ok && typ != "Resource" }
+
+func (s some) List(typ string) (out []*Param) {
+	for _, code := range slices.Sorted(maps.Keys(s[typ])) {
+		out = append(out, s[typ][code])
+	}
+	return out
+}
 
 var params = func() some {
 	s := some{

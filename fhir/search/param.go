@@ -77,6 +77,11 @@ type Params interface {
 	Known(resourceType string) bool
 }
 
+// A Lister is a Params that can name all parameters of a type.
+type Lister interface {
+	List(resourceType string) []*Param
+}
+
 // A Localizer is a Params that knows the server's own addresses: Local makes "Type/id" of an absolute
 // reference to a resource of its own, and returns every other text as it is.
 type Localizer interface {

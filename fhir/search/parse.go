@@ -232,6 +232,8 @@ func (p *parser) include(to *[]Include, name, modifier, value string) *Issue {
 	i := Include{Iterate: modifier != ""}
 	parts := strings.Split(value, ":")
 	switch {
+	case value == "*" && name == "_revinclude":
+		return issue(CodeInclude, name) // all that refers here: of a type, and not of all at once
 	case value == "*":
 		i.Source = "*"
 	case len(parts) < 2 || len(parts) > 3 || !p.Params.Known(parts[0]):
@@ -255,9 +257,35 @@ func (p *parser) include(to *[]Include, name, modifier, value string) *Issue {
 			}
 		}
 	}
-	*to = append(*to, i)
+	if i.Param == nil && name == "_revinclude" {
+		if err := p.referrers(i); err != nil {
+			return err
+		}
+	} else {
+		*to = append(*to, i)
+	}
 	if len(p.q.Include)+len(p.q.RevInclude) > MaxClauses {
 		return issue(CodeTooMany, name)
+	}
+	return nil
+}
+
+// referrers takes a _revinclude of every reference of a type: what refers to something is found by parameter.
+func (p *parser) referrers(of Include) *Issue {
+	lister, ok := p.Params.(Lister)
+	if !ok {
+		return issue(CodeInclude, "_revinclude")
+	}
+	for _, param := range lister.List(of.Source) {
+		switch {
+		case param.Kind != Reference, of.Target != "" && !param.leadsTo(of.Target):
+			continue
+		case param.Unready:
+			return issue(CodeIndexing, param.Code)
+		}
+		one := of
+		one.Param = param
+		p.q.RevInclude = append(p.q.RevInclude, one)
 	}
 	return nil
 }

@@ -168,6 +168,8 @@ func TestParseRefuses(t *testing.T) {
 		{"Patient?_elements=a.b", CodeResult, "_elements"},
 		{"Patient?_include=Patient", CodeInclude, "_include"},
 		{"Patient?_include=Patient:name", CodeInclude, "_include"},
+		{"Patient?_revinclude=*", CodeInclude, "_revinclude"},
+		{"Organization?_revinclude=Device:*", CodeIndexing, "owner"},
 		{"Patient?_include=Patient:organization:Practitioner", CodeInclude, "_include"},
 		{"Patient?_include:foo=Patient:organization", CodeModifier, "_include"},
 		{"Patient?" + strings.Repeat("name=a&", MaxClauses+1), CodeTooMany, ""},
@@ -220,6 +222,34 @@ func TestParseReadsResultParameters(t *testing.T) {
 		t.Errorf("query (-want +got):\n%s", d)
 	}
 }
+
+// What refers to something is found by parameter: all references of a type are one each.
+func TestRevincludeOfEveryReferenceNamesThem(t *testing.T) {
+	o := params["Observation"]
+	for query, want := range map[string][]Include{
+		"Patient?_revinclude=Observation:*":                    {{Source: "Observation", Param: o["patient"]}, {Source: "Observation", Param: o["subject"]}},
+		"Group?_revinclude:iterate=Observation:*:Group":        {{Source: "Observation", Param: o["subject"], Target: "Group", Iterate: true}},
+		"Organization?_revinclude=Practitioner:*":              nil,
+		"Patient?_revinclude=Observation:*:Practitioner&_id=x": nil,
+	} {
+		q, err := read(t, query, false)
+		if err != nil {
+			t.Errorf("%s: %v", query, err)
+			continue
+		}
+		if d := cmp.Diff(want, q.RevInclude); d != "" {
+			t.Errorf("%s (-want +got):\n%s", query, d)
+		}
+	}
+	_, err := Parse("Patient", []Pair{{"_revinclude", "Observation:*"}}, Options{Params: unlisted{params}, Now: now})
+	var i *Issue
+	if !errors.As(err, &i) || i.Code != CodeInclude {
+		t.Errorf("without a list of parameters: got %v, want %s", err, CodeInclude)
+	}
+}
+
+// unlisted cannot name all parameters of a type.
+type unlisted struct{ Params }
 
 func TestEveryCodeHasASentence(t *testing.T) {
 	for code, text := range Codes() {

@@ -16,8 +16,8 @@ type Query struct {
 
 	Sort       []Order
 	Include    []Include
-	RevInclude []Include
-	Count      int // of matches on a page; -1 if the query does not say
+	RevInclude []Include // each with its parameter
+	Count      int       // of matches on a page; -1 if the query does not say
 	Total      Total
 	Summary    Summary
 	Elements   []string

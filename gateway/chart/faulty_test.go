@@ -152,7 +152,7 @@ func TestWhatAnotherMemberSealsEndsNoAnswer(t *testing.T) {
 	}
 	for typ, id := range types {
 		for _, path := range []string{
-			typ + "/" + id, typ + "/" + id + "/_history", typ + "?_count=1000", typ + "?_summary=true&_count=1000", typ + "?_elements=code&_count=1000", typ + "?_include=*&_revinclude=*&_count=1000", typ + "?_summary=count",
+			typ + "/" + id, typ + "/" + id + "/_history", typ + "?_count=1000", typ + "?_summary=true&_count=1000", typ + "?_elements=code&_count=1000", typ + "?_include=*&_revinclude=Provenance:*&_count=1000", typ + "?_summary=count",
 			typ + "?_sort=_lastUpdated,_id", typ + "?_filter=_id%20pr%20true",
 		} {
 			for _, accept := range []string{"application/fhir+json", "application/fhir+xml"} {

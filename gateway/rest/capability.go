@@ -16,12 +16,6 @@ type Statement struct {
 	Date        string // when this was decided, a FHIR dateTime
 }
 
-// Lister is a Params that can name all parameters of a type; what it names is in the
-// CapabilityStatement.
-type Lister interface {
-	List(resourceType string) []*search.Param
-}
-
 type capability struct {
 	ResourceType   string         `json:"resourceType"`
 	Status         string         `json:"status"`
@@ -117,7 +111,7 @@ func (s *Server) metadata(*ask) (*answer, error) {
 			part.Operation = append(part.Operation, operatePart{o.Name, o.Definition})
 		}
 	}
-	lister, _ := s.Params.(Lister)
+	lister, _ := s.Params.(search.Lister)
 	for _, t := range s.Types {
 		r := resourcePart{
 			Type: t, Profiles: s.Profiles[t],
@@ -176,7 +170,7 @@ func (s *Server) metadata(*ask) (*answer, error) {
 }
 
 // revIncludes lists what may refer to each type.
-func (s *Server) revIncludes(part *restPart, lister Lister) {
+func (s *Server) revIncludes(part *restPart, lister search.Lister) {
 	for _, t := range s.Types {
 		for _, p := range lister.List(t) {
 			if p.Kind != search.Reference {

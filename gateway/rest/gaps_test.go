@@ -193,3 +193,35 @@ func TestATypeWithoutAnyConditionThatHoldsIsHidden(t *testing.T) {
 		t.Errorf("found %d", n)
 	}
 }
+
+// TestAPageThatMayLackIncludesSaysSo: what is not there must not look as if there were none.
+func TestAPageThatMayLackIncludesSaysSo(t *testing.T) {
+	w := newWorld(t)
+	w.want(201, "PUT /Patient/p", `{"resourceType":"Patient","id":"p"}`)
+	bundle := func(n int) string {
+		var b strings.Builder
+		b.WriteString(`{"resourceType":"Bundle","type":"transaction","entry":[`)
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(`{"request":{"method":"POST","url":"Observation"},"resource":{"resourceType":"Observation","status":"final","subject":{"reference":"Patient/p"}}}`)
+		}
+		return b.String() + `]}`
+	}
+	const ask = "GET /Patient?_id=p&_revinclude=Observation:subject"
+	w.want(200, "POST /", bundle(1000))
+	last := func() (entries int, mode string, body []byte) {
+		s := w.want(200, ask, "").set(t)
+		e := s.Entry[len(s.Entry)-1]
+		return len(s.Entry), e.Search.Mode, e.Resource
+	}
+	if n, mode, _ := last(); n != 1001 || mode != "include" {
+		t.Fatalf("got %d entries, the last as %s, want 1,001 and nothing but matches and includes", n, mode)
+	}
+	w.want(200, "POST /", bundle(1))
+	n, mode, body := last()
+	if r := (reply{nil, body}); n != 1002 || mode != "outcome" || r.code(t) != "rest-included" {
+		t.Errorf("got %d entries, the last as %s: %s, want one that says that there is more", n, mode, body)
+	}
+}

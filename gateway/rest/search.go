@@ -97,6 +97,12 @@ func (s *Server) answerSearch(a *ask, q *search.Query, compartment string) (*ans
 	return s.searchset(a, q, p)
 }
 
+// included is said with a page that may lack some of what was to be included.
+var included = Issue{
+	Severity: "warning", Type: "incomplete", Code: "rest-included",
+	Text: "a page brings at most 1,000 included resources, and there may be more: ask for fewer matches with _count, or search for the others by themselves",
+}
+
 // searchset is the Bundle of a page.
 func (s *Server) searchset(a *ask, q *search.Query, p *store.Page) (*answer, error) {
 	b := bundle{Type: "searchset"}
@@ -131,11 +137,14 @@ func (s *Server) searchset(a *ask, q *search.Query, p *store.Page) (*answer, err
 	if err := add(p.Included, "include"); err != nil {
 		return nil, err
 	}
-	if len(q.Ignored)+len(a.leave.Issues) > 0 {
-		issues := slices.Clone(a.leave.Issues)
-		for _, n := range q.Ignored {
-			issues = append(issues, Issue{Severity: "warning", Type: "not-supported", Code: n.Code, Text: n.Text, Expression: n.Param})
-		}
+	issues := slices.Clone(a.leave.Issues)
+	for _, n := range q.Ignored {
+		issues = append(issues, Issue{Severity: "warning", Type: "not-supported", Code: n.Code, Text: n.Text, Expression: n.Param})
+	}
+	if p.Cut {
+		issues = append(issues, included)
+	}
+	if len(issues) > 0 {
 		b.Entry = append(b.Entry, entry{Resource: outcomeOf(issues), Search: &mode{"outcome"}})
 	}
 	return &answer{status: http.StatusOK, body: b.encode()}, nil

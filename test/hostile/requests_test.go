@@ -140,7 +140,7 @@ func bundle(r *rand.Rand, n int) string {
 }
 
 func search(r *rand.Rand, typ string) string {
-	list := []string{"_id=" + id(r), "_lastUpdated=gt2024-01-01", "_count=3", "_sort=-_lastUpdated", "_total=accurate", "_summary=count", "_elements=id", "_tag=urn:example|t1", "_include=*", "_revinclude=*", "_list=h1", "_profile=http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"}
+	list := []string{"_id=" + id(r), "_lastUpdated=gt2024-01-01", "_count=3", "_sort=-_lastUpdated", "_total=accurate", "_summary=count", "_elements=id", "_tag=urn:example|t1", "_include=*", "_revinclude=*", "_revinclude=Observation:*", "_list=h1", "_profile=http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"}
 	if typ == "Patient" {
 		list = append(list, "family=sam", "birthdate=lt1990", "gender=female", "_has:Observation:patient:code=1000-1", "address-city=Ex")
 	} else {
