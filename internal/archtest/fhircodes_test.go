@@ -40,7 +40,8 @@ func TestACodeHasOneStatus(t *testing.T) {
 	tree := plant(map[string]string{
 		"gateway/a/a.go": `package a
 var one, two = fault(http.StatusNotFound, "not-found", "a-one", "one"), fault(http.StatusGone, "deleted", "a-one", "two")
-`})
+`,
+	})
 	if _, wrong, err := FHIRCodes(tree); err != nil || len(wrong) != 1 {
 		t.Errorf("got %v, %v, want one code with two statuses", wrong, err)
 	}
