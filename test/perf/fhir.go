@@ -171,6 +171,7 @@ func measureCreates(ctx context.Context, b *bench, s, plain *fhirServer) (out []
 		if err != nil {
 			return out, err
 		}
+		began := time.Now()
 		rate, took, cpu, err := b.volley(ctx, fmt.Sprintf("fhir-create-%d", clients), clients, lasts, create(s))
 		if err != nil {
 			return out, err
@@ -190,6 +191,10 @@ func measureCreates(ctx context.Context, b *bench, s, plain *fhirServer) (out []
 			newResult(name+".cpu", "µs", "ratio <= 20", []float64{cpu}, []float64{baseCPU}).about("CPU time of all four organisations and the clients for each", "the same of the bytes alone"))
 		if err := s.settle(ctx); err != nil {
 			return out, err
+		}
+		if clients == 64 {
+			out = append(out, newResult("fhir.active.later", "1/s", "value >= 300", []float64{float64(len(took)) / time.Since(began).Seconds()}, nil).about(
+				"the creates of fhir.create.64 until the last is active: nobody waits for it, and those of one patient share batches", ""))
 		}
 	}
 	return out, nil
