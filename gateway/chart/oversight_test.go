@@ -109,7 +109,8 @@ func TestConsentsAndTheLogOverFHIR(t *testing.T) {
 
 	// Taken back, it holds no more from its block on, and reads as inactive.
 	n.must(n.fhir("hospital", "DELETE", "Consent/"+id, "", asNurse, `If-Match: W/"no"`), 412)
-	n.must(n.fhir("hospital", "DELETE", "Consent/"+id, "", asNurse), 204)
+	n.must(n.fhir("hospital", "DELETE", "Consent/"+id, "", asNurse, "If-None-Match: *"), 412)
+	n.must(n.fhir("hospital", "DELETE", "Consent/"+id, "", asNurse, "If-Match: *"), 204)
 	n.head("clinic")
 	if _, total := n.found(n.fhir("clinic", "GET", "Observation?patient=Patient/c9&_total=accurate", "", asDoctor, forTreatment)); total != 0 {
 		t.Errorf("after the revocation the clinic sees %d", total)

@@ -41,6 +41,8 @@ func (s *Service) consentReply(x *recording, r *http.Request, parts []string) (r
 		return s.searchConsents(x, r)
 	case len(parts) == 1 && r.Method == http.MethodPost:
 		return s.writeConsent(x, r, "", rest.Create)
+	case len(parts) == 2 && !read && strings.TrimSpace(r.Header.Get("If-None-Match")) == "*":
+		return reply{}, rest.ErrExists // one that is not there is not made by PUT
 	case len(parts) == 2 && r.Method == http.MethodPut:
 		return s.writeConsent(x, r, parts[1], rest.Update)
 	case len(parts) == 2 && r.Method == http.MethodDelete:
@@ -82,8 +84,13 @@ func (a *Asker) may(i rest.Interaction, typ string) error {
 // author signs as the patient's steward.
 func (s *Service) author() pcf.Author { return pcf.Author{Submit: s.Steward, Steward: true} }
 
+// ifMatch is the version that a change wants, "" for any: what is changed must be there in any case.
 func ifMatch(r *http.Request) string {
-	return strings.Trim(strings.TrimPrefix(r.Header.Get("If-Match"), "W/"), `"`)
+	m := strings.TrimSpace(r.Header.Get("If-Match"))
+	if m == "*" {
+		return ""
+	}
+	return strings.Trim(strings.TrimPrefix(m, "W/"), `"`)
 }
 
 // patientOf resolves a reference that the asker may ask about.

@@ -23,7 +23,7 @@ type ask struct {
 	reader io.Reader   // of the body, where an operation reads it itself
 	header http.Header // of the request
 
-	contentType, ifMatch, ifNoneMatch, ifModifiedSince, ifNoneExist string
+	contentType, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince, ifNoneExist string
 
 	pretty  bool
 	returns string // Prefer: return=
@@ -51,7 +51,7 @@ func (s *Server) ask(r *http.Request) (*ask, error) {
 	a := &ask{
 		ctx: r.Context(), method: r.Method, header: h, returns: returnRepresentation,
 		contentType: h.Get("Content-Type"), ifMatch: h.Get("If-Match"), ifNoneMatch: h.Get("If-None-Match"),
-		ifModifiedSince: h.Get("If-Modified-Since"), ifNoneExist: h.Get("If-None-Exist"),
+		ifModifiedSince: h.Get("If-Modified-Since"), ifUnmodifiedSince: h.Get("If-Unmodified-Since"), ifNoneExist: h.Get("If-None-Exist"),
 	}
 	path := strings.Trim(strings.TrimPrefix(r.URL.Path, s.Prefix), "/")
 	if path != "" {

@@ -70,8 +70,9 @@ var (
 	errTooLarge     = fault(http.StatusRequestEntityTooLarge, "too-long", "rest-too-large", "the body is larger than this server takes")
 	errBody         = fault(http.StatusBadRequest, "incomplete", "rest-body", "the body could not be read to its end")
 	errVersion      = fault(http.StatusPreconditionFailed, "conflict", "rest-version", "the resource is at another version; read it and try again")
+	errExists       = fault(http.StatusPreconditionFailed, "conflict", "rest-exists", "the resource is there, at a version that If-None-Match rules out")
 	errConflict     = fault(http.StatusConflict, "conflict", "rest-conflict", "somebody else changed the resource at the same time; try again")
-	errIfMatch      = fault(http.StatusBadRequest, "value", "rest-if-match", `If-Match is a version as in W/"3"`)
+	errIfMatch      = fault(http.StatusBadRequest, "value", "rest-if-match", `If-Match is a version as in W/"3", several with commas, or *`)
 	errMultiple     = fault(http.StatusPreconditionFailed, "multiple-matches", "rest-multiple-matches", "the condition matches several resources")
 	errNoCondition  = fault(http.StatusPreconditionFailed, "required", "rest-no-condition", "a condition needs at least one search parameter")
 	errCondition    = fault(http.StatusBadRequest, "invalid", "rest-condition", "a condition has search parameters only, no paging, sorting or including")
@@ -97,8 +98,10 @@ var (
 	errInternal     = fault(http.StatusInternalServerError, "exception", "rest-internal", "the server failed; its log says why")
 )
 
-// ErrForbidden and ErrUnauthorized are what a Guard refuses with, ErrNoSpace is what Config.Room does.
+// ErrForbidden and ErrUnauthorized are what a Guard refuses with, ErrNoSpace is what Config.Room does. ErrExists is for
+// what somebody serves beside.
 var (
+	ErrExists       error = errExists
 	ErrNoSpace      error = errNoSpace
 	ErrForbidden    error = errForbidden
 	ErrUnauthorized error = errUnauthorized

@@ -161,8 +161,11 @@ func (s *Server) target(t *store.Tx, w *write) (store.Version, error) {
 // patched applies a patch to a version and takes the result as the next one. What the patch does
 // not touch keeps its bytes' meaning and the text of its numbers, but not its white space.
 func (s *Server) patched(w *write, v *store.Version, p patcher) error {
-	if w.ifMatch != "" && w.ifMatch != etag(v.VID) && "W/"+w.ifMatch != etag(v.VID) {
+	if w.ifMatch != "" && !hasTag(w.ifMatch, v.VID) {
 		return errVersion
+	}
+	if err := w.standing(v); err != nil {
+		return err
 	}
 	body, err := p(present(v))
 	if err != nil {

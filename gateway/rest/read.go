@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
-	"time"
 
 	"salus/fhir/search"
 	"salus/store"
@@ -94,28 +92,14 @@ func (s *Server) read(a *ask, typ, id string) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.ifMatch != "" && !hasTag(a.ifMatch, v.VID) || a.ifMatch == "" && later(&v, a.ifUnmodifiedSince) {
+		return nil, errVersion
+	}
 	if a.unchanged(&v) {
 		return &answer{status: http.StatusNotModified, version: &v}, nil
 	}
 	body, err := s.subset(a, typ, present(&v))
 	return &answer{status: http.StatusOK, version: &v, body: body}, err
-}
-
-// unchanged reports whether the caller has this version already (RFC 9110, 13.1.2 and 13.1.3).
-func (a *ask) unchanged(v *store.Version) bool {
-	if a.ifNoneMatch != "" {
-		for t := range strings.SplitSeq(a.ifNoneMatch, ",") {
-			if t = strings.TrimSpace(t); t == "*" || t == etag(v.VID) || t == strings.TrimPrefix(etag(v.VID), "W/") {
-				return true
-			}
-		}
-		return false
-	}
-	if a.ifModifiedSince == "" {
-		return false
-	}
-	t, err := http.ParseTime(a.ifModifiedSince)
-	return err == nil && !v.Updated.Truncate(time.Second).After(t)
 }
 
 func (s *Server) vread(a *ask, typ, id, version string) (*answer, error) {

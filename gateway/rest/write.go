@@ -85,7 +85,7 @@ func (s *Server) prepare(a *ask) (*write, error) {
 	if len(a.path) > 1 {
 		w.id = a.path[1]
 	}
-	if a.ifMatch != "" {
+	if a.ifMatch != "" && !a.several() {
 		v, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(a.ifMatch, "W/"), `"`), 10, 64)
 		if err != nil || v < 1 {
 			return nil, errIfMatch
@@ -216,6 +216,15 @@ func (s *Server) put(t *store.Tx, w *write, expect int64) (*answer, error) {
 	if err == nil && seen.Scope != store.Own {
 		return nil, errForbidden // another organisation's
 	}
+	if w.method != http.MethodPost {
+		there := &seen
+		if err != nil {
+			there = nil
+		}
+		if err := w.standing(there); err != nil {
+			return nil, err
+		}
+	}
 	if err == nil && expect != 0 && seen.Owner != w.owner {
 		return nil, errMoved
 	}
@@ -246,6 +255,9 @@ func (s *Server) remove(t *store.Tx, w *write) (*answer, error) {
 		return nil, err
 	case v.Scope != store.Own, w.leave.Owner != "" && w.leave.Owner != v.Owner:
 		return nil, errForbidden
+	}
+	if err := w.standing(&v); err != nil {
+		return nil, err
 	}
 	v, err = t.Delete(store.Put{Key: v.Key, Owner: v.Owner, Expect: w.expect})
 	return &answer{status: http.StatusNoContent, version: &v}, err

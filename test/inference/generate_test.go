@@ -158,7 +158,8 @@ func ask(r *rand.Rand, x *index.Index, things []thing) *request {
 			q.body, q.header["Content-Type"] = th.body, []string{"application/fhir+json"}
 		}
 		if r.IntN(2) == 0 {
-			q.header.Set("If-Match", fmt.Sprintf(`W/"%d"`, 1+r.IntN(2)))
+			version := fmt.Sprintf(`W/"%d"`, 1+r.IntN(2))
+			q.header.Set(pick(r, "If-Match", "If-Match", "If-None-Match"), pick(r, version, version, "*", version+`, W/"7"`))
 		}
 	case 7: // bundles
 		q.method, q.header["Content-Type"] = http.MethodPost, []string{"application/fhir+json"}
