@@ -36,6 +36,6 @@ func (p *fhirPart) asked(r *http.Request, e balp.Event) error {
 			e.Purposes = consent.PurposesOf(a.Purpose)
 		}
 	}
-	e.Request = r.Header.Get("X-Request-Id")
+	e.Request = balp.RequestID(r)
 	return p.event(context.WithoutCancel(r.Context()), e)
 }

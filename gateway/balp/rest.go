@@ -16,7 +16,7 @@ const maxQuery = 16 << 10
 // of the server's base.
 func Request(r *http.Request, form url.Values, prefix string, status int) Event {
 	e := Event{
-		Kind: kindOf(r, prefix), Outcome: OutcomeOf(status), Request: limited(r.Header.Get("X-Request-Id"), 128),
+		Kind: kindOf(r, prefix), Outcome: OutcomeOf(status), Request: RequestID(r),
 		Client: Who{Address: r.RemoteAddr},
 	}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
@@ -38,6 +38,9 @@ func Request(r *http.Request, form url.Values, prefix string, status int) Event 
 	}
 	return e
 }
+
+// RequestID is what a client calls its request (X-Request-Id, R4 3.1.0.1.13): the first 128 bytes of it.
+func RequestID(r *http.Request) string { return limited(r.Header.Get("X-Request-Id"), 128) }
 
 func limited(s string, n int) string {
 	if len(s) <= n {

@@ -145,3 +145,24 @@ func TestWhatAnotherPartAnswersIsRecorded(t *testing.T) {
 		t.Errorf("got %s, want one event of it", body)
 	}
 }
+
+// A client that names its request finds the name in the answer, and whoever reads the log in the AuditEvent.
+func TestARequestIsNamedInItsAnswerAndItsEvent(t *testing.T) {
+	ask := gateway(t)
+	const id = "cc6d168e-5871-11ec"
+	for _, target := range []string{"Patient/p1", "$jobs/1/Patient.ndjson", "metadata"} {
+		if got := ask("GET", target, "", staff("nurse"), "X-Request-Id", id).Header().Get("X-Request-Id"); got != id {
+			t.Errorf("%s: got %q, want %s", target, got, id)
+		}
+	}
+	if h := ask("GET", "Patient/p1", "", staff("nurse")).Header(); h["X-Request-Id"] != nil {
+		t.Errorf("got %v, which nobody sent", h)
+	}
+	if n := strings.Count(ask("GET", "AuditEvent", "", oversight.Asker{Operator: true}).Body.String(), `"`+id+`"`); n != 2 {
+		t.Errorf("%d events have the name, want 2: metadata is nobody's record", n)
+	}
+	long := strings.Repeat("x", 200)
+	if got := ask("GET", "metadata", "", staff("nurse"), "X-Request-Id", long).Header().Get("X-Request-Id"); got != long[:128] {
+		t.Errorf("got %d bytes, want 128", len(got))
+	}
+}

@@ -97,14 +97,14 @@ func (nobody) Submit(context.Context, tx.Kind, tx.Message) (client.Committed, er
 // files are what an export made.
 var files = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("file")) })
 
-func gateway(t *testing.T) func(method, target, body string, as oversight.Asker) *httptest.ResponseRecorder {
+func gateway(t *testing.T) func(method, target, body string, as oversight.Asker, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	_, ask := recorded(t)
 	return ask
 }
 
 // recorded is gateway with what it records events by. The organisation is the member 1.
-func recorded(t *testing.T) (*balp.Recorder, func(method, target, body string, as oversight.Asker) *httptest.ResponseRecorder) {
+func recorded(t *testing.T) (*balp.Recorder, func(method, target, body string, as oversight.Asker, header ...string) *httptest.ResponseRecorder) {
 	t.Helper()
 	slots, err := record.NewSlotMap(rand.NewChaCha8([32]byte{1}))
 	if err != nil {
@@ -133,14 +133,18 @@ func recorded(t *testing.T) (*balp.Recorder, func(method, target, body string, a
 	if err != nil {
 		t.Fatal(err)
 	}
-	return recorder, func(method, target, body string, as oversight.Asker) *httptest.ResponseRecorder {
+	return recorder, func(method, target, body string, as oversight.Asker, header ...string) *httptest.ResponseRecorder {
 		asker = as
 		rec := httptest.NewRecorder()
 		var h http.Handler = s
 		if strings.HasPrefix(target, "$jobs/") {
 			h = s.Around(files)
 		}
-		h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, "/fhir/"+target, strings.NewReader(body)))
+		r := httptest.NewRequestWithContext(t.Context(), method, "/fhir/"+target, strings.NewReader(body))
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		h.ServeHTTP(rec, r)
 		return rec
 	}
 }

@@ -77,6 +77,7 @@ func Beside() []rest.Beside {
 
 // ServeHTTP implements http.Handler.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	echo(w, r)
 	parts := strings.Split(strings.Trim(strings.TrimPrefix(r.URL.Path, s.Prefix), "/"), "/")
 	if parts[0] == "metadata" || strings.HasPrefix(parts[0], ".") || r.Method == http.MethodOptions {
 		s.Next.ServeHTTP(w, r) // everybody may know what is served: nobody's record
@@ -100,11 +101,19 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Around records what another part of the FHIR server answers, as it does its own.
 func (s *Service) Around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		echo(w, r)
 		asker, _ := s.Asker(r) // who is nobody is refused there
 		x := s.recording(w, r, asker)
 		next.ServeHTTP(x, r)
 		x.Finish()
 	})
+}
+
+// echo returns the client's name of its request, under which its AuditEvent is found.
+func echo(w http.ResponseWriter, r *http.Request) {
+	if id := balp.RequestID(r); id != "" {
+		w.Header().Set("X-Request-Id", id)
+	}
 }
 
 // unauthorised reports whether the FHIR server says the same of a request in its own words.
