@@ -1,5 +1,7 @@
 package fhir
 
+import "strings"
+
 // resourceTypes holds every concrete resource of FHIR R4 (4.0.1, hl7.org/fhir/R4/resourcelist.html):
 // the 145 of the compartment definitions and Parameters.
 var resourceTypes = map[string]string{
@@ -67,3 +69,11 @@ var resourceTypes = map[string]string{
 // knownType returns name if it is a resource of FHIR R4, else "". The result is the table's
 // own string, so what it names never comes from the input.
 func knownType(name string) string { return resourceTypes[name] }
+
+// Relative reports whether a text is a reference to a resource or a version of one at the same server: "Type/id" or
+// "Type/id/_history/vid" with a type of R4 (R4 2.3.0.1).
+func Relative(ref string) bool {
+	resource, version, versioned := strings.Cut(ref, "/_history/")
+	typ, id, ok := strings.Cut(resource, "/")
+	return ok && knownType(typ) != "" && validID(id) && (!versioned || validID(version))
+}

@@ -35,6 +35,9 @@ type statements struct {
 // forms, so that the same come again.
 const maxStatements = 512
 
+// maxStatement is how long a query may be to be kept: longer ones name hundreds of values, and do not come again.
+const maxStatement = 16 << 10
+
 func (p *statements) close() (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -46,6 +49,12 @@ func (p *statements) close() (err error) {
 }
 
 func (s *Store) rows(ctx context.Context, q string, args ...any) (*sql.Rows, error) {
+	if err := asks(args); err != nil {
+		return nil, err
+	}
+	if len(q) > maxStatement {
+		return s.db.QueryContext(ctx, s.d.bind(q), args...)
+	}
 	s.stmts.mu.RLock()
 	st, ok := s.stmts.by[q]
 	s.stmts.mu.RUnlock()
@@ -72,10 +81,17 @@ func (s *Store) rows(ctx context.Context, q string, args ...any) (*sql.Rows, err
 func (s *Store) number(name string) (int64, bool) { return s.params.get(name) }
 
 func (t *Tx) rows(ctx context.Context, q string, args ...any) (*sql.Rows, error) {
+	if err := asks(args); err != nil {
+		return nil, err
+	}
 	if t.held != nil {
 		if err := t.ready(); err != nil {
 			return nil, t.fail(err)
 		}
+	}
+	if len(q) > maxStatement {
+		rows, err := t.w.conn.QueryContext(ctx, t.w.d.bind(q), args...)
+		return rows, t.fail(err)
 	}
 	st, err := t.w.prepared(q)
 	if err != nil {

@@ -45,7 +45,8 @@ const maxIncluded = 1000
 
 // Search answers a query. Matches come in the order that the query asks for, and otherwise in that
 // in which resources were first written, which no later write changes: pages neither repeat nor
-// leave out what was there when the search began. Errors: ErrCursor.
+// leave out what was there when the search began. Errors: ErrCursor, and a *search.Issue for a query with more values than
+// a database takes.
 func (s *Store) Search(ctx context.Context, q Search) (*Page, error) {
 	return s.reader().search(ctx, s.cursors, q)
 }
@@ -56,7 +57,8 @@ func (t *Tx) Search(q Search) (*Page, error) {
 		return nil, t.fail(err)
 	}
 	p, err := t.reader().search(context.Background(), t.w.cursors, q)
-	if err != nil && !errors.Is(err, ErrCursor) {
+	var asked *search.Issue
+	if err != nil && !errors.Is(err, ErrCursor) && !errors.As(err, &asked) {
 		return nil, t.fail(err)
 	}
 	return p, err

@@ -84,4 +84,7 @@ func (i *Issue) Is(target error) bool {
 	return ok && o.Code == i.Code
 }
 
+// TooMany says that a query has more parameters or values than a store can be asked for at once.
+func TooMany() *Issue { return issue(CodeTooMany, "") }
+
 func issue(code, param string) *Issue { return &Issue{Code: code, Param: param, Text: texts[code]} }

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
+	"salus/fhir"
 	"salus/ledger/module/consent"
 	"salus/ledger/tx"
 )
@@ -254,6 +256,20 @@ func (e *Event) policies() (out []string) {
 	return out
 }
 
+// spoken is a text without what a FHIR string must not have: control characters, or nothing but blanks (R4 2.24.0.1).
+func spoken(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if strings.TrimSpace(s) == "" {
+		return "an address without a name"
+	}
+	return s
+}
+
 func (e *Event) entities() (out []entity) {
 	query := func() {
 		if e.Query != "" {
@@ -272,7 +288,11 @@ func (e *Event) entities() (out []entity) {
 			role = &roleReport
 		}
 		for _, r := range e.Resources {
-			out = append(out, entity{What: &reference{Reference: r}, Type: &entitySystem, Role: role})
+			x := entity{What: &reference{Reference: r}, Type: &entitySystem, Role: role}
+			if !fhir.Relative(r) { // an address at which there is nothing, as it was asked for
+				x.What, x.Description = nil, spoken(r)
+			}
+			out = append(out, x)
 		}
 	}
 	if e.On != "" && e.What != "" { // there is no resource that says what it was

@@ -382,3 +382,27 @@ func TestAnEventThatSaysTooLittleIsNone(t *testing.T) {
 		}
 	}
 }
+
+// What was asked for at an address that names nothing is told as it was asked, and not as a reference.
+func TestAnAddressThatNamesNothingIsNoReference(t *testing.T) {
+	for address, want := range map[string]string{
+		"Patient/1":                  `"what":{"reference":"Patient/1"}`,
+		"Patient/1/_history/2":       `"what":{"reference":"Patient/1/_history/2"}`,
+		"Patient/_history":           `"description":"Patient/_history"`,
+		"Patient/a_b":                `"description":"Patient/a_b"`,
+		"Nonsense/1":                 `"description":"Nonsense/1"`,
+		"Patient/1/_history/a b":     `"description":"Patient/1/_history/a b"`,
+		"Patient/\x00\r\n\xff\u0085": `"description":"Patient/"`,
+		"\t\u0085 ":                  `"description":"an address without a name"`,
+	} {
+		e := Event{Kind: Read, Outcome: Minor, Time: at, User: Who{Reference: "Practitioner/1"}, Resources: []string{address}}
+		s := Site{Name: "node.example", Observer: Who{Value: "1"}}
+		b, err := s.AuditEvent(&e, "local-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(b), want) {
+			t.Errorf("%q: got %s, want %s", address, b, want)
+		}
+	}
+}

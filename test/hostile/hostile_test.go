@@ -202,6 +202,7 @@ func (w *world) judge(i int, q *request) int {
 			}
 		}
 	}
+	w.sound(wrong, q, a)
 	if bytes.Contains(a.body, []byte("goroutine ")) || bytes.Contains(a.body, []byte(".go:")) {
 		wrong("the answer tells of the program: %q", a.body[:min(len(a.body), 300)])
 	}
